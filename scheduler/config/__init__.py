@@ -1,0 +1,1 @@
+"""TOML, environment and credentials become one validated model."""

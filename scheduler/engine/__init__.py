@@ -1,0 +1,1 @@
+"""The loops: fire, dispatch, collect, reconcile, housekeeping."""
