@@ -1,0 +1,54 @@
+"""What a timetable is made of, as plain values: the shape of a database row or a TOML table."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from scheduler.domain.timetable.exclusions import Exclusion
+
+
+class DstGap(StrEnum):
+    """What becomes of a wall-clock time that the clock jumps over in spring."""
+
+    SHIFT = "shift"  # it happens at the first instant after the gap, as Debian cron does
+    SKIP = "skip"  # it does not happen on that day
+
+
+class DstFold(StrEnum):
+    """What becomes of a wall-clock time that comes twice in autumn."""
+
+    FIRST = "first"  # it happens in the first pass only, as Debian cron does
+    BOTH = "both"  # it happens in both passes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimetableSpec:
+    """
+    When a schedule is due. Exactly one of the first six fields says how.
+
+    *cron* is crontab text: five fields or a macro, several expressions apart
+    by `;` or a line break. *every* is a duration on an even beat in UTC, with a
+    beat at *anchor* (the Unix epoch unless given; the anchor is no beginning:
+    see *valid_from*). *calendar_interval* counts days, weeks, months or years:
+    see calendar_interval.py. *at* is one moment. *manual* and *after* (the name
+    of another schedule) have no times of their own.
+
+    Moments without an offset are wall-clock times in *timezone*. *valid_from*
+    and *valid_until* are both inclusive.
+    """
+
+    cron: str | None = None
+    every: str | None = None
+    calendar_interval: str | None = None
+    at: datetime | None = None
+    manual: bool = False
+    after: str | None = None
+    anchor: datetime | None = None
+    timezone: str = "UTC"
+    dst_gap: str = DstGap.SHIFT
+    dst_fold: str = DstFold.FIRST
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    jitter: str | None = None
+    spread: str | None = None
+    exclusions: tuple[Exclusion, ...] = ()
