@@ -8,7 +8,12 @@ from scheduler.domain.timetable.exclusions import Exclusion
 
 
 class DstGap(StrEnum):
-    """What becomes of a wall-clock time that the clock jumps over in spring."""
+    """
+    What becomes of a wall-clock time that the clock jumps over in spring.
+
+    A jump of three hours or more, such as a zone's lost day, is made up for by neither:
+    Debian cron takes it for a correction of the clock.
+    """
 
     SHIFT = "shift"  # it happens at the first instant after the gap, as Debian cron does
     SKIP = "skip"  # it does not happen on that day

@@ -103,6 +103,8 @@ class Timetable:
     def previous_before(self, moment: datetime) -> datetime | None:
         """Return the last occurrence strictly earlier than *moment*, looking back fifty years."""
         end = moment.astimezone(UTC)
+        if end <= _EARLIEST:
+            return None
         back = SECOND
         while (last := self._next_between(end - back, end)) is None:
             back *= 4
