@@ -14,7 +14,7 @@ _LONGEST_SECONDS = 2**31 - 1
 
 def parse_duration(text: str) -> timedelta:
     """
-    Read `90m`, `1h30m`, `2d`, `45s`: whole numbers, each with its unit (`w d h m s`), largest first.
+    Read `90m`, `1h30m`, `2d`: whole numbers, each with its unit (`w d h m s`), largest first.
 
     Raises InvalidInput for anything else, for a repeated or misordered unit, and for zero.
     """
@@ -25,7 +25,7 @@ def parse_duration(text: str) -> timedelta:
         raise InvalidInput(f"{text!r} is not a duration: write it like 90m, 1h30m or 2d")
     seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
     if not 0 < seconds <= _LONGEST_SECONDS:
-        raise InvalidInput(f"{text!r} is not a duration that can be used: 1s to {_LONGEST_SECONDS}s")
+        raise InvalidInput(f"{text!r} is too short or too long: 1s to {_LONGEST_SECONDS}s")
     return timedelta(seconds=seconds)
 
 

@@ -1,0 +1,137 @@
+"""
+One brake for all requests of an account: how many may leave now, and when to ask again.
+
+The upstream blocks an address after 25 answers of 429 in five minutes, and calls 10 close
+to it (DCA, 1). Every request in flight may become one, so what is in flight counts as
+if it already had: however the upstream behaves, the tenth is never collected.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+WINDOW: Final = timedelta(minutes=5)
+CEILING: Final = 9
+"""Answers of 429 that an account may collect in any WINDOW: one fewer than "close to it"."""
+
+BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16, 32))
+"""The documented pauses after a 429 that names none (DCA, 1)."""
+
+LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brake:
+    """
+    The state of one account's brake, as its row holds it.
+
+    *strikes* counts the pauses since the last success; while it is above zero one
+    probe at a time may leave. *slow_start* then bounds what may be in flight,
+    doubling with each success, until it is None again.
+    """
+
+    tokens: float
+    refilled_at: datetime | None
+    open_until: datetime | None
+    strikes: int
+    slow_start: int | None
+    paused_at: datetime | None
+    paused_reason: str | None
+    paused_token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the operator allows an account."""
+
+    max_in_flight: int
+    requests_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many requests may leave now, why not more, and when more may be allowed."""
+
+    count: int
+    waits_for: str | None = None
+    ask_again_at: datetime | None = None
+
+
+def refill(brake: Brake, limits: Limits, *, now: datetime) -> Brake:
+    """Put the tokens in that time has earned: at most one second's worth, and at least one."""
+    full = max(1.0, limits.requests_per_second)
+    if brake.refilled_at is None:
+        return replace(brake, tokens=full, refilled_at=now)
+    # A clock that went back earns nothing, and does not take away.
+    elapsed = max(0.0, (now - brake.refilled_at).total_seconds())
+    tokens = min(full, brake.tokens + elapsed * limits.requests_per_second)
+    return replace(brake, tokens=tokens, refilled_at=now)
+
+
+def allowance(
+    brake: Brake,
+    limits: Limits,
+    *,
+    now: datetime,
+    in_flight: int,
+    throttled_at: Sequence[datetime],
+) -> Allowance:
+    """Say how many requests may leave; *brake* is refilled, *throttled_at* its 429s in order."""
+    if brake.paused_at is not None:
+        return Allowance(0, f"account paused: {brake.paused_reason}")
+    if brake.open_until is not None and brake.open_until > now:
+        return Allowance(0, "pausing after 429", brake.open_until)
+
+    recent = [at for at in throttled_at if at > now - WINDOW]
+    room = {
+        "too many 429 in five minutes": CEILING - len(recent) - in_flight,
+        "in flight": limits.max_in_flight - in_flight,
+        "requests per second": int(brake.tokens),
+    }
+    if brake.strikes > 0:
+        room["probing after 429"] = 1 - in_flight
+    elif brake.slow_start is not None:
+        room["slow start after 429"] = brake.slow_start - in_flight
+    tightest = min(room, key=lambda name: room[name])
+    if room[tightest] > 0:
+        return Allowance(room[tightest])
+    return Allowance(0, tightest, _ask_again_at(tightest, brake, limits, recent, now))
+
+
+def _ask_again_at(
+    tightest: str, brake: Brake, limits: Limits, recent: Sequence[datetime], now: datetime
+) -> datetime | None:
+    if tightest == "requests per second":
+        return now + timedelta(seconds=(1 - brake.tokens) / limits.requests_per_second)
+    if tightest == "too many 429 in five minutes" and recent:
+        return recent[0] + WINDOW
+    return None  # an answer of what is in flight will say
+
+
+def after_throttle(brake: Brake, *, now: datetime, retry_after: timedelta | None) -> Brake:
+    """
+    Close the brake after a 429, for *retry_after* or the documented backoff.
+
+    The other answers of one burst prolong the pause but are not further strikes.
+    """
+    in_same_burst = brake.open_until is not None and now < brake.open_until
+    strikes = brake.strikes if in_same_burst else brake.strikes + 1
+    pause = retry_after or BACKOFF[min(strikes, len(BACKOFF)) - 1]
+    until = now + min(pause, LONGEST_RETRY_AFTER)
+    return replace(
+        brake,
+        strikes=strikes,
+        slow_start=1,
+        open_until=max(until, brake.open_until) if brake.open_until else until,
+    )
+
+
+def after_success(brake: Brake, limits: Limits) -> Brake:
+    """Open the brake a step: the probe came through, or the slow start goes on."""
+    if brake.strikes > 0:
+        return replace(brake, strikes=0, slow_start=2, open_until=None)
+    if brake.slow_start is None:
+        return brake
+    wider = brake.slow_start * 2
+    return replace(brake, slow_start=wider if wider < limits.max_in_flight else None)

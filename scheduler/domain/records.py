@@ -1,0 +1,322 @@
+"""The nouns: what the database holds, as frozen values, and the closed lists of their states."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+
+class RunState(StrEnum):
+    """Where a run stands. docs/design.md draws the transitions."""
+
+    QUEUED = "queued"  # waits for its turn, its time, or the brake
+    DISPATCHING = "dispatching"  # claimed; its request may be on the wire
+    UNCONFIRMED = "unconfirmed"  # its request left and no readable answer came
+    NEEDS_ATTENTION = "needs_attention"  # looking did not settle it: a person decides
+    COLLECTING = "collecting"  # accepted; the upstream is crawling
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # written for the record, never sent
+
+
+OPEN_STATES: Final = (
+    RunState.QUEUED,
+    RunState.DISPATCHING,
+    RunState.UNCONFIRMED,
+    RunState.NEEDS_ATTENTION,
+    RunState.COLLECTING,
+)
+ENDED_STATES: Final = tuple(state for state in RunState if state not in OPEN_STATES)
+UNSETTLED_STATES: Final = (RunState.DISPATCHING, RunState.UNCONFIRMED)
+
+
+class Reason(StrEnum):
+    """Why a run is in its state: a closed list, the same in rows, JSON and logs."""
+
+    # queued
+    DUE = "due"
+    REQUESTED = "requested"  # asked for by hand
+    NOT_SENT = "not_sent"  # nothing left this machine: DNS, connect, TLS
+    THROTTLED = "throttled"  # 429
+    JOB_LIMIT = "job_limit"  # the collector runs all the jobs it may
+    ABSENT = "absent"  # looked for and not found: to be sent again
+    LEASE_ENDED = "lease_ended"  # claimed, and given back before the request left
+    # unconfirmed, needs_attention
+    ANSWER_LOST = "answer_lost"
+    DAEMON_DIED = "daemon_died"
+    SEVERAL_CANDIDATES = "several_candidates"
+    LOOKUP_FAILED = "lookup_failed"
+    HELD = "held"  # not found, and the policy is to ask a person
+    # collecting
+    ACCEPTED = "accepted"
+    ADOPTED = "adopted"  # found upstream after its answer was lost
+    # succeeded, partial, failed, cancelled
+    DONE = "done"
+    SOME_INPUTS_FAILED = "some_inputs_failed"
+    DEADLINE_REACHED = "deadline_reached"
+    COLLECTION_FAILED = "collection_failed"
+    COLLECTION_CANCELLED = "collection_cancelled"
+    COLLECTION_GONE = "collection_gone"
+    REPLACED = "replaced"  # a later confirm_cancel ended it
+    REFUSED = "refused"
+    BAD_CREDENTIALS = "bad_credentials"
+    BAD_INPUTS = "bad_inputs"
+    BAD_DEFINITION = "bad_definition"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    ABANDONED = "abandoned"  # a person or a policy gave it up unconfirmed
+    CANCELLED_BY_HAND = "cancelled_by_hand"
+    # skipped
+    MISSED = "missed"  # nobody was there at its time, and it is too late now
+    COALESCED = "coalesced"  # a later owed occurrence stands for it
+    SUPERSEDED = "superseded"  # a later confirm_cancel took its place before it was sent
+    QUEUE_FULL = "queue_full"
+    FLUSHED = "flushed"
+
+
+class Outcome(StrEnum):
+    """What became of one attempt."""
+
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    DEFERRED = "deferred"
+    LOST = "lost"  # the last word until looking settles it
+    ADOPTED = "adopted"
+    ABSENT = "absent"
+    ABANDONED = "abandoned"
+
+
+OPEN_OUTCOMES: Final = (Outcome.SENDING, Outcome.LOST)
+
+
+class CatchUp(StrEnum):
+    """Which of several owed occurrences become runs."""
+
+    LATEST = "latest"
+    ALL = "all"
+    NONE = "none"
+
+
+class OnUnconfirmed(StrEnum):
+    """What to do when a lost trigger was looked for and not found."""
+
+    RESEND = "resend"
+    HOLD = "hold"
+    SKIP = "skip"
+
+
+class QueueOrder(StrEnum):
+    """Whether the head of a named queue blocks those behind it."""
+
+    STRICT = "strict"
+    RELAXED = "relaxed"
+
+
+class Origin(StrEnum):
+    """Who owns a definition: the TOML file, or the database and whoever edits it."""
+
+    FILE = "file"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """How to reach one upstream account. *token* is a reference such as `env:DCA_API_TOKEN`."""
+
+    name: str
+    base_url: str
+    token: str
+    max_in_flight: int
+    requests_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """An upstream scraper we may run, with the defaults of its triggers."""
+
+    name: str
+    account: str
+    collector_id: str
+    deadline: str | None
+    no_downloads: bool
+    version: str | None
+    trigger_name: str | None
+    notify: str | None
+    deliver: str | None
+    max_running: int
+    max_unsettled: int
+    max_attempts: int | None
+    on_unconfirmed: OnUnconfirmed | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A named list of inputs: a file read at fire time, or *inputs* as JSON text."""
+
+    name: str
+    file: str | None
+    inputs: str | None
+    send_as: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """
+    Collector + batch + timetable + policies, and how far it has been fired.
+
+    Every occurrence up to *fired_until* is decided; the mark only grows.
+    *planned_at* is None when the timetable was edited (at *edited_at*) since the
+    daemon last planned it; *next_fire_at* is None when it never fires again.
+    """
+
+    name: str
+    collector: str
+    batch: str
+    cron: str | None
+    every: str | None
+    anchor: str | None
+    at: str | None
+    timezone: str
+    queue: str | None
+    confirm_cancel: bool
+    deadline: str | None
+    no_downloads: bool | None
+    version: str | None
+    trigger_name: str | None
+    notify: str | None
+    deliver: str | None
+    priority: int
+    misfire_grace: str
+    catch_up: CatchUp
+    max_attempts: int | None
+    on_unconfirmed: OnUnconfirmed | None
+    enabled: bool
+    created_at: datetime
+    edited_at: datetime | None
+    planned_at: datetime | None
+    fired_until: datetime | None
+    next_fire_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be written: one intended execution, whole, so that no later edit changes it."""
+
+    schedule: str | None
+    due_at: datetime
+    account: str
+    collector: str
+    collector_id: str
+    batch: str | None
+    body: str | None
+    query: dict[str, str]
+    queue: str | None
+    confirm_cancel: bool
+    lane: str | None
+    priority: int
+    state: RunState
+    reason: Reason
+    detail: str | None
+    not_before: datetime
+    send_before: datetime | None
+    max_attempts: int
+    on_unconfirmed: OnUnconfirmed
+    created_at: datetime
+    ended_at: datetime | None = None
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One intended execution: a schedule at a due time, or one asked for by hand."""
+
+    id: int
+    schedule: str | None
+    due_at: datetime
+    account: str
+    collector: str
+    collector_id: str
+    batch: str | None
+    body: str | None
+    query: dict[str, str]
+    queue: str | None
+    confirm_cancel: bool
+    lane: str | None
+    priority: int
+    state: RunState
+    reason: Reason
+    detail: str | None
+    not_before: datetime
+    send_before: datetime | None
+    attempts: int
+    max_attempts: int
+    on_unconfirmed: OnUnconfirmed
+    retry_of: int | None
+    fence: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    look_at: datetime | None
+    looks: int
+    triggered_at: datetime | None
+    collection_id: str | None
+    start_eta: datetime | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One trigger sent for a run; *request* is the exact request line, secrets as references."""
+
+    id: int
+    run_id: int
+    number: int
+    fence: int
+    daemon: str
+    request: str
+    outcome: Outcome
+    claimed_at: datetime
+    settled_at: datetime | None
+    http_status: int | None
+    detail: str | None
+    collection_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """The upstream's job that an accepted trigger became, as last seen."""
+
+    id: str
+    run_id: int
+    account: str
+    collector_id: str
+    start_eta: datetime | None
+    status: str | None
+    inputs: int | None
+    lines: int | None
+    fails: int | None
+    pages: int | None
+    success_rate: float | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    accepted_at: datetime
+    look_at: datetime | None
+    looks: int
+    replaced_by: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBody:
+    """The inputs of one or more runs exactly as sent, found by their fingerprint."""
+
+    fingerprint: str
+    send_as: str
+    row_count: int
+    byte_count: int
+    text: str
+
+
+JsonObject = dict[str, Any]

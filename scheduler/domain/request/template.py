@@ -1,0 +1,76 @@
+"""
+Texts with `{schedule}` and `{due_at:%Y-%m-%d}` in them: the name of a batch, values of inputs.
+
+Only these fields and a closed list of strftime's directives are known: no attribute, index or
+conversion, so a text can show nothing but what it was given. A brace itself is written twice.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from string import Formatter
+from typing import Final
+
+from scheduler.domain.errors import InvalidInput
+
+# Not %c, %x, %X (the locale's), %s (the machine's zone), nor what only some systems know.
+_DIRECTIVES: Final = "aAbBdfGHIjmMpSuUVwWyYzZ%"
+_TIME_FORMAT: Final = re.compile(rf"(?:[^%]|%[{_DIRECTIVES}])+")
+
+
+def render_name(template: str, *, schedule: str, due_at: datetime, zone: tzinfo) -> str:
+    """Fill `{schedule}` and `{due_at:…}` into *template*; *due_at* is told in *zone*."""
+    return _render(template, {"schedule": schedule, "due_at": due_at.astimezone(zone)})
+
+
+def check_name_template(template: str) -> None:
+    """Raise InvalidInput for a *template* that `render_name` would refuse."""
+    render_name(template, schedule="any", due_at=datetime(2026, 1, 1, tzinfo=UTC), zone=UTC)
+
+
+def render_due_at(text: str, *, due_at: datetime, zone: tzinfo) -> str:
+    """Fill `{due_at:…}`, told in *zone*, into *text*; no other field is known."""
+    return _render(text, {"due_at": due_at.astimezone(zone)})
+
+
+def _render(template: str, fields: Mapping[str, str | datetime]) -> str:
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise InvalidInput(f"{template!r}: {error}; write {{{{ for a brace itself") from None
+    return "".join(
+        literal + ("" if name is None else _field(template, fields, name, spec or "", conversion))
+        for literal, name, spec, conversion in parts
+    )
+
+
+def _field(
+    template: str,
+    fields: Mapping[str, str | datetime],
+    name: str,
+    spec: str,
+    conversion: str | None,
+) -> str:
+    if name not in fields:
+        known = ", ".join(f"{{{field}}}" for field in fields)
+        raise InvalidInput(
+            f"{template!r}: {{{name}}} is unknown: there is {known}; write {{{{ for a brace itself"
+        )
+    if conversion:
+        raise InvalidInput(f"{template!r}: {{{name}!{conversion}}} is not possible: leave out !")
+    value = fields[name]
+    if isinstance(value, datetime):
+        return _time(template, value, spec)
+    if spec:
+        raise InvalidInput(f"{template!r}: {{{name}}} has no format: leave out :{spec}")
+    return value
+
+
+def _time(template: str, value: datetime, spec: str) -> str:
+    if not spec:
+        return value.isoformat(timespec="seconds")
+    if not _TIME_FORMAT.fullmatch(spec) or "{" in spec:
+        raise InvalidInput(
+            f"{template!r}: {spec!r} is not a time format: write it like %Y-%m-%d %H:%M"
+        )
+    return value.strftime(spec)

@@ -1,0 +1,222 @@
+"""A run's next state after an answer, after looking for a lost one, and after its collection."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from scheduler.domain.records import OnUnconfirmed, Outcome, Reason, Run, RunState
+from scheduler.domain.reply import (
+    Accepted,
+    Deferral,
+    Deferred,
+    Lost,
+    Refusal,
+    Rejected,
+    TriggerReply,
+)
+
+JOB_LIMIT_PAUSE: Final = timedelta(seconds=30)
+"""A full collector is asked again after this: its jobs take minutes to hours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Exponential growth from *first* to *most*; the caller brings the chance."""
+
+    first: timedelta
+    most: timedelta
+
+    def pause(self, failures: int, *, chance: float) -> timedelta:
+        """Return the pause after that many failures in a row, with full jitter by *chance* (0-1)."""
+        # 2.0**40 seconds is past any *most*, and far from overflow.
+        return min(self.most, self.first * 2.0 ** min(failures - 1, 40)) * chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """What to write of a run and of the attempt that caused it."""
+
+    state: RunState
+    reason: Reason
+    outcome: Outcome
+    detail: str | None = None
+    not_before: datetime | None = None
+    look_at: datetime | None = None
+    counts: bool = True
+    collection_id: str | None = None
+    start_eta: datetime | None = None
+
+
+def after_reply(
+    reply: TriggerReply,
+    *,
+    now: datetime,
+    deferrals: int,
+    backoff: Backoff,
+    first_look: timedelta,
+    chance: float,
+) -> Transition:
+    """Say what a run becomes; *deferrals* is how often it was put off before, in a row."""
+    match reply:
+        case Accepted(collection_id=collection_id, start_eta=start_eta):
+            return Transition(
+                state=RunState.COLLECTING,
+                reason=Reason.ACCEPTED,
+                outcome=Outcome.ACCEPTED,
+                collection_id=collection_id,
+                start_eta=start_eta,
+            )
+        case Rejected(refusal=refusal, detail=detail):
+            return Transition(
+                state=RunState.FAILED,
+                reason=_REFUSED[refusal],
+                outcome=Outcome.REJECTED,
+                detail=detail,
+            )
+        case Deferred(deferral=deferral, detail=detail, retry_after=retry_after):
+            pause = retry_after or _deferral_pause(deferral, deferrals + 1, backoff, chance)
+            return Transition(
+                state=RunState.QUEUED,
+                reason=_PUT_OFF[deferral],
+                outcome=Outcome.DEFERRED,
+                detail=detail,
+                not_before=now + pause,
+                counts=False,
+            )
+        case Lost(detail=detail):
+            return Transition(
+                state=RunState.UNCONFIRMED,
+                reason=Reason.ANSWER_LOST,
+                outcome=Outcome.LOST,
+                detail=detail,
+                look_at=now + first_look,
+            )
+        case _:
+            assert_never(reply)
+
+
+_REFUSED: Final = {
+    Refusal.INVALID: Reason.REFUSED,
+    Refusal.CREDENTIALS: Reason.BAD_CREDENTIALS,
+}
+_PUT_OFF: Final = {
+    Deferral.NOT_SENT: Reason.NOT_SENT,
+    Deferral.THROTTLED: Reason.THROTTLED,
+    Deferral.JOB_LIMIT: Reason.JOB_LIMIT,
+}
+
+
+def _deferral_pause(
+    deferral: Deferral, deferrals: int, backoff: Backoff, chance: float
+) -> timedelta:
+    match deferral:
+        case Deferral.NOT_SENT:
+            return backoff.pause(deferrals, chance=chance)
+        case Deferral.THROTTLED:
+            return timedelta()  # the account's brake holds everybody back
+        case Deferral.JOB_LIMIT:
+            return JOB_LIMIT_PAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Exactly one of the upstream's jobs can be the lost one."""
+
+    collection_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """None of the upstream's jobs can be the lost one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """More than one of the upstream's jobs can be the lost one."""
+
+    collection_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The upstream's list of jobs could not be read."""
+
+    detail: str
+
+
+Finding = Found | Absent | Several | Unreadable
+
+
+def after_looking(
+    finding: Finding,
+    run: Run,
+    *,
+    now: datetime,
+    look_for_lost_after: tuple[timedelta, ...],
+    backoff: Backoff,
+    chance: float,
+) -> Transition:
+    """
+    Say what an unconfirmed run becomes after its look number `run.looks + 1`.
+
+    Only the last look decides anything but a find: a job may appear late in the list.
+    """
+    if isinstance(finding, Found):
+        return Transition(
+            state=RunState.COLLECTING,
+            reason=Reason.ADOPTED,
+            outcome=Outcome.ADOPTED,
+            collection_id=finding.collection_id,
+        )
+    if run.looks + 1 < len(look_for_lost_after):
+        pause = look_for_lost_after[run.looks + 1] - look_for_lost_after[run.looks]
+        return Transition(
+            state=RunState.UNCONFIRMED,
+            reason=run.reason,
+            outcome=Outcome.LOST,
+            detail=run.detail,
+            look_at=now + max(pause, timedelta(seconds=1)),
+        )
+    match finding:
+        case Absent():
+            return _after_absence(run, now=now, pause=backoff.pause(run.attempts, chance=chance))
+        case Several(collection_ids=ids):
+            return _for_a_person(Reason.SEVERAL_CANDIDATES, f"could be any of {', '.join(ids)}")
+        case Unreadable(detail=detail):
+            return _for_a_person(Reason.LOOKUP_FAILED, detail)
+        case _:
+            assert_never(finding)
+
+
+def _after_absence(run: Run, *, now: datetime, pause: timedelta) -> Transition:
+    match run.on_unconfirmed:
+        case OnUnconfirmed.HOLD:
+            return _for_a_person(Reason.HELD, "not among the upstream's jobs; the policy is to hold")
+        case OnUnconfirmed.SKIP:
+            return Transition(
+                state=RunState.FAILED,
+                reason=Reason.ABANDONED,
+                outcome=Outcome.ABSENT,
+                detail="not among the upstream's jobs; the policy is to skip",
+            )
+        case OnUnconfirmed.RESEND if run.attempts >= run.max_attempts:
+            return Transition(
+                state=RunState.FAILED,
+                reason=Reason.ATTEMPTS_EXHAUSTED,
+                outcome=Outcome.ABSENT,
+                detail=f"{run.attempts} attempts, none accepted; last: {run.detail}",
+            )
+        case OnUnconfirmed.RESEND:
+            return Transition(
+                state=RunState.QUEUED,
+                reason=Reason.ABSENT,
+                outcome=Outcome.ABSENT,
+                detail=run.detail,
+                not_before=now + pause,
+            )
+
+
+def _for_a_person(reason: Reason, detail: str) -> Transition:
+    return Transition(
+        state=RunState.NEEDS_ATTENTION, reason=reason, outcome=Outcome.LOST, detail=detail
+    )

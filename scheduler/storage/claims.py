@@ -1,0 +1,268 @@
+"""
+Claiming runs to send: who is next in each collector, under the account's brake.
+
+The caller holds the account's brake row (accounts.read_brake), so claims of one
+account are one after another whatever the number of daemons.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    ScalarSelect,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler.domain.records import (
+    UNSETTLED_STATES,
+    Outcome,
+    Reason,
+    Run,
+    RunState,
+)
+from scheduler.storage.rows import record
+from scheduler.storage.tables import attempts, collectors, queues, runs
+
+_queued = runs.c.state == RunState.QUEUED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAttempt:
+    """An attempt about to be made; its row is on disk before its request leaves."""
+
+    run_id: int
+    number: int
+    fence: int
+    daemon: str
+    request: str
+    claimed_at: datetime
+
+
+async def claim_runs(
+    conn: AsyncConnection,
+    account: str,
+    *,
+    now: datetime,
+    owner: str,
+    lease_until: datetime,
+    limit: int,
+) -> list[Run]:
+    """
+    Take up to *limit* runs of the account to send, at most one of each collector and lane.
+
+    The head of a lane blocks those behind it while it waits for a retry or is
+    unsettled; of the collectors' heads the most urgent go first.
+    """
+    heads = _heads(account, now)
+    claimed = (
+        select(runs.c.id)
+        .where(runs.c.id.in_(select(heads.c.id)), _queued)
+        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=runs)
+        .cte("claimed")
+    )
+    taken = await conn.execute(
+        update(runs)
+        .where(runs.c.id.in_(select(claimed.c.id)))
+        .values(
+            state=RunState.DISPATCHING,
+            fence=runs.c.fence + 1,
+            attempts=runs.c.attempts + 1,
+            lease_owner=owner,
+            lease_until=lease_until,
+        )
+        .returning(runs)
+    )
+    found = [record(Run, row) for row in taken.mappings()]
+    return sorted(found, key=lambda run: (-run.priority, run.due_at, run.id))
+
+
+def _heads(account: str, now: datetime) -> CTE:
+    """One row for each collector that may send: the run that is next in it."""
+    waiting = _collectors_with_work(account)
+    return (
+        select(_next_of(waiting, account, now).label("id"))
+        .where(waiting.c.collector_id.is_not(None), _has_room(waiting, account))
+        .cte("heads")
+    )
+
+
+def _collectors_with_work(account: str) -> CTE:
+    """Skip from one collector to the next in the index: the cost does not grow with the queue."""
+    first = select(func.min(runs.c.collector_id).label("collector_id")).where(
+        _queued, runs.c.account == account
+    )
+    waiting = first.cte("waiting", recursive=True)
+    following = (
+        select(func.min(runs.c.collector_id))
+        .where(_queued, runs.c.account == account, runs.c.collector_id > waiting.c.collector_id)
+        .scalar_subquery()
+    )
+    return waiting.union_all(select(following).where(waiting.c.collector_id.is_not(None)))
+
+
+def _next_of(waiting: CTE, account: str, now: datetime) -> ScalarSelect[int]:
+    return (
+        select(runs.c.id)
+        .where(
+            _queued,
+            runs.c.account == account,
+            runs.c.collector_id == waiting.c.collector_id,
+            runs.c.not_before <= now,
+            ~_queue_is_paused(),
+            ~_lane_is_blocked(),
+        )
+        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
+        .limit(1)
+        .correlate(waiting)
+        .scalar_subquery()
+    )
+
+
+def _queue_is_paused() -> ColumnElement[bool]:
+    return exists().where(queues.c.name == runs.c.queue, queues.c.paused_at.is_not(None))
+
+
+def _lane_is_blocked() -> ColumnElement[bool]:
+    """Somebody of the lane is on the wire or unsettled, or stands before this run."""
+    ahead = runs.alias("ahead")
+    stands_before = or_(
+        ahead.c.priority > runs.c.priority,
+        and_(
+            ahead.c.priority == runs.c.priority,
+            or_(
+                ahead.c.due_at < runs.c.due_at,
+                and_(ahead.c.due_at == runs.c.due_at, ahead.c.id < runs.c.id),
+            ),
+        ),
+    )
+    return exists().where(
+        ahead.c.lane == runs.c.lane,
+        ahead.c.id != runs.c.id,
+        or_(
+            ahead.c.state.in_(UNSETTLED_STATES),
+            and_(ahead.c.state == RunState.QUEUED, stands_before),
+            # In a named queue order is a promise: nobody passes what a person must settle.
+            and_(ahead.c.state == RunState.NEEDS_ATTENTION, runs.c.queue.is_not(None)),
+        ),
+    )
+
+
+def _has_room(waiting: CTE, account: str) -> ColumnElement[bool]:
+    """Neither too many unsettled triggers of the collector, nor too many running jobs."""
+    here = (runs.c.account == account, runs.c.collector_id == waiting.c.collector_id)
+    unsettled = _count(*here, runs.c.state.in_(UNSETTLED_STATES))
+    running = _count(*here, runs.c.state == RunState.COLLECTING)
+
+    def limit(column: ColumnElement[int], default: int) -> ColumnElement[int]:
+        strictest = select(func.min(column)).where(
+            collectors.c.account == account,
+            collectors.c.collector_id == waiting.c.collector_id,
+        )
+        return func.coalesce(strictest.scalar_subquery(), default)
+
+    return and_(
+        unsettled < limit(collectors.c.max_unsettled, 1),
+        unsettled + running < limit(collectors.c.max_running, 100),
+    )
+
+
+def _count(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(runs).where(*conditions).scalar_subquery()
+
+
+async def insert_attempts(conn: AsyncConnection, made: Sequence[NewAttempt]) -> dict[int, int]:
+    """Write the intents of claimed runs, `sending`; return the attempt's id for each run's id."""
+    if not made:
+        return {}
+    written = await conn.execute(
+        insert(attempts).returning(attempts.c.run_id, attempts.c.id),
+        [asdict(attempt) | {"outcome": Outcome.SENDING} for attempt in made],
+    )
+    return {row.run_id: row.id for row in written}
+
+
+async def count_attempts(conn: AsyncConnection, run_ids: Sequence[int]) -> dict[int, int]:
+    """Return how many attempts each of the runs has had, those that did not count included."""
+    found = await conn.execute(
+        select(attempts.c.run_id, func.max(attempts.c.number).label("number"))
+        .where(attempts.c.run_id.in_(run_ids))
+        .group_by(attempts.c.run_id)
+    )
+    return {row.run_id: row.number for row in found}
+
+
+async def skip_too_late(conn: AsyncConnection, *, now: datetime) -> list[Run]:
+    """End the queued runs whose misfire grace is over: never sent, they are skipped."""
+    late = [
+        runs.c.state == RunState.QUEUED,
+        runs.c.send_before.is_not(None),
+        runs.c.send_before < now,
+    ]
+    ended = []
+    for state, sent in (
+        (RunState.SKIPPED, runs.c.attempts == 0),
+        (RunState.FAILED, runs.c.attempts > 0),
+    ):
+        changed = await conn.execute(
+            update(runs)
+            .where(*late, sent)
+            .values(
+                state=state, reason=Reason.MISSED, ended_at=now, lease_owner=None, lease_until=None
+            )
+            .returning(runs)
+        )
+        ended += [record(Run, row) for row in changed.mappings()]
+    return ended
+
+
+async def supersede_older(conn: AsyncConnection, account: str, *, now: datetime) -> list[Run]:
+    """Skip unsent runs that a later confirm_cancel of their collector would only kill."""
+    newer = runs.alias("newer")
+    replaced = exists().where(
+        newer.c.account == account,
+        newer.c.collector_id == runs.c.collector_id,
+        newer.c.state == RunState.QUEUED,
+        newer.c.confirm_cancel,
+        newer.c.not_before <= now,
+        or_(
+            newer.c.due_at > runs.c.due_at,
+            and_(newer.c.due_at == runs.c.due_at, newer.c.id > runs.c.id),
+        ),
+    )
+    changed = await conn.execute(
+        update(runs)
+        .where(_queued, runs.c.account == account, runs.c.attempts == 0, replaced)
+        .values(
+            state=RunState.SKIPPED,
+            reason=Reason.SUPERSEDED,
+            detail="a later run with confirm_cancel took its place",
+            ended_at=now,
+        )
+        .returning(runs)
+    )
+    return [record(Run, row) for row in changed.mappings()]
+
+
+async def find_next_ready(conn: AsyncConnection) -> datetime | None:
+    """Return the earliest time at which a queued run may be sent; None when none is queued."""
+    return await conn.scalar(select(func.min(runs.c.not_before)).where(_queued))
+
+
+async def list_accounts_with_work(conn: AsyncConnection, *, now: datetime) -> list[str]:
+    """Return the accounts that have a queued run whose time has come."""
+    found = await conn.scalars(
+        select(runs.c.account).where(_queued, runs.c.not_before <= now).distinct()
+    )
+    return sorted(found)

@@ -1,0 +1,166 @@
+"""Everything that differs between SQLite and PostgreSQL. No other module asks which one it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Integer,
+    PoolProxiedConnection,
+    Table,
+    Text,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from scheduler.domain.errors import DatabaseError
+
+Id = BigInteger().with_variant(Integer(), "sqlite")
+"""An integer key: SQLite numbers rows by itself only when the type is exactly INTEGER."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """
+    An aware datetime in UTC.
+
+    PostgreSQL keeps it as `timestamptz`; SQLite as text (`2026-03-02 09:00:00.000000`)
+    that sorts by time and reads well in any client.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column type of *dialect*."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Refuse a naive time: it would be read in somebody else's zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        if dialect.name == "postgresql":
+            return value.astimezone(UTC)
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Give the time back aware, in UTC, also where somebody wrote it by hand."""
+        if value is None:
+            return None
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL and name its asynchronous driver; raise DatabaseError for other brands."""
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise DatabaseError("database.url is not a database URL: write sqlite:///FILE") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case "postgresql":
+            return parsed.set(drivername="postgresql+psycopg")
+        case brand:
+            raise DatabaseError(f"database.url names {brand}: use sqlite:///FILE or postgresql://…")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file behind *url*, or None when it is not a SQLite file."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
+
+
+def create_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
+    """
+    Return the engine to write with and the one to read with.
+
+    SQLite: one connection that writes, beginning IMMEDIATE, and a few that only
+    read, so that readers never wait for the writer. PostgreSQL: the same engine twice.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        writer = create_async_engine(parsed, pool_size=1, max_overflow=0, pool_timeout=60)
+        reader = create_async_engine(parsed, pool_size=4, max_overflow=4)
+        _prepare_sqlite(writer.sync_engine, begin="BEGIN IMMEDIATE", query_only=False)
+        _prepare_sqlite(reader.sync_engine, begin="BEGIN", query_only=True)
+        return writer, reader
+    try:
+        engine = create_async_engine(
+            parsed,
+            pool_size=4,
+            max_overflow=8,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+        )
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            "PostgreSQL needs its driver: pip install 'dca-scheduler[postgres]'"
+        ) from error
+    _limit_postgresql(engine.sync_engine)
+    return engine, engine
+
+
+def _prepare_sqlite(engine: Engine, *, begin: str, query_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # The driver must not begin by itself: its legacy mode begins late and
+        # commits around DDL.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "busy_timeout=10000",
+            "journal_mode=WAL",
+            # NORMAL may forget the last commits after a power loss: an intent
+            # that vanishes is a doubled collection.
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+            f"query_only={'ON' if query_only else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    # A deferred transaction that reads before it writes can fail with SQLITE_BUSY
+    # at once, whatever the busy timeout: a writer takes the lock first.
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def _limit_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SET lock_timeout = '5s'")
+        cursor.execute("SET statement_timeout = '30s'")
+        cursor.execute("SET idle_in_transaction_session_timeout = '30s'")
+        cursor.close()
+        connection.commit()
+
+
+async def insert_new(
+    conn: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert *rows*, leaving out those that a unique index of *table* already knows."""
+    if not rows:
+        return
+    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    await conn.execute(insert(table).on_conflict_do_nothing(), list(rows))

@@ -1,0 +1,78 @@
+"""The schema's versions: bring a database to the newest one, or say which one it has."""
+
+from pathlib import Path
+
+import alembic.command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from scheduler.domain.errors import SchemaError
+
+UPGRADE_COMMAND = "dca-scheduler db upgrade"
+
+
+def _scripts_folder() -> Path:
+    """Inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_scripts_folder()).replace("%", "%%"))
+    return config
+
+
+def newest_revision() -> str:
+    """Return the revision that this program knows as the newest."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+async def current_revision(conn: AsyncConnection) -> str | None:
+    """Return the revision of the database behind *conn*; None when it is empty."""
+    return await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+
+async def upgrade(conn: AsyncConnection) -> tuple[str | None, str]:
+    """
+    Bring the schema to the newest revision in the transaction of *conn*; return (from, to).
+
+    All or nothing: a kill at any point leaves the old schema whole. Raises
+    SchemaError when the schema is newer than this program.
+    """
+    before = await current_revision(conn)
+    _refuse_unknown(before)
+    await conn.run_sync(_upgrade)
+    return before, newest_revision()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, "head")
+
+
+async def require_current(conn: AsyncConnection) -> None:
+    """Raise SchemaError, naming the command that mends it, unless the schema is the newest."""
+    revision = await current_revision(conn)
+    _refuse_unknown(revision)
+    if revision is None:
+        raise SchemaError(f"the database is empty: run `{UPGRADE_COMMAND}`")
+    if revision != newest_revision():
+        raise SchemaError(
+            f"the database has schema {revision}, this program needs {newest_revision()}:"
+            f" run `{UPGRADE_COMMAND}`"
+        )
+
+
+def _refuse_unknown(revision: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise SchemaError(
+            f"the database has schema {revision}, which is newer than this program:"
+            " install the newer dca-scheduler"
+        )

@@ -1,0 +1,36 @@
+"""From a row to a record, by the record's own annotations."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from enum import StrEnum
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_type_hints
+
+Record = TypeVar("Record")
+
+
+def record(kind: type[Record], row: Mapping[Any, Any]) -> Record:
+    """Build a *kind* from the columns of *row* that bear its fields' names; enums by value."""
+    return kind(
+        **{
+            name: value if (value := row[name]) is None else convert(value)
+            for name, convert in _converters(kind)  # type: ignore[arg-type]  # a class is hashable
+        }
+    )
+
+
+@cache
+def _converters(kind: type[Any]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    hints = get_type_hints(kind)
+    return tuple((field.name, _converter(hints[field.name])) for field in fields(kind))
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    enums = [choice for choice in choices if isinstance(choice, type)]
+    return next((enum for enum in enums if issubclass(enum, StrEnum)), _as_it_is)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

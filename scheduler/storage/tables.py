@@ -1,0 +1,458 @@
+"""
+The tables, made to be read and edited by people.
+
+Names are keys, times are UTC, durations and crontab text stand as people write
+them, NULL means "the default". Columns below `-- kept by the daemon` in
+docs/database.md are its own; everything else may be edited at any time.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from scheduler.domain.records import (
+    ENDED_STATES,
+    OPEN_OUTCOMES,
+    UNSETTLED_STATES,
+    CatchUp,
+    OnUnconfirmed,
+    Origin,
+    Outcome,
+    QueueOrder,
+    Reason,
+    RunState,
+)
+from scheduler.storage.dialect import Id, UtcDateTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def _one_of(column: str, values: type[StrEnum] | Iterable[str]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({_quoted(values)})", name=column)
+
+
+def _state_in(states: Iterable[str]) -> str:
+    return f"state IN ({_quoted(states)})"
+
+
+def _boolean(column: str) -> Boolean:
+    return Boolean(create_constraint=True, name=column)
+
+
+def _origin() -> Column[str]:
+    return Column("origin", Text, nullable=False, server_default=Origin.DATABASE)
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("base_url", Text, nullable=False, server_default="https://api.brightdata.com"),
+    Column("token", Text, nullable=False),
+    Column("max_in_flight", Integer, nullable=False, server_default="32"),
+    Column("requests_per_second", Float, nullable=False, server_default="20"),
+    _origin(),
+    CheckConstraint(
+        "token LIKE 'env:%' OR token LIKE 'file:%' OR token LIKE 'credential:%'",
+        name="token_is_a_reference",
+    ),
+    CheckConstraint("max_in_flight >= 1", name="max_in_flight"),
+    CheckConstraint("requests_per_second > 0", name="requests_per_second"),
+    _one_of("origin", Origin),
+)
+
+brakes = Table(
+    "brakes",
+    metadata,
+    Column(
+        "account",
+        ForeignKey("accounts.name", onupdate="CASCADE", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("tokens", Float, nullable=False, server_default="1"),
+    Column("refilled_at", UtcDateTime),
+    Column("open_until", UtcDateTime),
+    Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("slow_start", Integer),
+    Column("paused_at", UtcDateTime),
+    Column("paused_reason", Text),
+    Column("paused_token", Text),
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column(
+        "account",
+        ForeignKey("accounts.name", onupdate="CASCADE", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_throttles_account_at", "account", "at"),
+)
+
+collectors = Table(
+    "collectors",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
+    Column("collector_id", Text, nullable=False),
+    Column("deadline", Text),
+    Column("no_downloads", _boolean("no_downloads"), nullable=False, server_default=text("FALSE")),
+    Column("version", Text),
+    Column("trigger_name", Text),
+    Column("notify", Text),
+    Column("deliver", Text),
+    Column("max_running", Integer, nullable=False, server_default="100"),
+    Column("max_unsettled", Integer, nullable=False, server_default="1"),
+    Column("max_attempts", Integer),
+    Column("on_unconfirmed", Text),
+    _origin(),
+    CheckConstraint("collector_id LIKE 'c\\_%' ESCAPE '\\'", name="collector_id"),
+    CheckConstraint("version IN ('dev')", name="version"),
+    CheckConstraint("max_running >= 1", name="max_running"),
+    CheckConstraint("max_unsettled >= 1", name="max_unsettled"),
+    CheckConstraint("max_attempts >= 1", name="max_attempts"),
+    _one_of("on_unconfirmed", OnUnconfirmed),
+    _one_of("origin", Origin),
+    Index("ix_collectors_account", "account"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("file", Text),
+    Column("inputs", Text),
+    Column("send_as", Text, nullable=False, server_default="json"),
+    _origin(),
+    CheckConstraint("(file IS NULL) <> (inputs IS NULL)", name="file_or_inputs"),
+    _one_of("send_as", ("json", "csv", "multipart")),
+    _one_of("origin", Origin),
+)
+
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("send_as", Text, nullable=False),
+    Column("row_count", Integer, nullable=False),
+    Column("byte_count", Id, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    _one_of("send_as", ("json", "csv", "multipart")),
+)
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("queue_order", Text, nullable=False, server_default=QueueOrder.STRICT),
+    Column("max_depth", Integer),
+    _origin(),
+    Column("paused_at", UtcDateTime),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
+    _one_of("queue_order", QueueOrder),
+    CheckConstraint("max_depth >= 1", name="max_depth"),
+    _one_of("origin", Origin),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("collector", ForeignKey("collectors.name", onupdate="CASCADE"), nullable=False),
+    Column("batch", ForeignKey("batches.name", onupdate="CASCADE"), nullable=False),
+    Column("cron", Text),
+    Column("every", Text),
+    Column("anchor", Text),
+    Column("at", Text),
+    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("queue", Text),
+    Column(
+        "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
+    ),
+    Column("deadline", Text),
+    Column("no_downloads", _boolean("no_downloads")),
+    Column("version", Text),
+    Column("trigger_name", Text),
+    Column("notify", Text),
+    Column("deliver", Text),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("misfire_grace", Text, nullable=False, server_default="1h"),
+    Column("catch_up", Text, nullable=False, server_default=CatchUp.LATEST),
+    Column("max_attempts", Integer),
+    Column("on_unconfirmed", Text),
+    Column("enabled", _boolean("enabled"), nullable=False, server_default=text("TRUE")),
+    _origin(),
+    Column("created_at", UtcDateTime, nullable=False, server_default=text("CURRENT_TIMESTAMP")),
+    Column("edited_at", UtcDateTime),
+    Column("planned_at", UtcDateTime),
+    Column("fired_until", UtcDateTime),
+    Column("next_fire_at", UtcDateTime),
+    Column("error", Text),
+    CheckConstraint(
+        "(cron IS NOT NULL AND every IS NULL AND at IS NULL)"
+        " OR (cron IS NULL AND every IS NOT NULL AND at IS NULL)"
+        " OR (cron IS NULL AND every IS NULL AND at IS NOT NULL)",
+        name="cron_or_every_or_at",
+    ),
+    CheckConstraint("anchor IS NULL OR every IS NOT NULL", name="anchor_needs_every"),
+    CheckConstraint("queue IS NULL OR NOT confirm_cancel", name="one_behaviour"),
+    CheckConstraint("queue <> ''", name="queue"),
+    CheckConstraint("version IN ('dev')", name="version"),
+    CheckConstraint("max_attempts >= 1", name="max_attempts"),
+    _one_of("catch_up", CatchUp),
+    _one_of("on_unconfirmed", OnUnconfirmed),
+    _one_of("origin", Origin),
+    Index("ix_schedules_collector", "collector"),
+    Index("ix_schedules_batch", "batch"),
+    # What is due, and what was edited: both stay small however many are stored.
+    Index(
+        "ix_schedules_due",
+        "next_fire_at",
+        sqlite_where=text("enabled AND error IS NULL"),
+        postgresql_where=text("enabled AND error IS NULL"),
+    ),
+    Index(
+        "ix_schedules_unplanned",
+        "name",
+        sqlite_where=text("planned_at IS NULL"),
+        postgresql_where=text("planned_at IS NULL"),
+    ),
+)
+
+_ENDED = f"({_state_in(ENDED_STATES)})"
+_ONE_IN_FLIGHT = text(_state_in(UNSETTLED_STATES))
+_WAITING = text("state = 'queued'")
+_REPLACING = text("state = 'queued' AND confirm_cancel")
+_LEASED = text("state = 'dispatching'")
+_UNCONFIRMED = text("state = 'unconfirmed'")
+_IN_LINE = text(_state_in((RunState.QUEUED, *UNSETTLED_STATES, RunState.NEEDS_ATTENTION)))
+_COLLECTING = text("state = 'collecting'")
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("schedule", Text),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
+    Column("collector", Text, nullable=False),
+    Column("collector_id", Text, nullable=False),
+    Column("batch", Text),
+    Column("body", ForeignKey("bodies.fingerprint")),
+    Column("query", JSON, nullable=False),
+    Column("queue", Text),
+    Column(
+        "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
+    ),
+    Column("lane", Text),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("send_before", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("max_attempts", Integer, nullable=False),
+    Column("on_unconfirmed", Text, nullable=False),
+    Column("retry_of", ForeignKey("runs.id")),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcDateTime),
+    Column("look_at", UtcDateTime),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("triggered_at", UtcDateTime),
+    Column("collection_id", Text),
+    Column("start_eta", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    _one_of("state", RunState),
+    _one_of("reason", Reason),
+    _one_of("on_unconfirmed", OnUnconfirmed),
+    CheckConstraint(f"{_ENDED} = (ended_at IS NOT NULL)", name="ended_has_a_time"),
+    CheckConstraint(
+        "state <> 'dispatching' OR (lease_owner IS NOT NULL AND lease_until IS NOT NULL)",
+        name="dispatching_has_a_lease",
+    ),
+    CheckConstraint(
+        "state NOT IN ('collecting', 'succeeded', 'partial') OR collection_id IS NOT NULL",
+        name="accepted_has_a_collection",
+    ),
+    CheckConstraint("body IS NOT NULL OR state IN ('failed', 'skipped')", name="sent_has_a_body"),
+    CheckConstraint(
+        "state <> 'unconfirmed' OR look_at IS NOT NULL", name="unconfirmed_is_looked_for"
+    ),
+    # One run an occurrence. A retry by hand is a run of its own at the same time.
+    Index(
+        "uq_runs_schedule_due_at",
+        "schedule",
+        "due_at",
+        unique=True,
+        sqlite_where=text("retry_of IS NULL"),
+        postgresql_where=text("retry_of IS NULL"),
+    ),
+    Index("uq_runs_collection_id", "collection_id", unique=True),
+    # The backstop of order: one run of a lane on the wire or unsettled.
+    Index(
+        "uq_runs_lane_in_flight",
+        "lane",
+        unique=True,
+        sqlite_where=_ONE_IN_FLIGHT,
+        postgresql_where=_ONE_IN_FLIGHT,
+    ),
+    # Every index below follows open work; none grows with history.
+    Index(
+        "ix_runs_waiting",
+        "account",
+        "collector_id",
+        text("priority DESC"),
+        "due_at",
+        "id",
+        sqlite_where=_WAITING,
+        postgresql_where=_WAITING,
+    ),
+    Index("ix_runs_ready", "not_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("ix_runs_too_late", "send_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index(
+        "ix_runs_replacing",
+        "account",
+        "collector_id",
+        sqlite_where=_REPLACING,
+        postgresql_where=_REPLACING,
+    ),
+    Index(
+        "ix_runs_in_line",
+        "lane",
+        "priority",
+        "due_at",
+        "id",
+        sqlite_where=_IN_LINE,
+        postgresql_where=_IN_LINE,
+    ),
+    Index(
+        "ix_runs_unsettled",
+        "account",
+        "collector_id",
+        sqlite_where=_ONE_IN_FLIGHT,
+        postgresql_where=_ONE_IN_FLIGHT,
+    ),
+    Index(
+        "ix_runs_collecting",
+        "account",
+        "collector_id",
+        sqlite_where=_COLLECTING,
+        postgresql_where=_COLLECTING,
+    ),
+    Index("ix_runs_lease", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
+    Index("ix_runs_look", "look_at", sqlite_where=_UNCONFIRMED, postgresql_where=_UNCONFIRMED),
+    Index("ix_runs_retry_of", "retry_of"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("daemon", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("http_status", Integer),
+    Column("detail", Text),
+    Column("collection_id", Text),
+    _one_of("outcome", Outcome),
+    CheckConstraint(
+        f"(outcome IN ({_quoted(OPEN_OUTCOMES)})) = (settled_at IS NULL)", name="settled_has_a_time"
+    ),
+    CheckConstraint(
+        "(outcome IN ('accepted', 'adopted')) = (collection_id IS NOT NULL)",
+        name="accepted_has_a_collection",
+    ),
+    Index("uq_attempts_run_id_number", "run_id", "number", unique=True),
+    Index("uq_attempts_collection_id", "collection_id", unique=True),
+    Index(
+        "uq_attempts_one_open",
+        "run_id",
+        unique=True,
+        sqlite_where=text("settled_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL"),
+    ),
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
+    Column("collector_id", Text, nullable=False),
+    Column("start_eta", UtcDateTime),
+    Column("status", Text),
+    Column("inputs", Integer),
+    Column("lines", Integer),
+    Column("fails", Integer),
+    Column("pages", Integer),
+    Column("success_rate", Float),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("look_at", UtcDateTime),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcDateTime),
+    Column("replaced_by", ForeignKey("runs.id")),
+    Index("ix_collections_run_id", "run_id"),
+    Index(
+        "ix_collections_look",
+        "account",
+        "look_at",
+        sqlite_where=text("look_at IS NOT NULL"),
+        postgresql_where=text("look_at IS NOT NULL"),
+    ),
+)
+
+daemons = Table(
+    "daemons",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("stopped_at", UtcDateTime),
+    Column("trouble", Text),
+)
