@@ -81,7 +81,7 @@ def allowance(
     if brake.paused_at is not None:
         return Allowance(0, f"account paused: {brake.paused_reason}")
     if brake.open_until is not None and brake.open_until > now:
-        return Allowance(0, "pausing after 429", brake.open_until)
+        return Allowance(0, "pausing after 429 or a failed connection", brake.open_until)
 
     recent = [at for at in throttled_at if at > now - WINDOW]
     room = {
@@ -90,9 +90,9 @@ def allowance(
         "requests per second": int(brake.tokens),
     }
     if brake.strikes > 0:
-        room["probing after 429"] = 1 - in_flight
+        room["probing"] = 1 - in_flight
     elif brake.slow_start is not None:
-        room["slow start after 429"] = brake.slow_start - in_flight
+        room["slow start"] = brake.slow_start - in_flight
     tightest = min(room, key=lambda name: room[name])
     if room[tightest] > 0:
         return Allowance(room[tightest])
@@ -111,7 +111,7 @@ def _ask_again_at(
 
 def after_throttle(brake: Brake, *, now: datetime, retry_after: timedelta | None) -> Brake:
     """
-    Close the brake after a 429, for *retry_after* or the documented backoff.
+    Close the brake after a 429, for *retry_after* or the documented backoff (DCA, 1).
 
     The other answers of one burst prolong the pause but are not further strikes.
     """
@@ -125,6 +125,11 @@ def after_throttle(brake: Brake, *, now: datetime, retry_after: timedelta | None
         slow_start=1,
         open_until=max(until, brake.open_until) if brake.open_until else until,
     )
+
+
+def after_unreachable(brake: Brake, *, now: datetime) -> Brake:
+    """Close the brake after a request that could not leave: one probe at a time finds the way."""
+    return after_throttle(brake, now=now, retry_after=None)
 
 
 def after_success(brake: Brake, limits: Limits) -> Brake:

@@ -8,7 +8,8 @@ SchedulerError
 ├── ConfigError       the configuration cannot be used
 ├── InputsError       a batch's inputs cannot be read
 └── DatabaseError     the database cannot be used: unreachable, unwritable, wrong schema
-    └── SchemaError   its schema is not the one that this program knows
+    ├── SchemaError      its schema is not the one that this program knows
+    └── DatabaseDamaged  the file is damaged: starting again does not help
 
 What the upstream answers is not an error here: see domain.reply.
 """
@@ -51,3 +52,7 @@ class DatabaseError(SchedulerError):
 
 class SchemaError(DatabaseError):
     """The database's schema is not the one that this program knows."""
+
+
+class DatabaseDamaged(DatabaseError):
+    """The database's file is damaged, or is no database: starting again does not help."""

@@ -30,6 +30,7 @@ OPEN_STATES: Final = (
 )
 ENDED_STATES: Final = tuple(state for state in RunState if state not in OPEN_STATES)
 UNSETTLED_STATES: Final = (RunState.DISPATCHING, RunState.UNCONFIRMED)
+IN_LINE_STATES: Final = (RunState.QUEUED, *UNSETTLED_STATES, RunState.NEEDS_ATTENTION)
 
 
 class Reason(StrEnum):
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     DAEMON_DIED = "daemon_died"
     SEVERAL_CANDIDATES = "several_candidates"
     LOOKUP_FAILED = "lookup_failed"
+    DUPLICATE_ID = "duplicate_id"  # the upstream answered with another run's collection_id
     HELD = "held"  # not found, and the policy is to ask a person
     # collecting
     ACCEPTED = "accepted"
@@ -148,7 +150,17 @@ class Collector:
     max_running: int
     max_unsettled: int
     max_attempts: int | None
+    first_pause: str | None
+    longest_pause: str | None
     on_unconfirmed: OnUnconfirmed | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calendar:
+    """Named times at which schedules do not fire; *rules* has one a line, or is an .ics text."""
+
+    name: str
+    rules: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +188,18 @@ class Schedule:
     batch: str
     cron: str | None
     every: str | None
-    anchor: str | None
+    calendar_interval: str | None
     at: str | None
+    manual: bool
+    anchor: str | None
     timezone: str
+    dst_gap: str
+    dst_fold: str
+    valid_from: str | None
+    valid_until: str | None
+    jitter: str | None
+    spread: str | None
+    exclude: str | None
     queue: str | None
     confirm_cancel: bool
     deadline: str | None
@@ -191,6 +212,8 @@ class Schedule:
     misfire_grace: str
     catch_up: CatchUp
     max_attempts: int | None
+    first_pause: str | None
+    longest_pause: str | None
     on_unconfirmed: OnUnconfirmed | None
     enabled: bool
     created_at: datetime
@@ -203,7 +226,13 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run to be written: one intended execution, whole, so that no later edit changes it."""
+    """
+    A run to be written: one intended execution, whole, so that no later edit changes it.
+
+    *query* is the exact query string of its trigger, secrets as references. *lane* is
+    what its order is kept in: at most one run of a lane is on the wire or unsettled.
+    After *send_before* it is not sent any more.
+    """
 
     schedule: str | None
     due_at: datetime
@@ -212,7 +241,7 @@ class NewRun:
     collector_id: str
     batch: str | None
     body: str | None
-    query: dict[str, str]
+    query: str
     queue: str | None
     confirm_cancel: bool
     lane: str | None
@@ -223,6 +252,8 @@ class NewRun:
     not_before: datetime
     send_before: datetime | None
     max_attempts: int
+    first_pause: str
+    longest_pause: str
     on_unconfirmed: OnUnconfirmed
     created_at: datetime
     ended_at: datetime | None = None
@@ -241,7 +272,7 @@ class Run:
     collector_id: str
     batch: str | None
     body: str | None
-    query: dict[str, str]
+    query: str
     queue: str | None
     confirm_cancel: bool
     lane: str | None
@@ -253,6 +284,8 @@ class Run:
     send_before: datetime | None
     attempts: int
     max_attempts: int
+    first_pause: str
+    longest_pause: str
     on_unconfirmed: OnUnconfirmed
     retry_of: int | None
     fence: int
@@ -269,12 +302,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One trigger sent for a run; *request* is the exact request line, secrets as references."""
+    """
+    One trigger sent for a run; *number* is the run's fence when it was claimed.
 
-    id: int
+    *request* is the exact request line, secrets as references.
+    """
+
     run_id: int
     number: int
-    fence: int
     daemon: str
     request: str
     outcome: Outcome
@@ -306,6 +341,8 @@ class Collection:
     look_at: datetime | None
     looks: int
     replaced_by: int | None
+    cancel_requested_at: datetime | None
+    cancel_note: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

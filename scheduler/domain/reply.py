@@ -18,7 +18,9 @@ class Refusal(StrEnum):
     """Why a trigger was refused for good (DCA, 1)."""
 
     INVALID = "invalid"  # 400, 404, 422 and other 4xx: this request will never be accepted
-    CREDENTIALS = "credentials"  # 401, 403: nothing will be accepted until the token or account is mended
+    CREDENTIALS = (
+        "credentials"  # 401, 403: nothing will be accepted until the token or account is mended
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

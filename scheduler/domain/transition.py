@@ -27,7 +27,7 @@ class Backoff:
     most: timedelta
 
     def pause(self, failures: int, *, chance: float) -> timedelta:
-        """Return the pause after that many failures in a row, with full jitter by *chance* (0-1)."""
+        """Return the pause after *failures* in a row, with full jitter by *chance* (0-1)."""
         # 2.0**40 seconds is past any *most*, and far from overflow.
         return min(self.most, self.first * 2.0 ** min(failures - 1, 40)) * chance
 
@@ -45,18 +45,16 @@ class Transition:
     counts: bool = True
     collection_id: str | None = None
     start_eta: datetime | None = None
+    triggered_at: datetime | None = None
 
 
 def after_reply(
     reply: TriggerReply,
     *,
     now: datetime,
-    deferrals: int,
-    backoff: Backoff,
     first_look: timedelta,
-    chance: float,
 ) -> Transition:
-    """Say what a run becomes; *deferrals* is how often it was put off before, in a row."""
+    """Say what a run becomes; it is first looked for *first_look* after its answer was lost."""
     match reply:
         case Accepted(collection_id=collection_id, start_eta=start_eta):
             return Transition(
@@ -74,13 +72,14 @@ def after_reply(
                 detail=detail,
             )
         case Deferred(deferral=deferral, detail=detail, retry_after=retry_after):
-            pause = retry_after or _deferral_pause(deferral, deferrals + 1, backoff, chance)
+            # After 429, or when nothing can be reached, the account's brake holds everybody back.
+            pause = JOB_LIMIT_PAUSE if deferral is Deferral.JOB_LIMIT else timedelta()
             return Transition(
                 state=RunState.QUEUED,
                 reason=_PUT_OFF[deferral],
                 outcome=Outcome.DEFERRED,
                 detail=detail,
-                not_before=now + pause,
+                not_before=now + max(pause, retry_after or timedelta()),
                 counts=False,
             )
         case Lost(detail=detail):
@@ -106,23 +105,12 @@ _PUT_OFF: Final = {
 }
 
 
-def _deferral_pause(
-    deferral: Deferral, deferrals: int, backoff: Backoff, chance: float
-) -> timedelta:
-    match deferral:
-        case Deferral.NOT_SENT:
-            return backoff.pause(deferrals, chance=chance)
-        case Deferral.THROTTLED:
-            return timedelta()  # the account's brake holds everybody back
-        case Deferral.JOB_LIMIT:
-            return JOB_LIMIT_PAUSE
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Exactly one of the upstream's jobs can be the lost one."""
+    """Exactly one of the upstream's jobs can be the lost one; *queued_at* as the upstream tells."""
 
     collection_id: str
+    queued_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +155,7 @@ def after_looking(
             reason=Reason.ADOPTED,
             outcome=Outcome.ADOPTED,
             collection_id=finding.collection_id,
+            triggered_at=finding.queued_at,
         )
     if run.looks + 1 < len(look_for_lost_after):
         pause = look_for_lost_after[run.looks + 1] - look_for_lost_after[run.looks]
@@ -191,7 +180,9 @@ def after_looking(
 def _after_absence(run: Run, *, now: datetime, pause: timedelta) -> Transition:
     match run.on_unconfirmed:
         case OnUnconfirmed.HOLD:
-            return _for_a_person(Reason.HELD, "not among the upstream's jobs; the policy is to hold")
+            return _for_a_person(
+                Reason.HELD, "not among the upstream's jobs; the policy is to hold"
+            )
         case OnUnconfirmed.SKIP:
             return Transition(
                 state=RunState.FAILED,

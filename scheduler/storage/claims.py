@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    Connection,
     ScalarSelect,
     and_,
     exists,
@@ -21,35 +22,16 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scheduler.domain.records import (
-    UNSETTLED_STATES,
-    Outcome,
-    Reason,
-    Run,
-    RunState,
-)
+from scheduler.domain.records import UNSETTLED_STATES, Outcome, Reason, Run, RunState
 from scheduler.storage.rows import record
 from scheduler.storage.tables import attempts, collectors, queues, runs
 
 _queued = runs.c.state == RunState.QUEUED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAttempt:
-    """An attempt about to be made; its row is on disk before its request leaves."""
-
-    run_id: int
-    number: int
-    fence: int
-    daemon: str
-    request: str
-    claimed_at: datetime
-
-
-async def claim_runs(
-    conn: AsyncConnection,
+def claim_runs(
+    conn: Connection,
     account: str,
     *,
     now: datetime,
@@ -70,9 +52,10 @@ async def claim_runs(
         .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True, of=runs)
+        # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
     )
-    taken = await conn.execute(
+    taken = conn.execute(
         update(runs)
         .where(runs.c.id.in_(select(claimed.c.id)))
         .values(
@@ -182,53 +165,56 @@ def _count(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     return select(func.count()).select_from(runs).where(*conditions).scalar_subquery()
 
 
-async def insert_attempts(conn: AsyncConnection, made: Sequence[NewAttempt]) -> dict[int, int]:
-    """Write the intents of claimed runs, `sending`; return the attempt's id for each run's id."""
-    if not made:
-        return {}
-    written = await conn.execute(
-        insert(attempts).returning(attempts.c.run_id, attempts.c.id),
-        [asdict(attempt) | {"outcome": Outcome.SENDING} for attempt in made],
-    )
-    return {row.run_id: row.id for row in written}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAttempt:
+    """An attempt about to be made; its row is on disk before its request leaves."""
+
+    run_id: int
+    number: int
+    daemon: str
+    request: str
+    claimed_at: datetime
 
 
-async def count_attempts(conn: AsyncConnection, run_ids: Sequence[int]) -> dict[int, int]:
-    """Return how many attempts each of the runs has had, those that did not count included."""
-    found = await conn.execute(
-        select(attempts.c.run_id, func.max(attempts.c.number).label("number"))
-        .where(attempts.c.run_id.in_(run_ids))
-        .group_by(attempts.c.run_id)
-    )
-    return {row.run_id: row.number for row in found}
-
-
-async def skip_too_late(conn: AsyncConnection, *, now: datetime) -> list[Run]:
-    """End the queued runs whose misfire grace is over: never sent, they are skipped."""
-    late = [
-        runs.c.state == RunState.QUEUED,
-        runs.c.send_before.is_not(None),
-        runs.c.send_before < now,
-    ]
-    ended = []
-    for state, sent in (
-        (RunState.SKIPPED, runs.c.attempts == 0),
-        (RunState.FAILED, runs.c.attempts > 0),
-    ):
-        changed = await conn.execute(
-            update(runs)
-            .where(*late, sent)
-            .values(
-                state=state, reason=Reason.MISSED, ended_at=now, lease_owner=None, lease_until=None
-            )
-            .returning(runs)
+def insert_attempts(conn: Connection, made: Sequence[NewAttempt]) -> None:
+    """Write the intents of claimed runs: `sending`."""
+    if made:
+        conn.execute(
+            insert(attempts), [asdict(attempt) | {"outcome": Outcome.SENDING} for attempt in made]
         )
-        ended += [record(Run, row) for row in changed.mappings()]
-    return ended
 
 
-async def supersede_older(conn: AsyncConnection, account: str, *, now: datetime) -> list[Run]:
-    """Skip unsent runs that a later confirm_cancel of their collector would only kill."""
+def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
+    """End the queued runs whose misfire grace is over: what was never sent is skipped."""
+    late = (_queued, runs.c.send_before.is_not(None), runs.c.send_before < now)
+    return [
+        *_end_waiting(conn, *late, runs.c.attempts == 0, state=RunState.SKIPPED, now=now),
+        *_end_waiting(conn, *late, runs.c.attempts > 0, state=RunState.FAILED, now=now),
+    ]
+
+
+def _end_waiting(
+    conn: Connection, *conditions: ColumnElement[bool], state: RunState, now: datetime
+) -> list[Run]:
+    changed = conn.execute(
+        update(runs)
+        .where(*conditions)
+        .values(
+            state=state,
+            reason=Reason.MISSED,
+            detail=func.coalesce(
+                "it could not be sent within its misfire grace; " + runs.c.detail,
+                "it could not be sent within its misfire grace",
+            ),
+            ended_at=now,
+        )
+        .returning(runs)
+    )
+    return [record(Run, row) for row in changed.mappings()]
+
+
+def supersede_older(conn: Connection, account: str, *, now: datetime) -> list[Run]:
+    """Skip waiting runs that a later confirm_cancel of their collector would only kill."""
     newer = runs.alias("newer")
     replaced = exists().where(
         newer.c.account == account,
@@ -241,9 +227,9 @@ async def supersede_older(conn: AsyncConnection, account: str, *, now: datetime)
             and_(newer.c.due_at == runs.c.due_at, newer.c.id > runs.c.id),
         ),
     )
-    changed = await conn.execute(
+    changed = conn.execute(
         update(runs)
-        .where(_queued, runs.c.account == account, runs.c.attempts == 0, replaced)
+        .where(_queued, runs.c.account == account, replaced)
         .values(
             state=RunState.SKIPPED,
             reason=Reason.SUPERSEDED,
@@ -255,14 +241,15 @@ async def supersede_older(conn: AsyncConnection, account: str, *, now: datetime)
     return [record(Run, row) for row in changed.mappings()]
 
 
-async def find_next_ready(conn: AsyncConnection) -> datetime | None:
-    """Return the earliest time at which a queued run may be sent; None when none is queued."""
-    return await conn.scalar(select(func.min(runs.c.not_before)).where(_queued))
-
-
-async def list_accounts_with_work(conn: AsyncConnection, *, now: datetime) -> list[str]:
-    """Return the accounts that have a queued run whose time has come."""
-    found = await conn.scalars(
-        select(runs.c.account).where(_queued, runs.c.not_before <= now).distinct()
+def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:
+    """Return the earliest time after *now* at which a waiting run may be sent; None if never."""
+    ready_at: datetime | None = conn.scalar(
+        select(func.min(runs.c.not_before)).where(_queued, runs.c.not_before > now)
     )
+    return ready_at
+
+
+def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
+    """Return the accounts that have a queued run whose time has come."""
+    found = conn.scalars(select(runs.c.account).where(_queued, runs.c.not_before <= now).distinct())
     return sorted(found)

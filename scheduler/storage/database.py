@@ -1,75 +1,114 @@
-"""The two ways into the database: `db.write()` and `db.read()`, one transaction each."""
+"""
+The ways into the database: a transaction that may write, or one that only reads.
+
+Storage functions are synchronous and take the caller's open Connection. Coroutines hand the
+work over (`await db.write(work)`); the command line uses `with db.writing() as conn`.
+"""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from scheduler.domain.errors import DatabaseError
+from scheduler.domain.errors import DatabaseDamaged, DatabaseError
 from scheduler.storage.dialect import create_engines, parse_url, sqlite_file
+
+Result = TypeVar("Result")
 
 
 class Database:
     """
-    The doors to one database, safe to share between tasks of one event loop.
+    The doors to one database, safe to share between threads and tasks.
 
-    Both doors raise DatabaseError, with the way out, when the database cannot be
-    reached, opened or written; a broken rule of a table stays what it is.
+    All doors raise DatabaseError, with the way out, when the database cannot be reached,
+    opened or written; a broken rule of a table stays SQLAlchemy's IntegrityError. After a
+    DatabaseError a commit may have happened or not: look, or make the work repeatable.
     """
 
-    def __init__(self, url: str) -> None:
-        self._writer, self._reader = create_engines(url)
-        self._name = parse_url(url).render_as_string(hide_password=True)
+    def __init__(self, url: str, *, checkpoints: bool = False) -> None:
+        self._writer, self._reader = create_engines(url, checkpoints=checkpoints)
+        self.name = parse_url(url).render_as_string(hide_password=True)
         self.file: Path | None = sqlite_file(url)
+        # SQLite has one writer: a second thread would only wait.
+        writers = 1 if self.file is not None else 4
+        self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
+        self._read_threads = ThreadPoolExecutor(4, thread_name_prefix="db-read")
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    async def close(self) -> None:
-        """Close every connection; the doors may be used again afterwards."""
-        await self._writer.dispose()
-        if self._reader is not self._writer:
-            await self._reader.dispose()
+    def close(self) -> None:
+        """Finish what is being done and close every connection."""
+        self._write_threads.shutdown()
+        self._read_threads.shutdown()
+        self._writer.dispose()
+        self._reader.dispose()
 
-    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """Open a transaction that may write; it commits at the end, or takes everything back."""
         return self._transaction(self._writer)
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """Open a transaction that only reads: one moment's view, never waiting for a writer."""
         return self._transaction(self._reader)
 
-    @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with engine.connect() as conn:
-                try:
-                    await conn.begin()
-                    yield conn
-                except BaseException:
-                    await asyncio.shield(conn.rollback())
-                    raise
-                # A commit that was asked for runs to its end, whoever is cancelled.
-                await asyncio.shield(conn.commit())
-        except (OperationalError, sqlite3.OperationalError, OSError) as error:
-            raise DatabaseError(self._explain(error)) from error
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            raise DatabaseError(self._explain(error)) from error
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Do *work* in a transaction that may write. If cancelled, it is finished all the same."""
+        return await self._hand_over(self._write_threads, self._writer, work)
 
-    def _explain(self, error: Exception) -> str:
+    async def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Do *work* in a transaction that only reads."""
+        return await self._hand_over(self._read_threads, self._reader, work)
+
+    async def _hand_over(
+        self, threads: Executor, engine: Engine, work: Callable[[Connection], Result]
+    ) -> Result:
+        def job() -> Result:
+            with self._transaction(engine) as conn:
+                return work(conn)
+
+        running = asyncio.get_running_loop().run_in_executor(threads, job)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            # A cancelled write may have committed: nobody goes on before that is certain.
+            await asyncio.wait([running])
+            raise
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        try:
+            with engine.begin() as conn:
+                yield conn
+        except (OperationalError, PoolTimeout, sqlite3.Error, OSError) as error:
+            raise self._explain(error) from error
+        except DBAPIError as error:
+            if not (error.connection_invalidated or _is_damage(error)):
+                raise
+            raise self._explain(error) from error
+
+    def _explain(self, error: Exception) -> DatabaseError:
         cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
         first_line = cause.splitlines()[0] if cause else type(error).__name__
-        return f"{self._name}: {first_line}{_way_out(first_line)}"
+        kind = DatabaseDamaged if _is_damage(error) else DatabaseError
+        return kind(f"{self.name}: {first_line}{_way_out(first_line)}")
+
+
+_DAMAGE = ("malformed", "file is not a database")
+
+
+def _is_damage(error: Exception) -> bool:
+    return any(words in str(error) for words in _DAMAGE)
 
 
 _WAYS_OUT = {
@@ -82,8 +121,7 @@ _WAYS_OUT = {
     "file is not a database": "database.url names a file of another kind",
     "malformed": "the file is damaged: restore a backup",
     "database is locked": "another program holds a transaction open",
-    "connection refused": "is the server running, and at this address?",
-    "Connection refused": "is the server running, and at this address?",
+    "onnection refused": "is the server running, and at this address?",
     "authentication failed": "check user and password",
 }
 

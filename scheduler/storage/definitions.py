@@ -1,46 +1,52 @@
-"""Collectors, batches and queues, and the sent bodies: what schedules and runs refer to."""
+"""What schedules and runs refer to: collectors, batches, calendars, queues, and the sent bodies."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from scheduler.domain.errors import NotFound
-from scheduler.domain.records import Batch, Collector, QueueOrder, StoredBody
+from scheduler.domain.records import Batch, Calendar, Collector, QueueOrder, StoredBody
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
-from scheduler.storage.tables import batches, bodies, collectors, queues
+from scheduler.storage.tables import batches, bodies, calendars, collectors, queues
 
 
-async def list_collectors(conn: AsyncConnection) -> list[Collector]:
+def list_collectors(conn: Connection) -> list[Collector]:
     """Return every collector, by name."""
-    found = await conn.execute(select(collectors).order_by(collectors.c.name))
+    found = conn.execute(select(collectors).order_by(collectors.c.name))
     return [record(Collector, row) for row in found.mappings()]
 
 
-async def get_collector(conn: AsyncConnection, name: str) -> Collector:
+def get_collector(conn: Connection, name: str) -> Collector:
     """Return the collector of that name, or raise NotFound."""
-    found = await conn.execute(select(collectors).where(collectors.c.name == name))
+    found = conn.execute(select(collectors).where(collectors.c.name == name))
     row = found.mappings().first()
     if row is None:
         raise NotFound(f"no collector is called {name!r}")
     return record(Collector, row)
 
 
-async def list_batches(conn: AsyncConnection) -> list[Batch]:
+def list_batches(conn: Connection) -> list[Batch]:
     """Return every batch, by name."""
-    found = await conn.execute(select(batches).order_by(batches.c.name))
+    found = conn.execute(select(batches).order_by(batches.c.name))
     return [record(Batch, row) for row in found.mappings()]
 
 
-async def get_batch(conn: AsyncConnection, name: str) -> Batch:
+def get_batch(conn: Connection, name: str) -> Batch:
     """Return the batch of that name, or raise NotFound."""
-    found = await conn.execute(select(batches).where(batches.c.name == name))
+    found = conn.execute(select(batches).where(batches.c.name == name))
     row = found.mappings().first()
     if row is None:
         raise NotFound(f"no batch is called {name!r}")
     return record(Batch, row)
+
+
+def list_calendars(conn: Connection) -> dict[str, Calendar]:
+    """Return every calendar by its name."""
+    found = conn.execute(select(calendars))
+    return {row["name"]: record(Calendar, row) for row in found.mappings()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +61,22 @@ class Queue:
     paused_reason: str | None
 
 
-async def list_queues(conn: AsyncConnection) -> list[Queue]:
+def list_queues(conn: Connection) -> list[Queue]:
     """Return every queue that somebody settled something about, by name."""
-    found = await conn.execute(select(queues).order_by(queues.c.name))
+    found = conn.execute(select(queues).order_by(queues.c.name))
     return [record(Queue, row) for row in found.mappings()]
 
 
-async def insert_bodies(conn: AsyncConnection, sent: list[StoredBody], *, now: datetime) -> None:
+def insert_bodies(conn: Connection, sent: Collection[StoredBody], *, now: datetime) -> None:
     """Store each body once, whoever stored it before."""
-    await insert_new(
+    known = set(
+        conn.scalars(
+            select(bodies.c.fingerprint).where(
+                bodies.c.fingerprint.in_([body.fingerprint for body in sent])
+            )
+        )
+    )
+    insert_new(
         conn,
         bodies,
         [
@@ -76,11 +89,12 @@ async def insert_bodies(conn: AsyncConnection, sent: list[StoredBody], *, now: d
                 "created_at": now,
             }
             for body in sent
+            if body.fingerprint not in known
         ],
     )
 
 
-async def get_body(conn: AsyncConnection, fingerprint: str) -> StoredBody:
+def get_body(conn: Connection, fingerprint: str) -> StoredBody:
     """Return the body of that fingerprint; runs refer to nothing that is not there."""
-    found = await conn.execute(select(bodies).where(bodies.c.fingerprint == fingerprint))
+    found = conn.execute(select(bodies).where(bodies.c.fingerprint == fingerprint))
     return record(StoredBody, found.mappings().one())

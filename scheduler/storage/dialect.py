@@ -10,20 +10,24 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Integer,
-    PoolProxiedConnection,
     Table,
     Text,
+    create_engine,
     event,
+    func,
     make_url,
+    select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from scheduler.domain.errors import DatabaseError
+
+CHANNEL = "dca_scheduler"
+"""What PostgreSQL's LISTEN and NOTIFY call our news."""
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
 """An integer key: SQLite numbers rows by itself only when the type is exactly INTEGER."""
@@ -65,14 +69,14 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def parse_url(url: str) -> URL:
-    """Read a database URL and name its asynchronous driver; raise DatabaseError for other brands."""
+    """Read a database URL and name its driver; raise DatabaseError for other brands."""
     try:
         parsed = make_url(url)
     except Exception as error:
         raise DatabaseError("database.url is not a database URL: write sqlite:///FILE") from error
     match parsed.get_backend_name():
         case "sqlite":
-            return parsed.set(drivername="sqlite+aiosqlite")
+            return parsed.set(drivername="sqlite+pysqlite")
         case "postgresql":
             return parsed.set(drivername="postgresql+psycopg")
         case brand:
@@ -80,29 +84,33 @@ def parse_url(url: str) -> URL:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file behind *url*, or None when it is not a SQLite file."""
+    """Return the file behind *url*; None for PostgreSQL. A database in memory is refused."""
     parsed = parse_url(url)
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+    if parsed.get_backend_name() != "sqlite":
         return None
+    if parsed.database in (None, "", ":memory:"):
+        raise DatabaseError("database.url names no file: what is in memory is lost at a restart")
     return Path(str(parsed.database))
 
 
-def create_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
+def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
     """
     Return the engine to write with and the one to read with.
 
     SQLite: one connection that writes, beginning IMMEDIATE, and a few that only
-    read, so that readers never wait for the writer. PostgreSQL: the same engine twice.
+    read, so that readers never wait for the writer. Only who *checkpoints* moves the
+    log into the file: SQLite before 3.51.3 may damage it when two do at once.
+    PostgreSQL: the same engine twice.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        writer = create_async_engine(parsed, pool_size=1, max_overflow=0, pool_timeout=60)
-        reader = create_async_engine(parsed, pool_size=4, max_overflow=4)
-        _prepare_sqlite(writer.sync_engine, begin="BEGIN IMMEDIATE", query_only=False)
-        _prepare_sqlite(reader.sync_engine, begin="BEGIN", query_only=True)
+        writer = create_engine(parsed, pool_size=1, max_overflow=0, pool_timeout=60)
+        reader = create_engine(parsed, pool_size=4, max_overflow=4)
+        _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", checkpoints=checkpoints)
+        _prepare_sqlite(reader, begin="BEGIN", query_only=True)
         return writer, reader
     try:
-        engine = create_async_engine(
+        engine = create_engine(
             parsed,
             pool_size=4,
             max_overflow=8,
@@ -113,11 +121,13 @@ def create_engines(url: str) -> tuple[AsyncEngine, AsyncEngine]:
         raise DatabaseError(
             "PostgreSQL needs its driver: pip install 'dca-scheduler[postgres]'"
         ) from error
-    _limit_postgresql(engine.sync_engine)
+    _limit_postgresql(engine)
     return engine, engine
 
 
-def _prepare_sqlite(engine: Engine, *, begin: str, query_only: bool) -> None:
+def _prepare_sqlite(
+    engine: Engine, *, begin: str, query_only: bool = False, checkpoints: bool = False
+) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         # The driver must not begin by itself: its legacy mode begins late and
@@ -133,6 +143,7 @@ def _prepare_sqlite(engine: Engine, *, begin: str, query_only: bool) -> None:
             "foreign_keys=ON",
             "trusted_schema=OFF",
             "cell_size_check=ON",
+            f"wal_autocheckpoint={1000 if checkpoints else 0}",
             f"query_only={'ON' if query_only else 'OFF'}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
@@ -156,11 +167,28 @@ def _limit_postgresql(engine: Engine) -> None:
         connection.commit()
 
 
-async def insert_new(
-    conn: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]]
-) -> None:
+def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert *rows*, leaving out those that a unique index of *table* already knows."""
     if not rows:
         return
     insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    await conn.execute(insert(table).on_conflict_do_nothing(), list(rows))
+    conn.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def database_time(conn: Connection) -> datetime | None:
+    """Return the time of the database's server; None for SQLite, which has only this machine's."""
+    if conn.dialect.name != "postgresql":
+        return None
+    return conn.scalar(select(func.clock_timestamp()))
+
+
+def announce(conn: Connection) -> None:
+    """Tell the daemons that listen, once this transaction commits, that there is work."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+def lock_schema(conn: Connection) -> None:
+    """Wait until nobody else changes the schema; SQLite's writer is alone already."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(0x6463615F)))

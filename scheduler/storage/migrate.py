@@ -7,9 +7,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scheduler.domain.errors import SchemaError
+from scheduler.storage.dialect import lock_schema
 
 UPGRADE_COMMAND = "dca-scheduler db upgrade"
 
@@ -32,33 +32,30 @@ def newest_revision() -> str:
     return str(ScriptDirectory.from_config(_config()).get_current_head())
 
 
-async def current_revision(conn: AsyncConnection) -> str | None:
+def current_revision(conn: Connection) -> str | None:
     """Return the revision of the database behind *conn*; None when it is empty."""
-    return await conn.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+    return MigrationContext.configure(conn).get_current_revision()
 
 
-async def upgrade(conn: AsyncConnection) -> tuple[str | None, str]:
+def upgrade(conn: Connection) -> tuple[str | None, str]:
     """
     Bring the schema to the newest revision in the transaction of *conn*; return (from, to).
 
     All or nothing: a kill at any point leaves the old schema whole. Raises
     SchemaError when the schema is newer than this program.
     """
-    before = await current_revision(conn)
+    lock_schema(conn)
+    before = current_revision(conn)
     _refuse_unknown(before)
-    await conn.run_sync(_upgrade)
+    config = _config()
+    config.attributes["connection"] = conn
+    alembic.command.upgrade(config, "head")
     return before, newest_revision()
 
 
-def _upgrade(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
-
-
-async def require_current(conn: AsyncConnection) -> None:
+def require_current(conn: Connection) -> None:
     """Raise SchemaError, naming the command that mends it, unless the schema is the newest."""
-    revision = await current_revision(conn)
+    revision = current_revision(conn)
     _refuse_unknown(revision)
     if revision is None:
         raise SchemaError(f"the database is empty: run `{UPGRADE_COMMAND}`")

@@ -4,41 +4,36 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import (
-    ENDED_STATES,
-    OPEN_OUTCOMES,
+    IN_LINE_STATES,
+    OPEN_STATES,
     Attempt,
     NewRun,
-    Outcome,
     Reason,
     Run,
     RunState,
 )
-from scheduler.domain.transition import Transition
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
-from scheduler.storage.tables import attempts, collections, runs
+from scheduler.storage.tables import attempts, runs
 
 
-async def insert_runs(conn: AsyncConnection, new: Sequence[NewRun]) -> None:
+def insert_runs(conn: Connection, new: Sequence[NewRun]) -> None:
     """Write runs; an occurrence that already has its run is left as it is."""
-    await insert_new(conn, runs, [asdict(run) for run in new])
+    insert_new(conn, runs, [asdict(run) for run in new])
 
 
-async def insert_run(conn: AsyncConnection, new: NewRun) -> int:
+def insert_run(conn: Connection, new: NewRun) -> int:
     """Write one run asked for by hand and return its id."""
-    return int(
-        (await conn.execute(insert(runs).values(**asdict(new)).returning(runs.c.id))).scalar_one()
-    )
+    return int((conn.execute(insert(runs).values(**asdict(new)).returning(runs.c.id))).scalar_one())
 
 
-async def get_run(conn: AsyncConnection, run_id: int) -> Run:
+def get_run(conn: Connection, run_id: int) -> Run:
     """Return the run of that id, or raise NotFound."""
-    row = (await conn.execute(select(runs).where(runs.c.id == run_id))).mappings().first()
+    row = (conn.execute(select(runs).where(runs.c.id == run_id))).mappings().first()
     if row is None:
         raise NotFound(f"no run has the id {run_id}")
     return record(Run, row)
@@ -56,14 +51,14 @@ class RunFilter:
     until: datetime | None = None
 
 
-async def list_runs(
-    conn: AsyncConnection, wanted: RunFilter, *, limit: int, before_id: int | None = None
+def list_runs(
+    conn: Connection, wanted: RunFilter, *, limit: int, before_id: int | None = None
 ) -> list[Run]:
     """Return runs, the newest first; *before_id* goes on after an earlier page."""
     query = select(runs).where(*_conditions(wanted)).order_by(runs.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(runs.c.id < before_id)
-    return [record(Run, row) for row in (await conn.execute(query)).mappings()]
+    return [record(Run, row) for row in (conn.execute(query)).mappings()]
 
 
 def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
@@ -84,28 +79,28 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-async def list_attempts(conn: AsyncConnection, run_id: int) -> list[Attempt]:
+def list_attempts(conn: Connection, run_id: int) -> list[Attempt]:
     """Return the attempts of a run, in the order they were made."""
-    found = await conn.execute(
+    found = conn.execute(
         select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)
     )
     return [record(Attempt, row) for row in found.mappings()]
 
 
-async def count_open(conn: AsyncConnection) -> dict[RunState, int]:
+def count_open(conn: Connection) -> dict[RunState, int]:
     """Return how many runs stand in each state that is not an end."""
-    found = await conn.execute(
+    found = conn.execute(
         select(runs.c.state, func.count())
-        .where(runs.c.state.not_in(ENDED_STATES))
+        .where(runs.c.state.in_(OPEN_STATES))
         .group_by(runs.c.state)
     )
     return {RunState(state): count for state, count in found.tuples()}
 
 
-async def count_waiting(conn: AsyncConnection, account: str, collector_id: str, queue: str) -> int:
+def count_waiting(conn: Connection, account: str, collector_id: str, queue: str) -> int:
     """Return how many runs wait in a named queue of a collector."""
     return (
-        await conn.scalar(
+        conn.scalar(
             select(func.count()).where(
                 runs.c.state == RunState.QUEUED,
                 runs.c.account == account,
@@ -116,140 +111,129 @@ async def count_waiting(conn: AsyncConnection, account: str, collector_id: str, 
     ) or 0
 
 
-async def record_transition(
-    conn: AsyncConnection,
-    run: Run,
-    attempt_id: int,
-    change: Transition,
+def coalesce_waiting(
+    conn: Connection,
+    schedules: Sequence[str],
     *,
+    due_before: datetime,
+    reason: Reason,
     now: datetime,
-    http_status: int | None = None,
+) -> None:
+    """Skip runs of *schedules* that still wait since before *due_before*: a later one is due."""
+    conn.execute(
+        update(runs)
+        .where(
+            runs.c.schedule.in_(schedules),
+            runs.c.state == RunState.QUEUED,
+            runs.c.due_at < due_before,
+            runs.c.retry_of.is_(None),
+        )
+        .values(
+            state=case((runs.c.attempts == 0, RunState.SKIPPED), else_=RunState.FAILED),
+            reason=reason,
+            detail="it still waited to be sent when the next occurrence was due",
+            ended_at=now,
+        )
+    )
+
+
+def find_occurrence(conn: Connection, schedule: str, due_at: datetime) -> Run | None:
+    """Return the run of one occurrence of a schedule, if it has been decided."""
+    found = conn.execute(
+        select(runs).where(
+            runs.c.schedule == schedule, runs.c.due_at == due_at, runs.c.retry_of.is_(None)
+        )
+    )
+    row = found.mappings().first()
+    return None if row is None else record(Run, row)
+
+
+def end_waiting(
+    conn: Connection,
+    run_id: int,
+    *,
+    from_states: Sequence[RunState],
+    state: RunState,
+    reason: Reason,
+    detail: str | None,
+    now: datetime,
 ) -> bool:
-    """
-    Store what became of an attempt, always, and of its run, if the run still waits for it.
-
-    False when the run has gone on without this attempt (another daemon took it over):
-    its collection, if it brought one, is kept all the same.
-    """
-    await _record_attempt(conn, attempt_id, change, now=now, http_status=http_status)
-    if change.collection_id is not None:
-        await _insert_collection(conn, run, change, now=now)
-    moved = await conn.execute(
+    """End a run that is in one of *from_states*, on a person's word; False when it is not."""
+    ended = conn.execute(
         update(runs)
-        .where(
-            runs.c.id == run.id,
-            runs.c.fence == run.fence,
-            runs.c.state.in_(
-                (RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION)
-            ),
-        )
-        .values(
-            state=change.state,
-            reason=change.reason,
-            detail=change.detail,
-            not_before=change.not_before or runs.c.not_before,
-            look_at=change.look_at,
-            looks=runs.c.looks + 1 if run.state is RunState.UNCONFIRMED else 0,
-            attempts=runs.c.attempts if change.counts else runs.c.attempts - 1,
-            lease_owner=None,
-            lease_until=None,
-            triggered_at=now if change.collection_id else runs.c.triggered_at,
-            collection_id=change.collection_id,
-            start_eta=change.start_eta,
-            ended_at=now if change.state in ENDED_STATES else None,
-        )
+        .where(runs.c.id == run_id, runs.c.state.in_(from_states))
+        .values(state=state, reason=reason, detail=detail, ended_at=now, look_at=None)
     )
-    return moved.rowcount == 1
+    return ended.rowcount == 1
 
 
-async def _record_attempt(
-    conn: AsyncConnection,
-    attempt_id: int,
-    change: Transition,
-    *,
-    now: datetime,
-    http_status: int | None,
-) -> None:
-    settled = change.outcome not in OPEN_OUTCOMES
-    await conn.execute(
-        update(attempts)
-        .where(
-            attempts.c.id == attempt_id,
-            attempts.c.outcome.not_in((Outcome.ACCEPTED, Outcome.ADOPTED)),
-        )
-        .values(
-            outcome=change.outcome,
-            settled_at=now if settled else None,
-            http_status=func.coalesce(http_status, attempts.c.http_status),
-            detail=func.coalesce(change.detail, attempts.c.detail),
-            collection_id=change.collection_id,
-        )
-    )
-
-
-async def _insert_collection(
-    conn: AsyncConnection, run: Run, change: Transition, *, now: datetime
-) -> None:
-    await insert_new(
-        conn,
-        collections,
-        [
-            {
-                "id": change.collection_id,
-                "run_id": run.id,
-                "account": run.account,
-                "collector_id": run.collector_id,
-                "start_eta": change.start_eta,
-                "accepted_at": now,
-                "look_at": change.start_eta if change.start_eta and change.start_eta > now else now,
-            }
-        ],
-    )
-    if run.confirm_cancel:
-        await _mark_replaced(conn, run, str(change.collection_id))
-
-
-async def _mark_replaced(conn: AsyncConnection, run: Run, collection_id: str) -> None:
-    """Note which open collections of the collector this confirm_cancel ended."""
-    await conn.execute(
-        update(collections)
-        .where(
-            collections.c.account == run.account,
-            collections.c.collector_id == run.collector_id,
-            collections.c.look_at.is_not(None),
-            collections.c.id != collection_id,
-        )
-        .values(replaced_by=run.id)
-    )
-
-
-async def release_unsent(
-    conn: AsyncConnection, run_id: int, fence: int, *, now: datetime, detail: str
-) -> None:
-    """Put a claimed run back whose request provably never left; the attempt does not count."""
-    await conn.execute(
-        update(attempts)
-        .where(attempts.c.run_id == run_id, attempts.c.fence == fence)
-        .where(attempts.c.outcome == Outcome.SENDING)
-        .values(outcome=Outcome.DEFERRED, settled_at=now, detail=detail)
-    )
-    await conn.execute(
+def flush_queue(
+    conn: Connection, queue: str, *, collector_id: str | None, detail: str, now: datetime
+) -> int:
+    """Skip every run that waits in a named queue; return how many."""
+    conditions = [runs.c.queue == queue, runs.c.state == RunState.QUEUED]
+    if collector_id is not None:
+        conditions.append(runs.c.collector_id == collector_id)
+    flushed = conn.execute(
         update(runs)
-        .where(runs.c.id == run_id, runs.c.fence == fence, runs.c.state == RunState.DISPATCHING)
-        .values(
-            state=RunState.QUEUED,
-            reason=Reason.LEASE_ENDED,
-            detail=detail,
-            attempts=runs.c.attempts - 1,
-            lease_owner=None,
-            lease_until=None,
+        .where(*conditions)
+        .values(state=RunState.SKIPPED, reason=Reason.FLUSHED, detail=detail, ended_at=now)
+    )
+    return flushed.rowcount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDepth:
+    """What stands in one named queue of one collector, and its head."""
+
+    queue: str
+    account: str
+    collector_id: str
+    waiting: int
+    unsettled: int
+    head: Run
+
+
+def list_queue_depths(conn: Connection) -> list[QueueDepth]:
+    """Return the named queues in which something waits or is unsettled."""
+    in_line = runs.c.state.in_(IN_LINE_STATES)
+    key = (runs.c.queue, runs.c.account, runs.c.collector_id)
+    waits = runs.c.state == RunState.QUEUED
+    counted = conn.execute(
+        select(*key, func.count().filter(waits).label("waiting"), func.count().label("all"))
+        .where(in_line, runs.c.queue.is_not(None))
+        .group_by(*key)
+        .order_by(*key)
+    )
+    return [
+        QueueDepth(
+            queue=row.queue,
+            account=row.account,
+            collector_id=row.collector_id,
+            waiting=row.waiting,
+            unsettled=row.all - row.waiting,
+            head=_head_of(conn, row.queue, row.account, row.collector_id),
         )
-    )
+        for row in counted
+    ]
 
 
-async def list_claimed_by(conn: AsyncConnection, owner: str) -> list[Run]:
-    """Return the runs that this daemon has claimed and not settled."""
-    found = await conn.execute(
-        select(runs).where(runs.c.state == RunState.DISPATCHING, runs.c.lease_owner == owner)
+def _head_of(conn: Connection, queue: str, account: str, collector_id: str) -> Run:
+    found = conn.execute(
+        select(runs)
+        .where(
+            runs.c.state.in_(IN_LINE_STATES),
+            runs.c.queue == queue,
+            runs.c.account == account,
+            runs.c.collector_id == collector_id,
+        )
+        # What is on the wire or unsettled comes before what waits.
+        .order_by(
+            case((runs.c.state == RunState.QUEUED, 1), else_=0),
+            runs.c.priority.desc(),
+            runs.c.due_at,
+            runs.c.id,
+        )
+        .limit(1)
     )
-    return [record(Run, row) for row in found.mappings()]
+    return record(Run, found.mappings().one())

@@ -3,79 +3,100 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Select, bindparam, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Batch, Collector, Schedule
 from scheduler.storage.rows import record
 from scheduler.storage.tables import batches, collectors, schedules
 
+Record = TypeVar("Record")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeSchedule:
-    """A schedule with the collector and the batch that it names."""
+    """
+    A schedule with the collector and the batch that it names.
+
+    Either is None where the row names nothing: a client without foreign keys, as the
+    sqlite3 shell is by default, can write that.
+    """
 
     schedule: Schedule
-    collector: Collector
-    batch: Batch
+    collector: Collector | None
+    batch: Batch | None
 
 
-async def list_schedules(conn: AsyncConnection) -> list[Schedule]:
+def list_schedules(conn: Connection) -> list[Schedule]:
     """Return every schedule, by name."""
-    found = await conn.execute(select(schedules).order_by(schedules.c.name))
+    found = conn.execute(select(schedules).order_by(schedules.c.name))
     return [record(Schedule, row) for row in found.mappings()]
 
 
-async def get_schedule(conn: AsyncConnection, name: str) -> WholeSchedule:
+def get_schedule(conn: Connection, name: str) -> WholeSchedule:
     """Return the schedule of that name with all it needs, or raise NotFound."""
-    found = await _whole(conn, _joined().where(schedules.c.name == name))
+    found = _whole(conn, _joined().where(schedules.c.name == name))
     if not found:
         raise NotFound(f"no schedule is called {name!r}")
     return found[0]
 
 
-async def list_due(conn: AsyncConnection, *, now: datetime, limit: int) -> list[WholeSchedule]:
-    """Return the enabled schedules that are due or were edited, the longest due first."""
-    runnable = _joined().where(schedules.c.enabled, schedules.c.error.is_(None))
-    due = runnable.where(schedules.c.next_fire_at <= now).order_by(schedules.c.next_fire_at)
-    edited = runnable.where(schedules.c.planned_at.is_(None))
-    found = {}
-    for query in (due, edited):
-        for whole in await _whole(conn, query.limit(limit)):
-            found[whole.schedule.name] = whole
-    return list(found.values())
+_runnable = and_(schedules.c.enabled, schedules.c.error.is_(None))
+_unplanned = and_(schedules.c.enabled, schedules.c.planned_at.is_(None))
+_set_aside = and_(schedules.c.enabled, schedules.c.error.is_not(None))
 
 
-async def claim_due(
-    conn: AsyncConnection, names: Iterable[str], *, now: datetime
-) -> list[WholeSchedule]:
+def list_due(conn: Connection, *, now: datetime, limit: int) -> list[WholeSchedule]:
+    """Return up to *limit* enabled schedules that are due, the longest due first."""
+    due = _joined().where(_runnable, schedules.c.next_fire_at <= now)
+    return _whole(conn, due.order_by(schedules.c.next_fire_at).limit(limit))
+
+
+def list_unplanned(conn: Connection, *, limit: int) -> list[WholeSchedule]:
+    """Return up to *limit* enabled schedules that are new, or were edited since last planned."""
+    return _whole(conn, _joined().where(_unplanned).limit(limit))
+
+
+def list_set_aside(conn: Connection, *, limit: int) -> list[WholeSchedule]:
+    """Return enabled schedules that are set aside for an error; what they name may be mended."""
+    return _whole(conn, _joined().where(_set_aside).limit(limit))
+
+
+def claim(conn: Connection, names: Iterable[str]) -> list[WholeSchedule]:
     """
-    Return those of *names* that are still due or unplanned, held until the transaction ends.
+    Return those of *names* that are enabled, held until the transaction ends.
 
     What another daemon holds at this moment is left out: it is being fired there.
     """
-    query = _joined().where(
-        schedules.c.name.in_(list(names)),
-        schedules.c.enabled,
-        schedules.c.error.is_(None),
-        or_(schedules.c.next_fire_at <= now, schedules.c.planned_at.is_(None)),
-    )
-    return await _whole(conn, query.with_for_update(skip_locked=True, of=schedules))
+    query = _joined().where(schedules.c.name.in_(list(names)), schedules.c.enabled)
+    return _whole(conn, query.with_for_update(skip_locked=True, of=schedules))
 
 
-async def find_next_fire(conn: AsyncConnection) -> datetime | None:
+def find_next_fire(conn: Connection) -> datetime | None:
     """Return when the next schedule is due; None when none ever is."""
-    return await conn.scalar(
+    return conn.scalar(
         select(schedules.c.next_fire_at)
-        .where(
-            schedules.c.enabled, schedules.c.error.is_(None), schedules.c.next_fire_at.is_not(None)
-        )
+        .where(_runnable, schedules.c.next_fire_at.is_not(None))
         .order_by(schedules.c.next_fire_at)
         .limit(1)
     )
+
+
+def count_set_aside(conn: Connection) -> int:
+    """Return how many enabled schedules are set aside for an error."""
+    return conn.scalar(select(func.count()).select_from(schedules).where(_set_aside)) or 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,21 +109,28 @@ class Mark:
     error: str | None = None
 
 
-async def record_marks(conn: AsyncConnection, marks: Sequence[Mark], *, now: datetime) -> None:
-    """Move each schedule's marks; the caller holds the rows since claim_due."""
+def record_marks(conn: Connection, marks: Sequence[Mark], *, now: datetime) -> None:
+    """Move each schedule's marks, never back; the caller holds the rows since `claim`."""
     if not marks:
         return
     moved = (
         update(schedules)
-        .where(schedules.c.name == bindparam("schedule"))
+        .where(
+            schedules.c.name == bindparam("schedule"),
+            or_(
+                schedules.c.fired_until.is_(None),
+                schedules.c.fired_until <= bindparam("to_fired_until"),
+                bindparam("to_fired_until").is_(None),
+            ),
+        )
         .values(
-            fired_until=bindparam("to_fired_until"),
+            fired_until=func.coalesce(bindparam("to_fired_until"), schedules.c.fired_until),
             next_fire_at=bindparam("to_next_fire_at"),
             error=bindparam("to_error"),
             planned_at=now,
         )
     )
-    await conn.execute(
+    conn.execute(
         moved,
         [
             {
@@ -119,22 +147,25 @@ async def record_marks(conn: AsyncConnection, marks: Sequence[Mark], *, now: dat
 def _joined() -> Select[Any]:
     return (
         select(schedules, collectors, batches)
-        .join_from(schedules, collectors, collectors.c.name == schedules.c.collector)
-        .join(batches, batches.c.name == schedules.c.batch)
+        .join_from(schedules, collectors, collectors.c.name == schedules.c.collector, isouter=True)
+        .join(batches, batches.c.name == schedules.c.batch, isouter=True)
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
     )
 
 
-async def _whole(conn: AsyncConnection, query: Select[Any]) -> list[WholeSchedule]:
-    found = await conn.execute(query)
+def _whole(conn: Connection, query: Select[Any]) -> list[WholeSchedule]:
     return [
         WholeSchedule(
             schedule=record(Schedule, _part(row, "schedules_")),
-            collector=record(Collector, _part(row, "collectors_")),
-            batch=record(Batch, _part(row, "batches_")),
+            collector=_optional(Collector, _part(row, "collectors_")),
+            batch=_optional(Batch, _part(row, "batches_")),
         )
-        for row in found.mappings()
+        for row in conn.execute(query).mappings()
     ]
+
+
+def _optional(kind: type[Record], part: Mapping[str, Any]) -> Record | None:
+    return None if part["name"] is None else record(kind, part)
 
 
 def _part(row: Mapping[Any, Any], prefix: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from sqlalchemy import (
-    JSON,
     Boolean,
     CheckConstraint,
     Column,
@@ -26,7 +25,9 @@ from sqlalchemy import (
 
 from scheduler.domain.records import (
     ENDED_STATES,
+    IN_LINE_STATES,
     OPEN_OUTCOMES,
+    OPEN_STATES,
     UNSETTLED_STATES,
     CatchUp,
     OnUnconfirmed,
@@ -59,6 +60,12 @@ def _one_of(column: str, values: type[StrEnum] | Iterable[str]) -> CheckConstrai
 
 def _state_in(states: Iterable[str]) -> str:
     return f"state IN ({_quoted(states)})"
+
+
+def _exactly_one_timetable() -> str:
+    texts = ("cron", "every", "calendar_interval", "at")
+    given = [f"CASE WHEN {column} IS NULL THEN 0 ELSE 1 END" for column in texts]
+    return " + ".join((*given, "CASE WHEN manual THEN 1 ELSE 0 END")) + " = 1"
 
 
 def _boolean(column: str) -> Boolean:
@@ -133,6 +140,8 @@ collectors = Table(
     Column("max_running", Integer, nullable=False, server_default="100"),
     Column("max_unsettled", Integer, nullable=False, server_default="1"),
     Column("max_attempts", Integer),
+    Column("first_pause", Text),
+    Column("longest_pause", Text),
     Column("on_unconfirmed", Text),
     _origin(),
     CheckConstraint("collector_id LIKE 'c\\_%' ESCAPE '\\'", name="collector_id"),
@@ -143,6 +152,15 @@ collectors = Table(
     _one_of("on_unconfirmed", OnUnconfirmed),
     _one_of("origin", Origin),
     Index("ix_collectors_account", "account"),
+)
+
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rules", Text, nullable=False),
+    _origin(),
+    _one_of("origin", Origin),
 )
 
 batches = Table(
@@ -193,9 +211,18 @@ schedules = Table(
     Column("batch", ForeignKey("batches.name", onupdate="CASCADE"), nullable=False),
     Column("cron", Text),
     Column("every", Text),
-    Column("anchor", Text),
+    Column("calendar_interval", Text),
     Column("at", Text),
+    Column("manual", _boolean("manual"), nullable=False, server_default=text("FALSE")),
+    Column("anchor", Text),
     Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("dst_gap", Text, nullable=False, server_default="shift"),
+    Column("dst_fold", Text, nullable=False, server_default="first"),
+    Column("valid_from", Text),
+    Column("valid_until", Text),
+    Column("jitter", Text),
+    Column("spread", Text),
+    Column("exclude", Text),
     Column("queue", Text),
     Column(
         "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
@@ -210,6 +237,8 @@ schedules = Table(
     Column("misfire_grace", Text, nullable=False, server_default="1h"),
     Column("catch_up", Text, nullable=False, server_default=CatchUp.LATEST),
     Column("max_attempts", Integer),
+    Column("first_pause", Text),
+    Column("longest_pause", Text),
     Column("on_unconfirmed", Text),
     Column("enabled", _boolean("enabled"), nullable=False, server_default=text("TRUE")),
     _origin(),
@@ -219,13 +248,13 @@ schedules = Table(
     Column("fired_until", UtcDateTime),
     Column("next_fire_at", UtcDateTime),
     Column("error", Text),
+    CheckConstraint(_exactly_one_timetable(), name="one_timetable"),
     CheckConstraint(
-        "(cron IS NOT NULL AND every IS NULL AND at IS NULL)"
-        " OR (cron IS NULL AND every IS NOT NULL AND at IS NULL)"
-        " OR (cron IS NULL AND every IS NULL AND at IS NOT NULL)",
-        name="cron_or_every_or_at",
+        "anchor IS NULL OR every IS NOT NULL OR calendar_interval IS NOT NULL",
+        name="anchor_needs_a_beat",
     ),
-    CheckConstraint("anchor IS NULL OR every IS NOT NULL", name="anchor_needs_every"),
+    _one_of("dst_gap", ("shift", "skip")),
+    _one_of("dst_fold", ("first", "both")),
     CheckConstraint("queue IS NULL OR NOT confirm_cancel", name="one_behaviour"),
     CheckConstraint("queue <> ''", name="queue"),
     CheckConstraint("version IN ('dev')", name="version"),
@@ -256,7 +285,8 @@ _WAITING = text("state = 'queued'")
 _REPLACING = text("state = 'queued' AND confirm_cancel")
 _LEASED = text("state = 'dispatching'")
 _UNCONFIRMED = text("state = 'unconfirmed'")
-_IN_LINE = text(_state_in((RunState.QUEUED, *UNSETTLED_STATES, RunState.NEEDS_ATTENTION)))
+_IN_LINE = text(_state_in(IN_LINE_STATES))
+_OPEN = text(_state_in(OPEN_STATES))
 _COLLECTING = text("state = 'collecting'")
 
 runs = Table(
@@ -270,7 +300,7 @@ runs = Table(
     Column("collector_id", Text, nullable=False),
     Column("batch", Text),
     Column("body", ForeignKey("bodies.fingerprint")),
-    Column("query", JSON, nullable=False),
+    Column("query", Text, nullable=False),
     Column("queue", Text),
     Column(
         "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
@@ -284,6 +314,8 @@ runs = Table(
     Column("send_before", UtcDateTime),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("max_attempts", Integer, nullable=False),
+    Column("first_pause", Text, nullable=False),
+    Column("longest_pause", Text, nullable=False),
     Column("on_unconfirmed", Text, nullable=False),
     Column("retry_of", ForeignKey("runs.id")),
     Column("fence", Integer, nullable=False, server_default="0"),
@@ -375,16 +407,16 @@ runs = Table(
     ),
     Index("ix_runs_lease", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("ix_runs_look", "look_at", sqlite_where=_UNCONFIRMED, postgresql_where=_UNCONFIRMED),
+    Index("ix_runs_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_runs_schedule_id", "schedule", "id"),
     Index("ix_runs_retry_of", "retry_of"),
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", Id, primary_key=True),
-    Column("run_id", ForeignKey("runs.id"), nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("fence", Integer, nullable=False),
+    Column("run_id", ForeignKey("runs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
     Column("daemon", Text, nullable=False),
     Column("request", Text, nullable=False),
     Column("outcome", Text, nullable=False),
@@ -401,7 +433,6 @@ attempts = Table(
         "(outcome IN ('accepted', 'adopted')) = (collection_id IS NOT NULL)",
         name="accepted_has_a_collection",
     ),
-    Index("uq_attempts_run_id_number", "run_id", "number", unique=True),
     Index("uq_attempts_collection_id", "collection_id", unique=True),
     Index(
         "uq_attempts_one_open",
@@ -434,6 +465,8 @@ collections = Table(
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),
     Column("replaced_by", ForeignKey("runs.id")),
+    Column("cancel_requested_at", UtcDateTime),
+    Column("cancel_note", Text),
     Index("ix_collections_run_id", "run_id"),
     Index(
         "ix_collections_look",

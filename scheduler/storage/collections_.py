@@ -1,0 +1,167 @@
+"""Collections: the upstream's jobs that accepted triggers became, and how they are followed."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, or_, select, update
+
+from scheduler.domain.records import Collection, Run, RunState
+from scheduler.domain.transition import Transition
+from scheduler.storage.dialect import insert_new
+from scheduler.storage.rows import record
+from scheduler.storage.tables import collections, runs
+
+
+def insert_collections(
+    conn: Connection, accepted: Iterable[tuple[Run, Transition]], *, now: datetime
+) -> None:
+    """Keep the collections of accepted runs; the first look is due when they are to start."""
+    rows = [
+        {
+            "id": change.collection_id,
+            "run_id": run.id,
+            "account": run.account,
+            "collector_id": run.collector_id,
+            "start_eta": change.start_eta,
+            "accepted_at": now,
+            "look_at": _first_look(change, now),
+        }
+        for run, change in accepted
+    ]
+    insert_new(conn, collections, rows)
+
+
+_LONGEST_WAIT = timedelta(hours=1)
+
+
+def _first_look(change: Transition, now: datetime) -> datetime:
+    # A promised start is only a promise: never wait long for one.
+    return min(max(change.start_eta or now, now), now + _LONGEST_WAIT)
+
+
+def list_owners(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Return, for each of *ids* that some run has, the id of that run."""
+    if not ids:
+        return {}
+    found = conn.execute(
+        select(collections.c.id, collections.c.run_id).where(collections.c.id.in_(ids))
+    )
+    return {row.id: row.run_id for row in found}
+
+
+def get_collection(conn: Connection, collection_id: str) -> Collection:
+    """Return a collection that is known to be there."""
+    found = conn.execute(select(collections).where(collections.c.id == collection_id))
+    return record(Collection, found.mappings().one())
+
+
+def list_collections(conn: Connection, run_id: int) -> list[Collection]:
+    """Return the collections of a run: one, unless a late answer brought a second."""
+    found = conn.execute(
+        select(collections)
+        .where(collections.c.run_id == run_id)
+        .order_by(collections.c.accepted_at, collections.c.id)
+    )
+    return [record(Collection, row) for row in found.mappings()]
+
+
+def mark_replaced(conn: Connection, run: Run, collection_id: str) -> None:
+    """Note which open collections of the collector the confirm_cancel of *run* ended."""
+    conn.execute(
+        update(collections)
+        .where(
+            collections.c.account == run.account,
+            collections.c.collector_id == run.collector_id,
+            collections.c.look_at.is_not(None),
+            collections.c.id != collection_id,
+            collections.c.replaced_by.is_(None),
+        )
+        .values(replaced_by=run.id)
+    )
+
+
+def claim_looks(
+    conn: Connection,
+    account: str,
+    *,
+    now: datetime,
+    owner: str,
+    lease_until: datetime,
+    limit: int,
+) -> list[Collection]:
+    """Take up to *limit* collections of the account that are due for a look."""
+    due = (
+        select(collections.c.id)
+        .where(
+            collections.c.account == account,
+            collections.c.look_at <= now,
+            or_(collections.c.lease_until.is_(None), collections.c.lease_until < now),
+        )
+        .order_by(collections.c.look_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    taken = conn.execute(
+        update(collections)
+        .where(collections.c.id.in_(select(due.c.id)))
+        .values(lease_owner=owner, lease_until=lease_until, looks=collections.c.looks + 1)
+        .returning(collections)
+    )
+    return [record(Collection, row) for row in taken.mappings()]
+
+
+def record_look(
+    conn: Connection, collection: Collection, seen: dict[str, Any], *, look_at: datetime | None
+) -> None:
+    """Store what was *seen* of a collection, by column, and when to look again (None: it ended)."""
+    conn.execute(
+        update(collections)
+        .where(collections.c.id == collection.id)
+        .values(**seen, look_at=look_at, lease_owner=None, lease_until=None)
+    )
+
+
+def end_run(
+    conn: Connection, collection: Collection, *, state: RunState, values: dict[str, Any]
+) -> bool:
+    """End the run of a collection; False when the run does not wait for this collection."""
+    ended = conn.execute(
+        update(runs)
+        .where(
+            runs.c.id == collection.run_id,
+            runs.c.collection_id == collection.id,
+            runs.c.state == RunState.COLLECTING,
+        )
+        .values(state=state, **values)
+    )
+    return ended.rowcount == 1
+
+
+def request_cancel(conn: Connection, collection_id: str, *, now: datetime, note: str) -> bool:
+    """Ask for the upstream's job to be cancelled, at once; False when it has ended."""
+    asked = conn.execute(
+        update(collections)
+        .where(collections.c.id == collection_id, collections.c.look_at.is_not(None))
+        .values(cancel_requested_at=now, cancel_note=note, look_at=now)
+    )
+    return asked.rowcount == 1
+
+
+def find_next_look(conn: Connection) -> datetime | None:
+    """Return when a collection is next due for a look; None when all have ended."""
+    return conn.scalar(
+        select(collections.c.look_at)
+        .where(collections.c.look_at.is_not(None))
+        .order_by(collections.c.look_at)
+        .limit(1)
+    )
+
+
+def list_accounts_to_look_at(conn: Connection, *, now: datetime) -> list[str]:
+    """Return the accounts that have a collection due for a look."""
+    found = conn.scalars(
+        select(collections.c.account).where(collections.c.look_at <= now).distinct()
+    )
+    return sorted(found)

@@ -1,0 +1,108 @@
+"""Runs whose trigger may have been accepted: found, leased for a look, and settled."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
+
+from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
+from scheduler.storage.rows import record
+from scheduler.storage.tables import attempts, runs
+
+
+def expire_leases(conn: Connection, *, now: datetime, look_at: datetime) -> list[Run]:
+    """Turn claims whose lease has ended into unconfirmed runs: their requests may have left."""
+    return _lose(conn, runs.c.lease_until < now, look_at=look_at)
+
+
+def expire_leases_of_others(conn: Connection, owner: str, *, look_at: datetime) -> list[Run]:
+    """Do so for every claim that is not *owner*'s, when nobody else can be alive."""
+    return _lose(conn, runs.c.lease_owner != owner, look_at=look_at)
+
+
+def _lose(conn: Connection, dead: ColumnElement[bool], *, look_at: datetime) -> list[Run]:
+    changed = conn.execute(
+        update(runs)
+        .where(runs.c.state == RunState.DISPATCHING, dead)
+        .values(
+            state=RunState.UNCONFIRMED,
+            reason=Reason.DAEMON_DIED,
+            detail="its daemon stopped between the claim and the answer",
+            look_at=look_at,
+            looks=0,
+            lease_owner=None,
+            lease_until=None,
+        )
+        .returning(runs)
+    )
+    lost = [record(Run, row) for row in changed.mappings()]
+    if lost:
+        conn.execute(
+            update(attempts)
+            .where(
+                tuple_(attempts.c.run_id, attempts.c.number).in_(
+                    [(run.id, run.fence) for run in lost]
+                ),
+                attempts.c.outcome == Outcome.SENDING,
+            )
+            .values(outcome=Outcome.LOST, detail=Reason.DAEMON_DIED)
+        )
+    return lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostRun:
+    """An unconfirmed run with the attempt that is looked for."""
+
+    run: Run
+    attempt: Attempt
+
+
+def claim_looks(
+    conn: Connection, *, now: datetime, owner: str, lease_until: datetime, limit: int
+) -> list[LostRun]:
+    """Take up to *limit* unconfirmed runs that are due for a look."""
+    due = (
+        select(runs.c.id)
+        .where(
+            runs.c.state == RunState.UNCONFIRMED,
+            runs.c.look_at <= now,
+            or_(runs.c.lease_until.is_(None), runs.c.lease_until < now),
+        )
+        .order_by(runs.c.look_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    taken = conn.execute(
+        update(runs)
+        .where(runs.c.id.in_(select(due.c.id)))
+        .values(lease_owner=owner, lease_until=lease_until)
+        .returning(runs)
+    )
+    found = [record(Run, row) for row in taken.mappings()]
+    return [LostRun(run=run, attempt=_attempt_of(conn, run)) for run in found]
+
+
+def _attempt_of(conn: Connection, run: Run) -> Attempt:
+    found = conn.execute(
+        select(attempts).where(attempts.c.run_id == run.id, attempts.c.number == run.fence)
+    )
+    return record(Attempt, found.mappings().one())
+
+
+def put_off_look(conn: Connection, run: Run, *, look_at: datetime, looks: int) -> None:
+    """Look for an unconfirmed run again at *look_at*, unless it was settled meanwhile."""
+    conn.execute(
+        update(runs)
+        .where(runs.c.id == run.id, runs.c.fence == run.fence, runs.c.state == RunState.UNCONFIRMED)
+        .values(look_at=look_at, looks=looks, lease_owner=None, lease_until=None)
+    )
+
+
+def find_next_look(conn: Connection) -> datetime | None:
+    """Return when an unconfirmed run is next due for a look, or a claim's lease ends."""
+    look = select(func.min(runs.c.look_at)).where(runs.c.state == RunState.UNCONFIRMED)
+    lease = select(func.min(runs.c.lease_until)).where(runs.c.state == RunState.DISPATCHING)
+    moments = [moment for moment in (conn.scalar(look), conn.scalar(lease)) if moment is not None]
+    return min(moments, default=None)
