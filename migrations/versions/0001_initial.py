@@ -160,6 +160,7 @@ def upgrade() -> None:
         sa.Column("refilled_at", MOMENT, nullable=True),
         sa.Column("open_until", MOMENT, nullable=True),
         sa.Column("strikes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("losses", sa.Integer(), server_default="0", nullable=False),
         sa.Column("slow_start", sa.Integer(), nullable=True),
         sa.Column("paused_at", MOMENT, nullable=True),
         sa.Column("paused_reason", sa.Text(), nullable=True),
@@ -403,6 +404,12 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("at", MOMENT, nullable=False),
+        sa.Column(
+            "suspected",
+            sa.Boolean(create_constraint=True, name="suspected"),
+            server_default=sa.text("FALSE"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["account"],
             ["accounts.name"],

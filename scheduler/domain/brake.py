@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 WINDOW: Final = timedelta(minutes=5)
-CEILING: Final = 9
-"""Answers of 429 that an account may collect in any WINDOW: one fewer than "close to it"."""
+CEILING: Final = 8
+"""Answers of 429 that an account may collect in any WINDOW: "close to it", less a crash's probe."""
 
 BACKOFF: Final = tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16, 32))
 """The documented pauses after a 429 that names none (DCA, 1)."""
+
+LOSSES: Final = 3
+"""So many answers lost in a row close the brake."""
 
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 
@@ -28,13 +31,15 @@ class Brake:
 
     *strikes* counts the pauses since the last success; while it is above zero one
     probe at a time may leave. *slow_start* then bounds what may be in flight,
-    doubling with each success, until it is None again.
+    doubling with each success, until it is None again. *losses* counts the answers
+    lost in a row: the third closes the brake, too.
     """
 
     tokens: float
     refilled_at: datetime | None
     open_until: datetime | None
     strikes: int
+    losses: int
     slow_start: int | None
     paused_at: datetime | None
     paused_reason: str | None
@@ -132,11 +137,30 @@ def after_unreachable(brake: Brake, *, now: datetime) -> Brake:
     return after_throttle(brake, now=now, retry_after=None)
 
 
+def after_loss(brake: Brake, *, now: datetime) -> Brake:
+    """Count an answer that was lost; an upstream that loses several in a row is left in peace."""
+    counted = replace(brake, losses=brake.losses + 1)
+    return counted if counted.losses < LOSSES else after_unreachable(counted, now=now)
+
+
 def after_success(brake: Brake, limits: Limits) -> Brake:
     """Open the brake a step: the probe came through, or the slow start goes on."""
+    brake = replace(brake, losses=0)
     if brake.strikes > 0:
         return replace(brake, strikes=0, slow_start=2, open_until=None)
     if brake.slow_start is None:
         return brake
     wider = brake.slow_start * 2
     return replace(brake, slow_start=wider if wider < limits.max_in_flight else None)
+
+
+def after_crash(brake: Brake) -> Brake:
+    """Send one probe first: what was in flight when a daemon died may have been answered 429."""
+    return replace(brake, strikes=max(brake.strikes, 1), slow_start=1)
+
+
+def after_credentials_refused(
+    brake: Brake, *, now: datetime, detail: str, token_mark: str
+) -> Brake:
+    """Pause all sending until the token, known by *token_mark*, changes or a person resumes."""
+    return replace(brake, paused_at=now, paused_reason=detail, paused_token=token_mark)

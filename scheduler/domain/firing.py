@@ -21,7 +21,7 @@ class Timetable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrence:
+class Owed:
     """One due time and its fate: DUE becomes a run to send, any other reason a skipped one."""
 
     due_at: datetime
@@ -32,7 +32,7 @@ class Occurrence:
 class Plan:
     """What a schedule owes, the mark up to which all is decided, and when to look again."""
 
-    occurrences: tuple[Occurrence, ...]
+    owed: tuple[Owed, ...]
     fired_until: datetime
     next_fire_at: datetime | None
 
@@ -44,40 +44,35 @@ def plan_firing(
     now: datetime,
     misfire_grace: timedelta,
     catch_up: CatchUp,
+    also: datetime | None = None,
     most: int = MOST_AT_ONCE,
 ) -> Plan:
     """
     Decide every occurrence after *fired_until* up to *now*, at most *most* of them.
 
-    The mark never goes back: a clock behind *fired_until* owes nothing.
-    Planning in two passes decides the same as planning in one.
+    *also* is an occurrence that an earlier timetable still owed when it was edited.
+    The mark never goes back: a clock behind *fired_until* owes nothing. Planning in
+    two passes decides the same as planning in one.
     """
-    owed: list[datetime] = []
+    due = [] if also is None else [also]
     following = timetable.next_after(fired_until)
-    while following is not None and following <= now and len(owed) < most:
-        owed.append(following)
+    while following is not None and following <= now and len(due) < most:
+        due.append(following)
         following = timetable.next_after(following)
-    last_of_all = following is None or following > now
+    all_seen = following is None or following > now
+    newest = due[-1] if due and all_seen else None
     return Plan(
-        occurrences=tuple(
-            Occurrence(
-                due_at,
-                _fate(
-                    now - due_at,
-                    newest=last_of_all and due_at == owed[-1],
-                    misfire_grace=misfire_grace,
-                    catch_up=catch_up,
-                ),
-            )
-            for due_at in owed
+        owed=tuple(
+            Owed(due_at, _fate(now - due_at, due_at == newest, misfire_grace, catch_up))
+            for due_at in due
         ),
-        fired_until=owed[-1] if owed else fired_until,
+        fired_until=max([fired_until, *due]),
         next_fire_at=following,
     )
 
 
 def _fate(
-    lateness: timedelta, *, newest: bool, misfire_grace: timedelta, catch_up: CatchUp
+    lateness: timedelta, is_newest: bool, misfire_grace: timedelta, catch_up: CatchUp
 ) -> Reason:
     if lateness > misfire_grace:
         return Reason.MISSED
@@ -87,6 +82,6 @@ def _fate(
         case CatchUp.ALL:
             return Reason.DUE
         case CatchUp.LATEST:
-            return Reason.DUE if newest else Reason.COALESCED
+            return Reason.DUE if is_newest else Reason.COALESCED
         case CatchUp.NONE:
             return Reason.MISSED

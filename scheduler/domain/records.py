@@ -1,6 +1,6 @@
 """The nouns: what the database holds, as frozen values, and the closed lists of their states."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -258,6 +258,10 @@ class NewRun:
     created_at: datetime
     ended_at: datetime | None = None
     retry_of: int | None = None
+
+    def refused(self, reason: Reason, detail: str, now: datetime) -> "NewRun":
+        """Return this run as one that is written for the record and never sent."""
+        return replace(self, state=RunState.SKIPPED, reason=reason, detail=detail, ended_at=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
-from scheduler.domain.brake import WINDOW, Brake
+from scheduler.domain.brake import WINDOW, Brake, after_crash
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account
 from scheduler.storage.dialect import insert_new
@@ -43,14 +43,26 @@ def read_brake(conn: Connection, account: str, *, now: datetime) -> BrakeReading
     insert_new(conn, brakes, [{"account": account}])
     locked = select(brakes).where(brakes.c.account == account).with_for_update()
     row = (conn.execute(locked)).mappings().one()
-    throttled = select(throttles.c.at).where(
-        throttles.c.account == account, throttles.c.at > now - WINDOW
-    )
     return BrakeReading(
         brake=record(Brake, row),
-        in_flight=_in_flight(conn, account, now=now),
-        throttled_at=list(conn.scalars(throttled.order_by(throttles.c.at))),
+        in_flight=count_in_flight(conn, account, now=now),
+        throttled_at=list_throttled(conn, account, now=now),
     )
+
+
+def list_throttled(conn: Connection, account: str, *, now: datetime) -> list[datetime]:
+    """
+    Return when 429 was answered in the five minutes before *now*, in order.
+
+    Suspected ones are included if one was seen for certain.
+    """
+    found = conn.execute(
+        select(throttles.c.at, throttles.c.suspected)
+        .where(throttles.c.account == account, throttles.c.at > now - WINDOW)
+        .order_by(throttles.c.at)
+    ).all()
+    seen = [row.at for row in found if not row.suspected]
+    return [row.at for row in found] if seen else []
 
 
 def find_brake(conn: Connection, account: str) -> Brake | None:
@@ -59,7 +71,7 @@ def find_brake(conn: Connection, account: str) -> Brake | None:
     return record(Brake, row) if row is not None else None
 
 
-def _in_flight(conn: Connection, account: str, *, now: datetime) -> int:
+def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
     """Count requests that may be on the wire: triggers claimed, and looks under a lease."""
     triggers = select(runs.c.id).where(runs.c.account == account, runs.c.state == "dispatching")
     lookups = select(runs.c.id).where(
@@ -82,19 +94,41 @@ def record_brake(conn: Connection, account: str, brake: Brake) -> None:
     conn.execute(update(brakes).where(brakes.c.account == account).values(**asdict(brake)))
 
 
-def insert_throttles(conn: Connection, account: str, at: Sequence[datetime]) -> None:
+def insert_throttles(
+    conn: Connection, account: str, at: Sequence[datetime], *, suspected: bool = False
+) -> None:
     """Note answers of 429, and forget those that no window can hold any more."""
     if not at:
         return
-    conn.execute(insert(throttles), [{"account": account, "at": moment} for moment in at])
+    conn.execute(
+        insert(throttles),
+        [{"account": account, "at": moment, "suspected": suspected} for moment in at],
+    )
     old = throttles.c.at < min(at) - 2 * WINDOW
     conn.execute(delete(throttles).where(throttles.c.account == account, old))
+
+
+def suspect_throttles(conn: Connection, account: str, count: int, *, now: datetime) -> None:
+    """Let the account begin again with one probe: *count* answers were seen by nobody."""
+    insert_throttles(conn, account, [now] * count, suspected=True)
+    brake = read_brake(conn, account, now=now).brake
+    record_brake(conn, account, after_crash(brake))
 
 
 def list_paused(conn: Connection) -> dict[str, Brake]:
     """Return the brakes of the accounts whose sending is paused, by account."""
     found = conn.execute(select(brakes).where(brakes.c.paused_at.is_not(None)))
     return {row["account"]: record(Brake, row) for row in found.mappings()}
+
+
+def set_paused(conn: Connection, account: str, *, reason: str, now: datetime) -> None:
+    """Pause the account's sending on a person's word: no new token lifts it."""
+    insert_new(conn, brakes, [{"account": account}])
+    conn.execute(
+        update(brakes)
+        .where(brakes.c.account == account)
+        .values(paused_at=now, paused_reason=reason, paused_token=None)
+    )
 
 
 def set_resumed(conn: Connection, account: str) -> bool:

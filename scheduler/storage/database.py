@@ -20,6 +20,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
 from scheduler.storage.dialect import create_engines, parse_url, sqlite_file
 
+__all__ = ["Connection", "Database"]
+
 Result = TypeVar("Result")
 
 

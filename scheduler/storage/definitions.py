@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Batch, Calendar, Collector, QueueOrder, StoredBody
@@ -65,6 +65,23 @@ def list_queues(conn: Connection) -> list[Queue]:
     """Return every queue that somebody settled something about, by name."""
     found = conn.execute(select(queues).order_by(queues.c.name))
     return [record(Queue, row) for row in found.mappings()]
+
+
+def set_queue_paused(
+    conn: Connection,
+    name: str,
+    *,
+    paused_at: datetime | None,
+    by: str | None,
+    reason: str | None,
+) -> None:
+    """Pause a queue, or resume it with None; a queue without rules gets its row."""
+    insert_new(conn, queues, [{"name": name}])
+    conn.execute(
+        update(queues)
+        .where(queues.c.name == name)
+        .values(paused_at=paused_at, paused_by=by, paused_reason=reason)
+    )
 
 
 def insert_bodies(conn: Connection, sent: Collection[StoredBody], *, now: datetime) -> None:

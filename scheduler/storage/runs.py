@@ -167,16 +167,11 @@ def end_waiting(
     return ended.rowcount == 1
 
 
-def flush_queue(
-    conn: Connection, queue: str, *, collector_id: str | None, detail: str, now: datetime
-) -> int:
+def flush_queue(conn: Connection, queue: str, *, detail: str, now: datetime) -> int:
     """Skip every run that waits in a named queue; return how many."""
-    conditions = [runs.c.queue == queue, runs.c.state == RunState.QUEUED]
-    if collector_id is not None:
-        conditions.append(runs.c.collector_id == collector_id)
     flushed = conn.execute(
         update(runs)
-        .where(*conditions)
+        .where(runs.c.queue == queue, runs.c.state == RunState.QUEUED)
         .values(state=RunState.SKIPPED, reason=Reason.FLUSHED, detail=detail, ended_at=now)
     )
     return flushed.rowcount

@@ -94,9 +94,33 @@ def find_next_fire(conn: Connection) -> datetime | None:
     )
 
 
-def count_set_aside(conn: Connection) -> int:
-    """Return how many enabled schedules are set aside for an error."""
-    return conn.scalar(select(func.count()).select_from(schedules).where(_set_aside)) or 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A schedule that does not fire because of an error in it or in what it names."""
+
+    name: str
+    error: str
+
+
+def list_errors(conn: Connection) -> list[SetAside]:
+    """Return the enabled schedules that are set aside, by name."""
+    found = conn.execute(
+        select(schedules.c.name, schedules.c.error).where(_set_aside).order_by(schedules.c.name)
+    )
+    return [record(SetAside, row) for row in found.mappings()]
+
+
+def count_enabled(conn: Connection) -> int:
+    """Return how many schedules are enabled."""
+    return conn.scalar(select(func.count()).select_from(schedules).where(schedules.c.enabled)) or 0
+
+
+def set_enabled(conn: Connection, name: str, *, enabled: bool) -> bool:
+    """Switch a schedule on or off; False when none has that name."""
+    changed = conn.execute(
+        update(schedules).where(schedules.c.name == name).values(enabled=enabled)
+    )
+    return changed.rowcount == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,7 @@ brakes = Table(
     Column("refilled_at", UtcDateTime),
     Column("open_until", UtcDateTime),
     Column("strikes", Integer, nullable=False, server_default="0"),
+    Column("losses", Integer, nullable=False, server_default="0"),
     Column("slow_start", Integer),
     Column("paused_at", UtcDateTime),
     Column("paused_reason", Text),
@@ -122,6 +123,8 @@ throttles = Table(
         nullable=False,
     ),
     Column("at", UtcDateTime, nullable=False),
+    # Nobody saw the answer: its daemon died. It counts once another 429 was seen.
+    Column("suspected", _boolean("suspected"), nullable=False, server_default=text("FALSE")),
     Index("ix_throttles_account_at", "account", "at"),
 )
 

@@ -1,26 +1,42 @@
 """Runs whose trigger may have been accepted: found, leased for a look, and settled."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
 
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
+from scheduler.storage.accounts import suspect_throttles
 from scheduler.storage.rows import record
-from scheduler.storage.tables import attempts, runs
+from scheduler.storage.tables import attempts, collections, runs
 
 
 def expire_leases(conn: Connection, *, now: datetime, look_at: datetime) -> list[Run]:
     """Turn claims whose lease has ended into unconfirmed runs: their requests may have left."""
-    return _lose(conn, runs.c.lease_until < now, look_at=look_at)
+    return _lose(conn, runs.c.lease_until < now, look_at=look_at, now=now)
 
 
-def expire_leases_of_others(conn: Connection, owner: str, *, look_at: datetime) -> list[Run]:
+def expire_leases_of_others(
+    conn: Connection, owner: str, *, now: datetime, look_at: datetime
+) -> list[Run]:
     """Do so for every claim that is not *owner*'s, when nobody else can be alive."""
-    return _lose(conn, runs.c.lease_owner != owner, look_at=look_at)
+    conn.execute(
+        update(collections)
+        .where(collections.c.lease_owner != owner)
+        .values(lease_owner=None, lease_until=None)
+    )
+    conn.execute(
+        update(runs)
+        .where(runs.c.state == RunState.UNCONFIRMED, runs.c.lease_owner != owner)
+        .values(lease_owner=None, lease_until=None)
+    )
+    return _lose(conn, runs.c.lease_owner != owner, look_at=look_at, now=now)
 
 
-def _lose(conn: Connection, dead: ColumnElement[bool], *, look_at: datetime) -> list[Run]:
+def _lose(
+    conn: Connection, dead: ColumnElement[bool], *, look_at: datetime, now: datetime
+) -> list[Run]:
     changed = conn.execute(
         update(runs)
         .where(runs.c.state == RunState.DISPATCHING, dead)
@@ -47,6 +63,8 @@ def _lose(conn: Connection, dead: ColumnElement[bool], *, look_at: datetime) -> 
             )
             .values(outcome=Outcome.LOST, detail=Reason.DAEMON_DIED)
         )
+    for account, count in Counter(run.account for run in lost).items():
+        suspect_throttles(conn, account, count, now=now)
     return lost
 
 
@@ -58,14 +76,31 @@ class LostRun:
     attempt: Attempt
 
 
+def list_accounts_to_look_for(conn: Connection, *, now: datetime) -> list[str]:
+    """Return the accounts that have an unconfirmed run due for a look."""
+    found = conn.scalars(
+        select(runs.c.account)
+        .where(runs.c.state == RunState.UNCONFIRMED, runs.c.look_at <= now)
+        .distinct()
+    )
+    return sorted(found)
+
+
 def claim_looks(
-    conn: Connection, *, now: datetime, owner: str, lease_until: datetime, limit: int
+    conn: Connection,
+    account: str,
+    *,
+    now: datetime,
+    owner: str,
+    lease_until: datetime,
+    limit: int,
 ) -> list[LostRun]:
-    """Take up to *limit* unconfirmed runs that are due for a look."""
+    """Take up to *limit* unconfirmed runs of the account that are due for a look."""
     due = (
         select(runs.c.id)
         .where(
             runs.c.state == RunState.UNCONFIRMED,
+            runs.c.account == account,
             runs.c.look_at <= now,
             or_(runs.c.lease_until.is_(None), runs.c.lease_until < now),
         )

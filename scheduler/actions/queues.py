@@ -1,0 +1,97 @@
+"""What a person can do with named queues: see why the head waits, pause, resume, flush."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scheduler.domain.errors import Conflict
+from scheduler.domain.records import QueueOrder, Run, RunState
+from scheduler.storage import accounts, definitions, runs
+from scheduler.storage.database import Connection
+from scheduler.storage.definitions import Queue
+from scheduler.storage.dialect import announce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """One named queue of one collector; *head* and what follows are None when nothing is in it."""
+
+    rules: Queue
+    account: str | None = None
+    collector_id: str | None = None
+    waiting: int = 0
+    unsettled: int = 0
+    head: Run | None = None
+    head_waits_for: str | None = None
+
+
+def list_queues(conn: Connection, *, now: datetime) -> list[QueueView]:
+    """Return every queue that holds something or has rules, and why its head waits."""
+    rules = {queue.name: queue for queue in definitions.list_queues(conn)}
+    views = []
+    for depth in runs.list_queue_depths(conn):
+        queue = rules.get(depth.queue) or _plain(depth.queue)
+        views.append(
+            QueueView(
+                rules=queue,
+                account=depth.account,
+                collector_id=depth.collector_id,
+                waiting=depth.waiting,
+                unsettled=depth.unsettled,
+                head=depth.head,
+                head_waits_for=_why(conn, depth.head, queue, now),
+            )
+        )
+    filled = {view.rules.name for view in views}
+    views += [QueueView(rules=queue) for name, queue in rules.items() if name not in filled]
+    return sorted(views, key=lambda view: (view.rules.name, view.collector_id or ""))
+
+
+def _plain(name: str) -> Queue:
+    return Queue(
+        name=name,
+        queue_order=QueueOrder.STRICT,
+        max_depth=None,
+        paused_at=None,
+        paused_by=None,
+        paused_reason=None,
+    )
+
+
+def _why(conn: Connection, head: Run, queue: Queue, now: datetime) -> str | None:
+    """Say in words what the head of a queue waits for; None when it is being sent."""
+    if head.state is RunState.DISPATCHING:
+        return None
+    if head.state is RunState.NEEDS_ATTENTION:
+        return f"run {head.id} needs attention: {head.detail or head.reason}"
+    if head.state is RunState.UNCONFIRMED:
+        return f"run {head.id} may have been accepted: it is looked for ({head.reason})"
+    if queue.paused_at is not None:
+        return f"the queue is paused: {queue.paused_reason}"
+    if head.not_before > now:
+        return f"not before {head.not_before.isoformat()} ({head.reason})"
+    brake = accounts.find_brake(conn, head.account)
+    if brake is not None and brake.paused_at is not None:
+        return f"account {head.account} is paused: {brake.paused_reason}"
+    if brake is not None and brake.open_until is not None and brake.open_until > now:
+        return f"account {head.account} pauses until {brake.open_until.isoformat()}"
+    return "its turn: another run of its collector is unsettled, or a daemon takes it next"
+
+
+def pause_queue(conn: Connection, name: str, *, by: str, reason: str, now: datetime) -> None:
+    """Send nothing of the queue until it is resumed; what comes due waits in it."""
+    definitions.set_queue_paused(conn, name, paused_at=now, by=by, reason=reason)
+
+
+def resume_queue(conn: Connection, name: str) -> int:
+    """Let a paused queue send again; return how many runs wait in it."""
+    known = {queue.name: queue for queue in definitions.list_queues(conn)}
+    if name not in known or known[name].paused_at is None:
+        raise Conflict(f"queue {name!r} is not paused")
+    definitions.set_queue_paused(conn, name, paused_at=None, by=None, reason=None)
+    announce(conn)
+    return sum(depth.waiting for depth in runs.list_queue_depths(conn) if depth.queue == name)
+
+
+def flush_queue(conn: Connection, name: str, *, by: str, now: datetime) -> int:
+    """Skip every run that waits in the queue; return how many. What was sent goes on."""
+    return runs.flush_queue(conn, name, detail=f"flushed by {by}", now=now)

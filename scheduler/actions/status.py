@@ -1,0 +1,57 @@
+"""How everything is doing, in one answer."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scheduler.domain.brake import Brake
+from scheduler.domain.records import Account, RunState
+from scheduler.storage import accounts, daemons, runs, schedules
+from scheduler.storage.daemons import Daemon
+from scheduler.storage.database import Connection
+from scheduler.storage.schedules import SetAside
+
+SEEN_WITHIN = timedelta(minutes=2)
+"""A daemon that was not seen for so long is taken for dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStatus:
+    """An account and its brake; *throttled* counts its answers of 429 in five minutes."""
+
+    account: Account
+    brake: Brake | None
+    throttled: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a person wants to know first."""
+
+    daemons: list[Daemon]
+    accounts: list[AccountStatus]
+    open_runs: dict[RunState, int]
+    enabled_schedules: int
+    next_fire_at: datetime | None
+    set_aside: list[SetAside]
+
+
+def read_status(conn: Connection, *, now: datetime) -> Status:
+    """Read it all as of one moment; changes nothing."""
+    return Status(
+        daemons=daemons.list_daemons(conn, seen_since=now - SEEN_WITHIN),
+        accounts=[_account(conn, account, now) for account in accounts.list_accounts(conn)],
+        open_runs=runs.count_open(conn),
+        enabled_schedules=schedules.count_enabled(conn),
+        next_fire_at=schedules.find_next_fire(conn),
+        set_aside=schedules.list_errors(conn),
+    )
+
+
+def _account(conn: Connection, account: Account, now: datetime) -> AccountStatus:
+    return AccountStatus(
+        account=account,
+        brake=accounts.find_brake(conn, account.name),
+        throttled=len(accounts.list_throttled(conn, account.name, now=now)),
+        in_flight=accounts.count_in_flight(conn, account.name, now=now),
+    )

@@ -1,0 +1,183 @@
+"""What the row of a schedule means: its timetable, its policies, the trigger that it asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from scheduler.domain.durations import parse_duration
+from scheduler.domain.errors import InvalidInput
+from scheduler.domain.records import Batch, Calendar, Collector, OnUnconfirmed, Schedule
+from scheduler.domain.request import (
+    Params,
+    TriggerOptions,
+    check_name_template,
+    choose_behaviour,
+    read_object,
+    render_name,
+    trigger_params,
+)
+from scheduler.domain.timetable import (
+    Exclusion,
+    Timetable,
+    TimetableSpec,
+    build_timetable,
+    find_zone,
+    parse_exclusion,
+    parse_icalendar,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallbacks:
+    """What holds where neither the schedule nor its collector says anything."""
+
+    max_attempts: int
+    first_pause: str
+    longest_pause: str
+    on_unconfirmed: OnUnconfirmed
+
+
+def timetable_of(schedule: Schedule, calendars: Mapping[str, Calendar]) -> Timetable:
+    """Return the schedule's timetable; raises InvalidInput for a row that has none."""
+    excluded = tuple((name, _rules_of(name, calendars)) for name in excluded_calendars(schedule))
+    return _timetable(
+        schedule.name,
+        schedule.cron,
+        schedule.every,
+        schedule.calendar_interval,
+        schedule.at,
+        schedule.manual,
+        schedule.anchor,
+        schedule.timezone,
+        schedule.dst_gap,
+        schedule.dst_fold,
+        schedule.valid_from,
+        schedule.valid_until,
+        schedule.jitter,
+        schedule.spread,
+        excluded,
+    )
+
+
+def excluded_calendars(schedule: Schedule) -> tuple[str, ...]:
+    """Return the names of the calendars that the schedule excludes, as its row lists them."""
+    return tuple(name.strip() for name in (schedule.exclude or "").split(",") if name.strip())
+
+
+def _rules_of(name: str, calendars: Mapping[str, Calendar]) -> str:
+    if name not in calendars:
+        raise InvalidInput(f"exclude: no calendar is called {name!r}")
+    return calendars[name].rules
+
+
+# Most schedules fire again before they are edited: what they mean is read once.
+@lru_cache(maxsize=20_000)
+def _timetable(
+    name: str,
+    cron: str | None,
+    every: str | None,
+    calendar_interval: str | None,
+    at: str | None,
+    manual: bool,
+    anchor: str | None,
+    timezone: str,
+    dst_gap: str,
+    dst_fold: str,
+    valid_from: str | None,
+    valid_until: str | None,
+    jitter: str | None,
+    spread: str | None,
+    excluded: tuple[tuple[str, str], ...],
+) -> Timetable:
+    spec = TimetableSpec(
+        cron=cron,
+        every=every,
+        calendar_interval=calendar_interval,
+        at=_moment("at", at),
+        manual=manual,
+        anchor=_moment("anchor", anchor),
+        timezone=timezone,
+        dst_gap=dst_gap,
+        dst_fold=dst_fold,
+        valid_from=_moment("valid_from", valid_from),
+        valid_until=_moment("valid_until", valid_until),
+        jitter=jitter,
+        spread=spread,
+        exclusions=tuple(read_calendar(one, rules, timezone=timezone) for one, rules in excluded),
+    )
+    return build_timetable(spec, name=name)
+
+
+@lru_cache(maxsize=256)
+def read_calendar(name: str, rules: str, *, timezone: str) -> Exclusion:
+    """Read the rules of a calendar: one a line, or the text of an .ics file."""
+    if rules.lstrip().upper().startswith("BEGIN:VCALENDAR"):
+        return parse_icalendar(name, rules, timezone=timezone)
+    return parse_exclusion(name, [line for line in rules.splitlines() if line.strip()])
+
+
+def _moment(field: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{field} {text!r} is not a time: write it like 2026-12-01T02:00:00"
+        ) from None
+
+
+def misfire_grace_of(schedule: Schedule) -> timedelta:
+    """Return how late the schedule's runs may still be sent."""
+    try:
+        return parse_duration(schedule.misfire_grace)
+    except InvalidInput as error:
+        raise InvalidInput(f"misfire_grace: {error}") from None
+
+
+def params_of(schedule: Schedule, collector: Collector, *, due_at: datetime) -> Params:
+    """Return the parameters of the trigger that the schedule sends for *due_at*."""
+    template = schedule.trigger_name or collector.trigger_name
+    name = None
+    if template is not None:
+        zone = find_zone(schedule.timezone)
+        name = render_name(template, schedule=schedule.name, due_at=due_at, zone=zone)
+    notify = schedule.notify or collector.notify
+    deliver = schedule.deliver or collector.deliver
+    no_downloads = schedule.no_downloads
+    return trigger_params(
+        TriggerOptions(
+            collector_id=collector.collector_id,
+            behaviour=choose_behaviour(
+                queue=schedule.queue, confirm_cancel=schedule.confirm_cancel
+            ),
+            queue=schedule.queue,
+            version=schedule.version or collector.version,
+            name=name,
+            no_downloads=collector.no_downloads if no_downloads is None else no_downloads,
+            deadline=schedule.deadline or collector.deadline,
+            notify=None if notify is None else read_object(notify, what="notify"),
+            deliver=None if deliver is None else read_object(deliver, what="deliver"),
+        )
+    )
+
+
+def check_definition(
+    schedule: Schedule, collector: Collector | None, batch: Batch | None
+) -> tuple[Collector, Batch]:
+    """Return what the schedule names; raises InvalidInput for a row that can send nothing."""
+    if collector is None:
+        raise InvalidInput(f"collector: no collector is called {schedule.collector!r}")
+    if batch is None:
+        raise InvalidInput(f"batch: no batch is called {schedule.batch!r}")
+    for template in (schedule.trigger_name, collector.trigger_name):
+        if template is not None:
+            check_name_template(template)
+    misfire_grace_of(schedule)
+    for field in ("first_pause", "longest_pause"):
+        for text in (getattr(schedule, field), getattr(collector, field)):
+            if text is not None:
+                parse_duration(text)
+    params_of(schedule, collector, due_at=schedule.created_at)
+    return collector, batch

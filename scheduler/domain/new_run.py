@@ -1,0 +1,162 @@
+"""From a definition and a due time to the run that is written, whole: no later edit changes it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from scheduler.domain.definition import Fallbacks, misfire_grace_of, params_of
+from scheduler.domain.records import (
+    Batch,
+    Collector,
+    NewRun,
+    QueueOrder,
+    Reason,
+    Run,
+    RunState,
+    Schedule,
+    StoredBody,
+)
+from scheduler.domain.request import Params, query_string
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """
+    One due time of a schedule, its fate, and when it may be sent at the earliest.
+
+    DUE becomes a run to send, BAD_INPUTS a failed one, any other reason a skipped one.
+    """
+
+    due_at: datetime
+    fate: Reason
+    not_before: datetime
+    detail: str | None = None
+
+
+def scheduled_run(
+    schedule: Schedule,
+    collector: Collector,
+    batch: Batch,
+    occurrence: Occurrence,
+    *,
+    body: StoredBody | None,
+    order: QueueOrder,
+    fallbacks: Fallbacks,
+    now: datetime,
+) -> NewRun:
+    """Return the run of *occurrence*; *body* is what its batch held when it was due."""
+    state = _STATE_OF.get(occurrence.fate, RunState.SKIPPED)
+    return NewRun(
+        schedule=schedule.name,
+        due_at=occurrence.due_at,
+        account=collector.account,
+        collector=collector.name,
+        collector_id=collector.collector_id,
+        batch=batch.name,
+        body=body.fingerprint if body is not None and state is RunState.QUEUED else None,
+        query=query_string(params_of(schedule, collector, due_at=occurrence.due_at)),
+        queue=schedule.queue,
+        confirm_cancel=schedule.confirm_cancel,
+        lane=_lane(schedule, collector, order),
+        priority=schedule.priority,
+        state=state,
+        reason=occurrence.fate,
+        detail=occurrence.detail,
+        not_before=occurrence.not_before,
+        send_before=occurrence.not_before + misfire_grace_of(schedule),
+        max_attempts=schedule.max_attempts or collector.max_attempts or fallbacks.max_attempts,
+        first_pause=schedule.first_pause or collector.first_pause or fallbacks.first_pause,
+        longest_pause=schedule.longest_pause or collector.longest_pause or fallbacks.longest_pause,
+        on_unconfirmed=(
+            schedule.on_unconfirmed or collector.on_unconfirmed or fallbacks.on_unconfirmed
+        ),
+        created_at=now,
+        ended_at=None if state is RunState.QUEUED else now,
+    )
+
+
+_STATE_OF = {Reason.DUE: RunState.QUEUED, Reason.BAD_INPUTS: RunState.FAILED}
+
+
+def _lane(schedule: Schedule, collector: Collector, order: QueueOrder) -> str | None:
+    if schedule.confirm_cancel:
+        return None  # it waits for nobody: it takes their place
+    if schedule.queue is None:
+        return f"schedule:{schedule.name}"
+    return queue_lane(collector.account, collector.collector_id, schedule.queue, order)
+
+
+def queue_lane(account: str, collector_id: str, queue: str, order: QueueOrder) -> str | None:
+    """Return what the order of a named queue is kept in; None where others may pass the head."""
+    return f"queue:{account}/{collector_id}/{queue}" if order is QueueOrder.STRICT else None
+
+
+def requested_run(
+    collector: Collector,
+    params: Params,
+    body: StoredBody,
+    *,
+    batch: str | None,
+    order: QueueOrder,
+    priority: int,
+    fallbacks: Fallbacks,
+    now: datetime,
+) -> NewRun:
+    """Return a run asked for by hand, to be sent at once and however late."""
+    given = dict(params)
+    queue = given.get("queue")
+    lane = None
+    if queue is not None:
+        lane = queue_lane(collector.account, collector.collector_id, queue, order)
+    return NewRun(
+        schedule=None,
+        due_at=now,
+        account=collector.account,
+        collector=collector.name,
+        collector_id=collector.collector_id,
+        batch=batch,
+        body=body.fingerprint,
+        query=query_string(params),
+        queue=queue,
+        confirm_cancel="confirm_cancel" in given,
+        lane=lane,
+        priority=priority,
+        state=RunState.QUEUED,
+        reason=Reason.REQUESTED,
+        detail=None,
+        not_before=now,
+        send_before=None,
+        max_attempts=collector.max_attempts or fallbacks.max_attempts,
+        first_pause=collector.first_pause or fallbacks.first_pause,
+        longest_pause=collector.longest_pause or fallbacks.longest_pause,
+        on_unconfirmed=collector.on_unconfirmed or fallbacks.on_unconfirmed,
+        created_at=now,
+    )
+
+
+def retried_run(run: Run, *, now: datetime) -> NewRun:
+    """Return a new run that sends again what the ended *run* sent, at once and however late."""
+    return NewRun(
+        schedule=run.schedule,
+        due_at=run.due_at,
+        account=run.account,
+        collector=run.collector,
+        collector_id=run.collector_id,
+        batch=run.batch,
+        body=run.body,
+        query=run.query,
+        queue=run.queue,
+        confirm_cancel=run.confirm_cancel,
+        lane=run.lane,
+        priority=run.priority,
+        state=RunState.QUEUED,
+        reason=Reason.REQUESTED,
+        detail=f"retry of run {run.id}",
+        not_before=now,
+        send_before=None,
+        max_attempts=run.max_attempts,
+        first_pause=run.first_pause,
+        longest_pause=run.longest_pause,
+        on_unconfirmed=run.on_unconfirmed,
+        created_at=now,
+        retry_of=run.id,
+    )

@@ -1,0 +1,144 @@
+"""What an account's brake allows, asked and told inside the caller's transaction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from scheduler.domain.answers import Unanswered
+from scheduler.domain.brake import (
+    Allowance,
+    Brake,
+    Limits,
+    after_credentials_refused,
+    after_loss,
+    after_success,
+    after_throttle,
+    after_unreachable,
+    allowance,
+    refill,
+)
+from scheduler.domain.records import Account
+from scheduler.domain.reply import Deferral, Deferred, Lost, Refusal, Rejected, TriggerReply
+from scheduler.storage import accounts
+from scheduler.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What one answer says about the account as a whole, whatever was asked."""
+
+    throttled: bool = False
+    retry_after: timedelta | None = None
+    credentials: str | None = None
+    unreachable: bool = False
+    lost: bool = False
+
+
+def signal_of_reply(reply: TriggerReply) -> Signal:
+    """Read the answer to a trigger."""
+    match reply:
+        case Deferred(status=429, retry_after=retry_after):
+            return Signal(throttled=True, retry_after=retry_after)
+        case Deferred(deferral=Deferral.NOT_SENT):
+            return Signal(unreachable=True)
+        case Rejected(refusal=Refusal.CREDENTIALS, detail=detail):
+            return Signal(credentials=detail)
+        case Lost():
+            return Signal(lost=True)
+        case _:
+            return Signal()
+
+
+def signal_of_answer(answer: object) -> Signal:
+    """Read the answer to a question."""
+    if not isinstance(answer, Unanswered):
+        return Signal()
+    if answer.throttled:
+        return Signal(throttled=True, retry_after=answer.retry_after)
+    if answer.credentials:
+        return Signal(credentials=answer.detail)
+    return Signal(lost=True)
+
+
+def heed(
+    brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: datetime, token_mark: str
+) -> Brake:
+    """Return what the brake becomes after the answers that *signals* were read from."""
+    for signal in signals:
+        if signal.throttled:
+            brake = after_throttle(brake, now=now, retry_after=signal.retry_after)
+        elif signal.credentials is not None:
+            brake = after_credentials_refused(
+                brake, now=now, detail=signal.credentials, token_mark=token_mark
+            )
+        elif signal.unreachable:
+            brake = after_unreachable(brake, now=now)
+        elif signal.lost:
+            brake = after_loss(brake, now=now)
+        else:
+            brake = after_success(brake, limits)
+    return brake
+
+
+def limits_of(account: Account) -> Limits:
+    """Return what the operator allows the account."""
+    return Limits(
+        max_in_flight=account.max_in_flight, requests_per_second=account.requests_per_second
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Budget:
+    """
+    An account's brake, held from `open_budget` until the transaction ends.
+
+    Tell what was answered with *heard*, ask what may leave with *allowance*, take it
+    with *spend*, and *close* to store it all.
+    """
+
+    account: Account
+    brake: Brake
+    in_flight: int
+    throttled_at: list[datetime]
+    now: datetime
+
+    def heard(self, conn: Connection, signals: Iterable[Signal], *, token_mark: str) -> None:
+        """Let the brake heed answers; those of 429 are counted for every daemon."""
+        signals = tuple(signals)
+        self.brake = heed(
+            self.brake, signals, limits_of(self.account), now=self.now, token_mark=token_mark
+        )
+        throttled = [self.now for signal in signals if signal.throttled]
+        accounts.insert_throttles(conn, self.account.name, throttled)
+        self.throttled_at += throttled
+
+    def allowance(self) -> Allowance:
+        """Say how many requests may leave now."""
+        return allowance(
+            self.brake,
+            limits_of(self.account),
+            now=self.now,
+            in_flight=self.in_flight,
+            throttled_at=self.throttled_at,
+        )
+
+    def spend(self, count: int) -> None:
+        """Take *count* requests out of the budget."""
+        self.brake = replace(self.brake, tokens=self.brake.tokens - count)
+        self.in_flight += count
+
+    def close(self, conn: Connection) -> None:
+        """Store what the brake has become."""
+        accounts.record_brake(conn, self.account.name, self.brake)
+
+
+def open_budget(conn: Connection, account: Account, *, now: datetime) -> Budget:
+    """Read the account's brake and hold it: one spender at a time, whatever the daemon."""
+    reading = accounts.read_brake(conn, account.name, now=now)
+    return Budget(
+        account=account,
+        brake=refill(reading.brake, limits_of(account), now=now),
+        in_flight=reading.in_flight,
+        throttled_at=list(reading.throttled_at),
+        now=now,
+    )

@@ -1,0 +1,107 @@
+"""The loop that calls a step for ever. The only thing that waits."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from scheduler.clock import Clock
+from scheduler.domain.errors import DatabaseDamaged, DatabaseError
+
+log = structlog.get_logger()
+
+
+class Step(Protocol):
+    """One batch of work at a time."""
+
+    async def run(self, now: datetime) -> datetime | None:
+        """Do what is there to do, and return when there next is some; None if not known."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """
+    How a loop is doing: the number of passes it finished, and what troubles it.
+
+    The watchdog is fed from here: a loop that hangs finishes no pass.
+    """
+
+    passes: int = 0
+    trouble: str | None = None
+    failures: int = 0
+
+
+@dataclass(slots=True)
+class Loop:
+    """A step, what wakes it, and how it is doing."""
+
+    name: str
+    step: Step
+    max_idle: timedelta
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
+    pulse: Pulse = field(default_factory=Pulse)
+
+
+async def run_loop(loop: Loop, *, clock: Clock, stopping: asyncio.Event) -> None:
+    """
+    Call the loop's step until *stopping* is set; a pass that has begun is finished.
+
+    Nothing that a pass raises ends the loop, but a damaged database: the trouble is
+    logged once, kept in the pulse, and the pass is tried again, after growing pauses.
+    """
+    while not stopping.is_set():
+        loop.wakeup.clear()
+        wake_at = await _pass(loop, clock)
+        await _wait(loop, _idle(loop, wake_at, clock), stopping)
+
+
+async def _pass(loop: Loop, clock: Clock) -> datetime | None:
+    try:
+        wake_at = await loop.step.run(clock())
+    except DatabaseDamaged:
+        raise
+    except DatabaseError as error:
+        _note_trouble(loop, str(error))
+    except Exception as error:
+        log.exception("step_failed", loop=loop.name)
+        _note_trouble(loop, f"{type(error).__name__} in the {loop.name} loop: see the log")
+    else:
+        if loop.pulse.trouble is not None:
+            log.info("trouble_over", loop=loop.name, trouble=loop.pulse.trouble)
+        loop.pulse.trouble, loop.pulse.failures = None, 0
+        loop.pulse.passes += 1
+        return wake_at
+    loop.pulse.passes += 1
+    return None
+
+
+def _note_trouble(loop: Loop, trouble: str) -> None:
+    if loop.pulse.trouble is None:
+        log.warning("trouble", loop=loop.name, trouble=trouble)
+    loop.pulse.trouble = trouble
+    loop.pulse.failures += 1
+
+
+def _idle(loop: Loop, wake_at: datetime | None, clock: Clock) -> timedelta:
+    if loop.pulse.failures:
+        # A database that is away is asked again soon, then more and more seldom.
+        return min(timedelta(seconds=0.5 * 2.0 ** min(loop.pulse.failures, 10)), loop.max_idle * 5)
+    if wake_at is None:
+        return loop.max_idle
+    return min(loop.max_idle, max(timedelta(), wake_at - clock()))
+
+
+async def _wait(loop: Loop, idle: timedelta, stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(idle.total_seconds()):
+            await loop.wakeup.wait()
+
+
+Wake = Callable[[], None]
+"""Tells a loop that there is work. Only a hint: losing one costs latency, never work."""
