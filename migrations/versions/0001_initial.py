@@ -353,7 +353,7 @@ def upgrade() -> None:
         "runs",
         ["account", "collector_id"],
         unique=False,
-        sqlite_where=sa.text("state = 'queued' AND confirm_cancel"),
+        sqlite_where=sa.text("state = 'queued' AND confirm_cancel = 1"),
         postgresql_where=sa.text("state = 'queued' AND confirm_cancel"),
     )
     op.create_index("ix_runs_retry_of", "runs", ["retry_of"], unique=False)
@@ -592,8 +592,16 @@ def upgrade() -> None:
         "schedules",
         ["next_fire_at"],
         unique=False,
-        sqlite_where=sa.text("enabled AND error IS NULL"),
+        sqlite_where=sa.text("enabled = 1 AND error IS NULL"),
         postgresql_where=sa.text("enabled AND error IS NULL"),
+    )
+    op.create_index(
+        "ix_schedules_set_aside",
+        "schedules",
+        ["name"],
+        unique=False,
+        sqlite_where=sa.text("error IS NOT NULL"),
+        postgresql_where=sa.text("error IS NOT NULL"),
     )
     op.create_index(
         "ix_schedules_unplanned",
@@ -619,9 +627,15 @@ def downgrade() -> None:
         postgresql_where=sa.text("planned_at IS NULL"),
     )
     op.drop_index(
+        "ix_schedules_set_aside",
+        table_name="schedules",
+        sqlite_where=sa.text("error IS NOT NULL"),
+        postgresql_where=sa.text("error IS NOT NULL"),
+    )
+    op.drop_index(
         "ix_schedules_due",
         table_name="schedules",
-        sqlite_where=sa.text("enabled AND error IS NULL"),
+        sqlite_where=sa.text("enabled = 1 AND error IS NULL"),
         postgresql_where=sa.text("enabled AND error IS NULL"),
     )
     op.drop_index("ix_schedules_collector", table_name="schedules")
@@ -681,7 +695,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_runs_replacing",
         table_name="runs",
-        sqlite_where=sa.text("state = 'queued' AND confirm_cancel"),
+        sqlite_where=sa.text("state = 'queued' AND confirm_cancel = 1"),
         postgresql_where=sa.text("state = 'queued' AND confirm_cancel"),
     )
     op.drop_index(

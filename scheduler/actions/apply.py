@@ -8,7 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from scheduler.config import Config
+from scheduler.config import (
+    BatchDefinition,
+    CalendarDefinition,
+    CollectorDefinition,
+    Config,
+    ScheduleDefinition,
+)
 from scheduler.domain.errors import Conflict
 from scheduler.domain.records import Origin
 from scheduler.storage import owned
@@ -120,13 +126,14 @@ def definition_rows(
     )
 
 
-def _rules(calendar: Any) -> str:
+def _rules(calendar: CalendarDefinition) -> str:
+    parts = list(calendar.days)
     if calendar.ics is not None:
-        return Path(calendar.ics).read_text(encoding="utf-8-sig")
-    return "\n".join(calendar.days)
+        parts.append(Path(calendar.ics).read_text(encoding="utf-8-sig").strip())
+    return "\n".join(parts)
 
 
-def _trigger_columns(one: Any) -> dict[str, Any]:
+def _trigger_columns(one: CollectorDefinition | ScheduleDefinition) -> dict[str, Any]:
     return {
         "deadline": one.deadline,
         "no_downloads": one.no_downloads,
@@ -141,7 +148,7 @@ def _trigger_columns(one: Any) -> dict[str, Any]:
     }
 
 
-def _collector(one: Any) -> dict[str, Any]:
+def _collector(one: CollectorDefinition) -> dict[str, Any]:
     return {
         "account": one.account,
         "collector_id": one.id,
@@ -151,11 +158,11 @@ def _collector(one: Any) -> dict[str, Any]:
     }
 
 
-def _batch(one: Any) -> dict[str, Any]:
+def _batch(one: BatchDefinition) -> dict[str, Any]:
     return {"file": one.file, "inputs": _json(one.inputs), "send_as": one.send_as}
 
 
-def _schedule(one: Any, config: Config, now: datetime) -> dict[str, Any]:
+def _schedule(one: ScheduleDefinition, config: Config, now: datetime) -> dict[str, Any]:
     return {
         "collector": one.collector,
         "batch": one.batch,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
@@ -111,10 +112,16 @@ def _timetable(
 
 @lru_cache(maxsize=256)
 def read_calendar(name: str, rules: str, *, timezone: str) -> Exclusion:
-    """Read the rules of a calendar: one a line, or the text of an .ics file."""
-    if rules.lstrip().upper().startswith("BEGIN:VCALENDAR"):
-        return parse_icalendar(name, rules, timezone=timezone)
-    return parse_exclusion(name, [line for line in rules.splitlines() if line.strip()])
+    """Read the rules of a calendar: one a line, and after them the text of an .ics file, if any."""
+    start = rules.find(_ICALENDAR)
+    lines = rules if start < 0 else rules[:start]
+    written = parse_exclusion(name, [line for line in lines.splitlines() if line.strip()]).rules
+    if start >= 0:
+        written += parse_icalendar(name, rules[start:], timezone=timezone).rules
+    return Exclusion(name, written)
+
+
+_ICALENDAR: Final = "BEGIN:VCALENDAR"
 
 
 def _moment(field: str, text: str | None) -> datetime | None:

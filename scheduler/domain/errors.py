@@ -7,6 +7,7 @@ SchedulerError
 ├── Conflict          the thing is not in a state that allows it
 ├── ConfigError       the configuration cannot be used
 ├── InputsError       a batch's inputs cannot be read
+├── AlreadyRunning    another daemon has the database to itself
 └── DatabaseError     the database cannot be used: unreachable, unwritable, wrong schema
     ├── SchemaError      its schema is not the one that this program knows
     └── DatabaseDamaged  the file is damaged: starting again does not help
@@ -44,6 +45,10 @@ class ConfigError(SchedulerError):
 
 class InputsError(SchedulerError):
     """A batch's inputs cannot be read; the text names the file and the line."""
+
+
+class AlreadyRunning(SchedulerError):
+    """Another daemon has the SQLite file to itself; the text names it."""
 
 
 class DatabaseError(SchedulerError):

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from scheduler.clock import Clock, boot_seconds
-from scheduler.domain.errors import InvalidInput
+from scheduler.domain.errors import DatabaseError, InvalidInput
 from scheduler.domain.records import Account, Outcome, Reason, Run, RunState, StoredBody
 from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerReply
 from scheduler.domain.request import TriggerRequest, body_content, expand_secrets
@@ -86,7 +86,7 @@ class DispatchStep:
     first_look: timedelta
     secret: Callable[[str], str | None]
     wake: Wake
-    wake_follow: Wake
+    wake_settled: Wake
     accepting: bool = True
     _answers: list[Answered] = field(default_factory=list)
     _sending: dict[int, asyncio.Task[None]] = field(default_factory=dict)
@@ -119,13 +119,23 @@ class DispatchStep:
             self._send(claim, send_before)
         return done.look_again_at
 
-    async def drain(self, grace: timedelta) -> bool:
-        """Claim no more, wait for what is in flight, record it; False if *grace* was too short."""
+    async def drain(self, grace: timedelta) -> list[int]:
+        """
+        Claim no more, wait for the requests in flight, record their answers.
+
+        Return the runs still without one after *grace*: the next start looks for them.
+        """
         self.accepting = False
         if self._sending:
             await asyncio.wait(list(self._sending.values()), timeout=grace.total_seconds())
-        await self.run(self.clock())
-        return not self._sending
+        try:
+            await self.run(self.clock())
+        except DatabaseError as error:
+            # The last place where an answer can be kept: these runs are looked for, too.
+            for one in self._answers:
+                log.error("answer_not_recorded", run_id=one.run.id, reply=str(one.reply))
+            log.error("trouble", loop="dispatch", trouble=str(error))
+        return [*self._sending, *(one.run.id for one in self._answers)]
 
     async def _has_work(self, now: datetime) -> bool:
         return self._unsure or (
@@ -252,7 +262,7 @@ class DispatchStep:
         for claim in done.claims:
             log.info("run_claimed", run_id=claim.run.id, attempt=claim.run.fence)
         if answers:
-            self.wake_follow()
+            self.wake_settled()
 
 
 _BODIES_KEPT = 64

@@ -1,7 +1,7 @@
 """Due schedules become runs."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -54,7 +54,7 @@ class FireStep:
 
     db: Database
     reader: BatchReader
-    fallbacks: Fallbacks
+    fallbacks: Callable[[], Fallbacks]
     wake_dispatch: Wake
     _set_aside_seen: list[datetime] = field(default_factory=list)
 
@@ -97,7 +97,7 @@ class FireStep:
             calendars=definitions.list_calendars(conn),
             queues={queue.name: queue for queue in definitions.list_queues(conn)},
             bodies=bodies,
-            fallbacks=self.fallbacks,
+            fallbacks=self.fallbacks(),
             now=now,
             most=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(held)))),
         )

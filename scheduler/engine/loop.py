@@ -24,13 +24,8 @@ class Step(Protocol):
 
 @dataclass(slots=True)
 class Pulse:
-    """
-    How a loop is doing: the number of passes it finished, and what troubles it.
+    """What troubles a loop, if anything, and for how many passes in a row."""
 
-    The watchdog is fed from here: a loop that hangs finishes no pass.
-    """
-
-    passes: int = 0
     trouble: str | None = None
     failures: int = 0
 
@@ -46,16 +41,24 @@ class Loop:
     pulse: Pulse = field(default_factory=Pulse)
 
 
-async def run_loop(loop: Loop, *, clock: Clock, stopping: asyncio.Event) -> None:
+async def run_loop(
+    loop: Loop,
+    *,
+    clock: Clock,
+    stopping: asyncio.Event,
+    passed: Callable[[str], None] = lambda name: None,
+) -> None:
     """
     Call the loop's step until *stopping* is set; a pass that has begun is finished.
 
     Nothing that a pass raises ends the loop, but a damaged database: the trouble is
     logged once, kept in the pulse, and the pass is tried again, after growing pauses.
+    *passed* is told the loop's name after each pass.
     """
     while not stopping.is_set():
         loop.wakeup.clear()
         wake_at = await _pass(loop, clock)
+        passed(loop.name)
         await _wait(loop, _idle(loop, wake_at, clock), stopping)
 
 
@@ -73,9 +76,7 @@ async def _pass(loop: Loop, clock: Clock) -> datetime | None:
         if loop.pulse.trouble is not None:
             log.info("trouble_over", loop=loop.name, trouble=loop.pulse.trouble)
         loop.pulse.trouble, loop.pulse.failures = None, 0
-        loop.pulse.passes += 1
         return wake_at
-    loop.pulse.passes += 1
     return None
 
 
@@ -103,5 +104,5 @@ async def _wait(loop: Loop, idle: timedelta, stopping: asyncio.Event) -> None:
             await loop.wakeup.wait()
 
 
-Wake = Callable[[], None]
+Wake = Callable[[], object]
 """Tells a loop that there is work. Only a hint: losing one costs latency, never work."""

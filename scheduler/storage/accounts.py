@@ -8,10 +8,10 @@ from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
 from scheduler.domain.brake import WINDOW, Brake, after_crash
 from scheduler.domain.errors import NotFound
-from scheduler.domain.records import Account
+from scheduler.domain.records import Account, RunState
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
-from scheduler.storage.tables import accounts, brakes, collections, runs, throttles
+from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
 
 
 def list_accounts(conn: Connection) -> list[Account]:
@@ -73,9 +73,11 @@ def find_brake(conn: Connection, account: str) -> Brake | None:
 
 def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
     """Count requests that may be on the wire: triggers claimed, and looks under a lease."""
-    triggers = select(runs.c.id).where(runs.c.account == account, runs.c.state == "dispatching")
+    triggers = select(runs.c.id).where(
+        runs.c.account == account, in_state(runs, RunState.DISPATCHING)
+    )
     lookups = select(runs.c.id).where(
-        runs.c.account == account, runs.c.state == "unconfirmed", runs.c.lease_until > now
+        runs.c.account == account, in_state(runs, RunState.UNCONFIRMED), runs.c.lease_until > now
     )
     polls = select(collections.c.id).where(
         collections.c.account == account,

@@ -20,14 +20,15 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
 from scheduler.domain.records import UNSETTLED_STATES, Outcome, Reason, Run, RunState
 from scheduler.storage.rows import record
-from scheduler.storage.tables import attempts, collectors, queues, runs
+from scheduler.storage.tables import accounts, attempts, collectors, in_state, queues, runs
 
-_queued = runs.c.state == RunState.QUEUED
+_queued = in_state(runs, RunState.QUEUED)
 
 
 def claim_runs(
@@ -134,10 +135,10 @@ def _lane_is_blocked() -> ColumnElement[bool]:
         ahead.c.lane == runs.c.lane,
         ahead.c.id != runs.c.id,
         or_(
-            ahead.c.state.in_(UNSETTLED_STATES),
-            and_(ahead.c.state == RunState.QUEUED, stands_before),
+            in_state(ahead, *UNSETTLED_STATES),
+            and_(in_state(ahead, RunState.QUEUED), stands_before),
             # In a named queue order is a promise: nobody passes what a person must settle.
-            and_(ahead.c.state == RunState.NEEDS_ATTENTION, runs.c.queue.is_not(None)),
+            and_(in_state(ahead, RunState.NEEDS_ATTENTION), runs.c.queue.is_not(None)),
         ),
     )
 
@@ -145,8 +146,8 @@ def _lane_is_blocked() -> ColumnElement[bool]:
 def _has_room(waiting: CTE, account: str) -> ColumnElement[bool]:
     """Neither too many unsettled triggers of the collector, nor too many running jobs."""
     here = (runs.c.account == account, runs.c.collector_id == waiting.c.collector_id)
-    unsettled = _count(*here, runs.c.state.in_(UNSETTLED_STATES))
-    running = _count(*here, runs.c.state == RunState.COLLECTING)
+    unsettled = _count(*here, in_state(runs, *UNSETTLED_STATES))
+    running = _count(*here, in_state(runs, RunState.COLLECTING))
 
     def limit(column: ColumnElement[int], default: int) -> ColumnElement[int]:
         strictest = select(func.min(column)).where(
@@ -215,30 +216,32 @@ def _end_waiting(
 
 def supersede_older(conn: Connection, account: str, *, now: datetime) -> list[Run]:
     """Skip waiting runs that a later confirm_cancel of their collector would only kill."""
-    newer = runs.alias("newer")
-    replaced = exists().where(
-        newer.c.account == account,
-        newer.c.collector_id == runs.c.collector_id,
-        newer.c.state == RunState.QUEUED,
-        newer.c.confirm_cancel,
-        newer.c.not_before <= now,
-        or_(
-            newer.c.due_at > runs.c.due_at,
-            and_(newer.c.due_at == runs.c.due_at, newer.c.id > runs.c.id),
-        ),
+    replacing = conn.execute(
+        select(runs.c.collector_id, runs.c.due_at, runs.c.id)
+        .where(_queued, runs.c.account == account, runs.c.confirm_cancel, runs.c.not_before <= now)
+        .order_by(runs.c.due_at, runs.c.id)
     )
-    changed = conn.execute(
-        update(runs)
-        .where(_queued, runs.c.account == account, replaced)
-        .values(
-            state=RunState.SKIPPED,
-            reason=Reason.SUPERSEDED,
-            detail="a later run with confirm_cancel took its place",
-            ended_at=now,
+    newest = {row.collector_id: row for row in replacing}
+    superseded = []
+    for collector_id, newer in newest.items():
+        changed = conn.execute(
+            update(runs)
+            .where(
+                _queued,
+                runs.c.account == account,
+                runs.c.collector_id == collector_id,
+                tuple_(runs.c.due_at, runs.c.id) < tuple_(newer.due_at, newer.id),
+            )
+            .values(
+                state=RunState.SKIPPED,
+                reason=Reason.SUPERSEDED,
+                detail=f"run {newer.id} with confirm_cancel took its place",
+                ended_at=now,
+            )
+            .returning(runs)
         )
-        .returning(runs)
-    )
-    return [record(Run, row) for row in changed.mappings()]
+        superseded += [record(Run, row) for row in changed.mappings()]
+    return superseded
 
 
 def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:
@@ -251,5 +254,5 @@ def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:
 
 def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
     """Return the accounts that have a queued run whose time has come."""
-    found = conn.scalars(select(runs.c.account).where(_queued, runs.c.not_before <= now).distinct())
-    return sorted(found)
+    ready = exists().where(_queued, runs.c.account == accounts.c.name, runs.c.not_before <= now)
+    return list(conn.scalars(select(accounts.c.name).where(ready).order_by(accounts.c.name)))

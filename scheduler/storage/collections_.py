@@ -10,7 +10,7 @@ from scheduler.domain.records import Collection, Run, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
-from scheduler.storage.tables import collections, runs
+from scheduler.storage.tables import collections, in_state, runs
 
 
 def insert_collections(
@@ -132,7 +132,7 @@ def end_run(
         .where(
             runs.c.id == collection.run_id,
             runs.c.collection_id == collection.id,
-            runs.c.state == RunState.COLLECTING,
+            in_state(runs, RunState.COLLECTING),
         )
         .values(state=state, **values)
     )

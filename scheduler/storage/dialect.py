@@ -192,3 +192,15 @@ def lock_schema(conn: Connection) -> None:
     """Wait until nobody else changes the schema; SQLite's writer is alone already."""
     if conn.dialect.name == "postgresql":
         conn.execute(select(func.pg_advisory_xact_lock(0x6463615F)))
+
+
+def listening_url(url: str) -> str:
+    """Return *url* as PostgreSQL's own library reads it, password included."""
+    return parse_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def seconds_between(conn: Connection, earlier: str, later: str) -> str:
+    """Return SQL for the seconds from one column of times to another."""
+    if conn.dialect.name == "postgresql":
+        return f"extract(epoch FROM {later} - {earlier})"
+    return f"((julianday({later}) - julianday({earlier})) * 86400.0)"

@@ -18,7 +18,7 @@ from scheduler.domain.records import (
 )
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
-from scheduler.storage.tables import attempts, runs
+from scheduler.storage.tables import attempts, in_state, runs
 
 
 def insert_runs(conn: Connection, new: Sequence[NewRun]) -> None:
@@ -91,7 +91,7 @@ def count_open(conn: Connection) -> dict[RunState, int]:
     """Return how many runs stand in each state that is not an end."""
     found = conn.execute(
         select(runs.c.state, func.count())
-        .where(runs.c.state.in_(OPEN_STATES))
+        .where(in_state(runs, *OPEN_STATES))
         .group_by(runs.c.state)
     )
     return {RunState(state): count for state, count in found.tuples()}
@@ -102,7 +102,7 @@ def count_waiting(conn: Connection, account: str, collector_id: str, queue: str)
     return (
         conn.scalar(
             select(func.count()).where(
-                runs.c.state == RunState.QUEUED,
+                in_state(runs, RunState.QUEUED),
                 runs.c.account == account,
                 runs.c.collector_id == collector_id,
                 runs.c.queue == queue,
@@ -124,7 +124,7 @@ def coalesce_waiting(
         update(runs)
         .where(
             runs.c.schedule.in_(schedules),
-            runs.c.state == RunState.QUEUED,
+            in_state(runs, RunState.QUEUED),
             runs.c.due_at < due_before,
             runs.c.retry_of.is_(None),
         )
@@ -171,7 +171,7 @@ def flush_queue(conn: Connection, queue: str, *, detail: str, now: datetime) -> 
     """Skip every run that waits in a named queue; return how many."""
     flushed = conn.execute(
         update(runs)
-        .where(runs.c.queue == queue, runs.c.state == RunState.QUEUED)
+        .where(runs.c.queue == queue, in_state(runs, RunState.QUEUED))
         .values(state=RunState.SKIPPED, reason=Reason.FLUSHED, detail=detail, ended_at=now)
     )
     return flushed.rowcount
@@ -191,9 +191,9 @@ class QueueDepth:
 
 def list_queue_depths(conn: Connection) -> list[QueueDepth]:
     """Return the named queues in which something waits or is unsettled."""
-    in_line = runs.c.state.in_(IN_LINE_STATES)
+    in_line = in_state(runs, *IN_LINE_STATES)
     key = (runs.c.queue, runs.c.account, runs.c.collector_id)
-    waits = runs.c.state == RunState.QUEUED
+    waits = in_state(runs, RunState.QUEUED)
     counted = conn.execute(
         select(*key, func.count().filter(waits).label("waiting"), func.count().label("all"))
         .where(in_line, runs.c.queue.is_not(None))
@@ -217,14 +217,14 @@ def _head_of(conn: Connection, queue: str, account: str, collector_id: str) -> R
     found = conn.execute(
         select(runs)
         .where(
-            runs.c.state.in_(IN_LINE_STATES),
+            in_state(runs, *IN_LINE_STATES),
             runs.c.queue == queue,
             runs.c.account == account,
             runs.c.collector_id == collector_id,
         )
         # What is on the wire or unsettled comes before what waits.
         .order_by(
-            case((runs.c.state == RunState.QUEUED, 1), else_=0),
+            case((in_state(runs, RunState.QUEUED), 1), else_=0),
             runs.c.priority.desc(),
             runs.c.due_at,
             runs.c.id,

@@ -16,7 +16,7 @@ from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Reaso
 from scheduler.domain.transition import Transition
 from scheduler.storage.collections_ import insert_collections, list_owners, mark_replaced
 from scheduler.storage.rows import record
-from scheduler.storage.tables import attempts, runs
+from scheduler.storage.tables import attempts, in_state, runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +112,10 @@ def _attempt_values(one: Settled, now: datetime) -> dict[str, object]:
 
 # Whatever a run has become since, the id that its own last attempt brought is its collection.
 _HAS_NONE = runs.c.collection_id.is_(None)
-_WAITS_FOR_ITS_ANSWER = runs.c.state.in_(
-    (RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION)
+_WAITS_FOR_ITS_ANSWER = in_state(
+    runs, RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION
 )
-_IS_ON_THE_WIRE = runs.c.state == RunState.DISPATCHING
+_IS_ON_THE_WIRE = in_state(runs, RunState.DISPATCHING)
 
 
 def _move_runs(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> None:
@@ -208,6 +208,6 @@ def release_unsent(conn: Connection, claimed: Iterable[Run], *, now: datetime, d
 def list_claimed_by(conn: Connection, owner: str) -> list[Run]:
     """Return the runs that this daemon has claimed and not settled."""
     found = conn.execute(
-        select(runs).where(runs.c.state == RunState.DISPATCHING, runs.c.lease_owner == owner)
+        select(runs).where(in_state(runs, RunState.DISPATCHING), runs.c.lease_owner == owner)
     )
     return [record(Run, row) for row in found.mappings()]

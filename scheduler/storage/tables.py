@@ -13,13 +13,16 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
+    literal_column,
     text,
 )
 
@@ -60,6 +63,17 @@ def _one_of(column: str, values: type[StrEnum] | Iterable[str]) -> CheckConstrai
 
 def _state_in(states: Iterable[str]) -> str:
     return f"state IN ({_quoted(states)})"
+
+
+def in_state(table: FromClause, *states: RunState) -> ColumnElement[bool]:
+    """
+    Tell whether a run of *table* (runs, or an alias of it) is in one of *states*.
+
+    The states stand in the SQL itself: neither database uses a partial index for a condition
+    whose value it learns only when the statement is carried out.
+    """
+    values: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in states]
+    return table.c.state == values[0] if len(values) == 1 else table.c.state.in_(values)
 
 
 def _exactly_one_timetable() -> str:
@@ -271,8 +285,14 @@ schedules = Table(
     Index(
         "ix_schedules_due",
         "next_fire_at",
-        sqlite_where=text("enabled AND error IS NULL"),
+        sqlite_where=text("enabled = 1 AND error IS NULL"),
         postgresql_where=text("enabled AND error IS NULL"),
+    ),
+    Index(
+        "ix_schedules_set_aside",
+        "name",
+        sqlite_where=text("error IS NOT NULL"),
+        postgresql_where=text("error IS NOT NULL"),
     ),
     Index(
         "ix_schedules_unplanned",
@@ -285,7 +305,6 @@ schedules = Table(
 _ENDED = f"({_state_in(ENDED_STATES)})"
 _ONE_IN_FLIGHT = text(_state_in(UNSETTLED_STATES))
 _WAITING = text("state = 'queued'")
-_REPLACING = text("state = 'queued' AND confirm_cancel")
 _LEASED = text("state = 'dispatching'")
 _UNCONFIRMED = text("state = 'unconfirmed'")
 _IN_LINE = text(_state_in(IN_LINE_STATES))
@@ -382,8 +401,8 @@ runs = Table(
         "ix_runs_replacing",
         "account",
         "collector_id",
-        sqlite_where=_REPLACING,
-        postgresql_where=_REPLACING,
+        sqlite_where=text("state = 'queued' AND confirm_cancel = 1"),
+        postgresql_where=text("state = 'queued' AND confirm_cancel"),
     ),
     Index(
         "ix_runs_in_line",

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, upd
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
 from scheduler.storage.accounts import suspect_throttles
 from scheduler.storage.rows import record
-from scheduler.storage.tables import attempts, collections, runs
+from scheduler.storage.tables import attempts, collections, in_state, runs
 
 
 def expire_leases(conn: Connection, *, now: datetime, look_at: datetime) -> list[Run]:
@@ -28,7 +28,7 @@ def expire_leases_of_others(
     )
     conn.execute(
         update(runs)
-        .where(runs.c.state == RunState.UNCONFIRMED, runs.c.lease_owner != owner)
+        .where(in_state(runs, RunState.UNCONFIRMED), runs.c.lease_owner != owner)
         .values(lease_owner=None, lease_until=None)
     )
     return _lose(conn, runs.c.lease_owner != owner, look_at=look_at, now=now)
@@ -39,7 +39,7 @@ def _lose(
 ) -> list[Run]:
     changed = conn.execute(
         update(runs)
-        .where(runs.c.state == RunState.DISPATCHING, dead)
+        .where(in_state(runs, RunState.DISPATCHING), dead)
         .values(
             state=RunState.UNCONFIRMED,
             reason=Reason.DAEMON_DIED,
@@ -80,7 +80,7 @@ def list_accounts_to_look_for(conn: Connection, *, now: datetime) -> list[str]:
     """Return the accounts that have an unconfirmed run due for a look."""
     found = conn.scalars(
         select(runs.c.account)
-        .where(runs.c.state == RunState.UNCONFIRMED, runs.c.look_at <= now)
+        .where(in_state(runs, RunState.UNCONFIRMED), runs.c.look_at <= now)
         .distinct()
     )
     return sorted(found)
@@ -99,7 +99,7 @@ def claim_looks(
     due = (
         select(runs.c.id)
         .where(
-            runs.c.state == RunState.UNCONFIRMED,
+            in_state(runs, RunState.UNCONFIRMED),
             runs.c.account == account,
             runs.c.look_at <= now,
             or_(runs.c.lease_until.is_(None), runs.c.lease_until < now),
@@ -130,14 +130,14 @@ def put_off_look(conn: Connection, run: Run, *, look_at: datetime, looks: int) -
     """Look for an unconfirmed run again at *look_at*, unless it was settled meanwhile."""
     conn.execute(
         update(runs)
-        .where(runs.c.id == run.id, runs.c.fence == run.fence, runs.c.state == RunState.UNCONFIRMED)
+        .where(runs.c.id == run.id, runs.c.fence == run.fence, in_state(runs, RunState.UNCONFIRMED))
         .values(look_at=look_at, looks=looks, lease_owner=None, lease_until=None)
     )
 
 
 def find_next_look(conn: Connection) -> datetime | None:
     """Return when an unconfirmed run is next due for a look, or a claim's lease ends."""
-    look = select(func.min(runs.c.look_at)).where(runs.c.state == RunState.UNCONFIRMED)
-    lease = select(func.min(runs.c.lease_until)).where(runs.c.state == RunState.DISPATCHING)
+    look = select(func.min(runs.c.look_at)).where(in_state(runs, RunState.UNCONFIRMED))
+    lease = select(func.min(runs.c.lease_until)).where(in_state(runs, RunState.DISPATCHING))
     moments = [moment for moment in (conn.scalar(look), conn.scalar(lease)) if moment is not None]
     return min(moments, default=None)

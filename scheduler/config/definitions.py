@@ -1,0 +1,261 @@
+"""
+The tables that define what runs: accounts, calendars, queues, collectors, batches, schedules.
+
+Their texts stay as written, for they go to the database as text. A collector and a schedule are
+made of groups of keys, each a class that is also checked alone when another group is wrong.
+"""
+
+from datetime import date, time
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+
+from scheduler.config.settings import check_pauses
+from scheduler.config.table import TomlTable
+from scheduler.config.values import (
+    BaseUrl,
+    CollectorId,
+    Count,
+    CronText,
+    Deliver,
+    DurationText,
+    MomentText,
+    Name,
+    NameTemplate,
+    Notify,
+    QueueName,
+    Secret,
+    StartText,
+    Version,
+    WholeNumber,
+    ZoneName,
+    judge,
+    resolved,
+)
+from scheduler.domain.records import CatchUp, OnUnconfirmed, QueueOrder
+from scheduler.domain.request import Behaviour, choose_behaviour
+from scheduler.domain.timetable import DstFold, DstGap
+
+BATCH_SUFFIXES: Final = (".csv", ".json", ".jsonl", ".txt")
+
+
+def _existing_file(path: str, info: ValidationInfo) -> str:
+    file = resolved(path, info)
+    if not file.is_file():
+        raise ValueError(f"there is no file {file}")
+    return str(file)
+
+
+def _batch_file(path: str, info: ValidationInfo) -> str:
+    if Path(path).suffix.lower() not in BATCH_SUFFIXES:
+        raise ValueError(f"must end in one of {' '.join(BATCH_SUFFIXES)}")
+    return _existing_file(path, info)
+
+
+def _check_inputs(value: object) -> object:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ValueError('must be an array of tables, such as [{ url = "https://…" }]')
+    if not value:
+        raise ValueError("must hold at least one input")
+    for index, item in enumerate(value):
+        _check_json(item, f"[{index}]")
+    return value
+
+
+def _check_json(value: object, place: str) -> None:
+    match value:
+        case dict():
+            for key, item in value.items():
+                _check_json(item, f"{place}.{key}")
+        case list():
+            for index, item in enumerate(value):
+                _check_json(item, f"{place}[{index}]")
+        case date() | time():
+            raise ValueError(
+                f"{place} is a date or a time, which JSON does not know: put it in quotes"
+            )
+        case float() if value != value or abs(value) == float("inf"):
+            raise ValueError(f"{place} is a number that JSON does not know")
+
+
+class AccountDefinition(TomlTable):
+    """How to reach one upstream account."""
+
+    base_url: BaseUrl = "https://api.brightdata.com"
+    """Where the API is: https, or http on this machine only."""
+    token: Secret
+    """Where the API token is kept, such as `{ env = "DCA_API_TOKEN" }`."""
+    max_in_flight: Count = 32
+    """How many requests may be under way at once."""
+    requests_per_second: Annotated[float, Field(gt=0)] = 20.0
+    """How many requests are started in a second at most."""
+
+
+class CalendarDefinition(TomlTable):
+    """Days and hours at which schedules that exclude it do not fire."""
+
+    days: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Dates, ranges, weekdays and windows, such as `2026-12-24..2027-01-06` or `sat-sun`."""
+    ics: Annotated[str, AfterValidator(_existing_file)] | None = None
+    """An iCalendar file, relative to this file; kept as an absolute path."""
+
+    @model_validator(mode="after")
+    def _is_not_empty(self) -> Self:
+        if not self.days and self.ics is None:
+            raise ValueError("must have days or ics, or both")
+        return self
+
+
+class QueueDefinition(TomlTable):
+    """A named queue's own rules."""
+
+    order: Annotated[QueueOrder, Field(strict=False)] = QueueOrder.STRICT
+    """`strict`: the head blocks those behind it; `relaxed`: others may pass."""
+    max_depth: Count | None = None
+    """How many runs may wait; a further one is skipped with that reason. No limit if left out."""
+
+
+class TriggerKeys(TomlTable):
+    """What a trigger asks for; a schedule's keys stand above its collector's."""
+
+    deadline: DurationText | None = None
+    """When the upstream ends the collection, such as `90m`."""
+    version: Version | None = None
+    """`dev` runs the collector's development version."""
+    name: NameTemplate | None = None
+    """The name of the job at the upstream, with `{schedule}` and `{due_at:%Y-%m-%d}` filled in."""
+    notify: Notify | None = None
+    """Who is told when it is done, as `{ type = "email" }`; credentials as `${secret:NAME}`."""
+    deliver: Deliver | None = None
+    """Where the upstream delivers the result; credentials as `${secret:NAME}`."""
+
+
+class RetryKeys(TomlTable):
+    """How often and how fast a run is tried again; left out: the collector's, then [defaults]."""
+
+    max_attempts: Count | None = None
+    """How many triggers are sent for one run at most."""
+    first_pause: DurationText | None = None
+    """The pause after the first failed attempt; it doubles."""
+    longest_pause: DurationText | None = None
+    """The longest pause between two attempts."""
+    on_unconfirmed: Annotated[OnUnconfirmed, Field(strict=False)] | None = None
+    """When a lost trigger was looked for and not found: `resend`, `hold` for a person, `skip`."""
+
+    @model_validator(mode="after")
+    def _pauses_grow(self) -> Self:
+        try:
+            check_pauses(self.first_pause, self.longest_pause)
+        except ValueError as error:
+            raise ValueError(f"longest_pause {error}") from None
+        return self
+
+
+class TimetableKeys(TomlTable):
+    """When a schedule is due; judged as a whole by `build_timetable`."""
+
+    cron: CronText | None = None
+    """Crontab text as Debian cron reads it; several expressions as an array."""
+    every: DurationText | None = None
+    """A duration, on an even beat in UTC."""
+    calendar_interval: str | None = None
+    """Days, weeks, months or years, such as `month on last at 02:00`."""
+    at: MomentText | None = None
+    """One moment, such as `2026-12-01T02:00:00`; without an offset: in the schedule's zone."""
+    manual: bool = False
+    """Whether it has no times of its own and is only run by hand."""
+    anchor: StartText | None = None
+    """A moment that `every` or `calendar_interval` counts from."""
+    timezone: ZoneName | None = None
+    """An IANA name; left out: that of [defaults]."""
+    dst_gap: Annotated[DstGap, Field(strict=False)] = DstGap.SHIFT
+    """A time that the clock jumps over in spring: `shift` it, or `skip` it."""
+    dst_fold: Annotated[DstFold, Field(strict=False)] = DstFold.FIRST
+    """A time that comes twice in autumn: `first` pass only, or `both`."""
+    valid_from: StartText | None = None
+    """The first moment at which it may fire."""
+    valid_until: MomentText | None = None
+    """The last moment at which it may fire."""
+    jitter: DurationText | None = None
+    """Each occurrence starts later by up to this much, each by its own amount."""
+    spread: DurationText | None = None
+    """All occurrences start later by one amount up to this, so that schedules start apart."""
+    exclude: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Names of [calendars] at whose times it does not fire."""
+
+
+class BehaviourKeys(TomlTable):
+    """What the upstream does with jobs that are already there: one of these."""
+
+    queue: QueueName | None = None
+    """Behind what is in this named queue."""
+    queue_next: bool | None = None
+    """Behind what is in the collector's crawl queue; the default."""
+    confirm_cancel: bool = False
+    """Cancel the running job and run this one instead."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        asked = {"queue_next": bool(self.queue_next), "confirm_cancel": self.confirm_cancel}
+        judge(choose_behaviour, queue=self.queue, **asked)
+        if self.queue_next is False and self.behaviour is Behaviour.QUEUE_NEXT:
+            raise ValueError("queue_next = false needs queue or confirm_cancel in its place")
+        return self
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """The one behaviour that these keys choose."""
+        return choose_behaviour(queue=self.queue, confirm_cancel=self.confirm_cancel)
+
+
+class CollectorDefinition(TriggerKeys, RetryKeys):
+    """An upstream scraper, and the defaults of its triggers."""
+
+    id: CollectorId
+    """The collector's id at the upstream, `c_…`."""
+    account: str = ""
+    """A name of [accounts]; may be left out when there is one. Always filled in by load_config."""
+    no_downloads: bool = False
+    """Whether media files are left alone."""
+    max_running: Count = 100
+    """How many collections may run at once."""
+    max_unsettled: Count = 1
+    """How many triggers may lack a readable answer at once; with more, a lost one is ambiguous."""
+
+
+class BatchDefinition(TomlTable):
+    """A named list of inputs: exactly one of file and inputs."""
+
+    file: Annotated[str, AfterValidator(_batch_file)] | None = None
+    """A .csv, .json, .jsonl or .txt file, relative to this file; kept as an absolute path."""
+    inputs: Annotated[list[dict[str, Any]], BeforeValidator(_check_inputs)] | None = None
+    """The inputs themselves: an array of tables."""
+    send_as: Literal["json", "csv", "multipart"] = "json"
+    """The kind of body they are sent as."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.file is None) == (self.inputs is None):
+            has = "neither" if self.file is None else "both"
+            raise ValueError(f"must have exactly one of file and inputs; this one has {has}")
+        return self
+
+
+class ScheduleDefinition(TimetableKeys, BehaviourKeys, TriggerKeys, RetryKeys):
+    """Collector + batch + timetable + policies."""
+
+    collector: Name
+    """A name of [collectors]."""
+    batch: Name
+    """A name of [batches]."""
+    no_downloads: bool | None = None
+    """Whether media files are left alone; left out: the collector's."""
+    priority: WholeNumber = 0
+    """Higher goes first within its queue."""
+    misfire_grace: DurationText | None = None
+    """How late a run may still start; left out: that of [defaults]."""
+    catch_up: Annotated[CatchUp, Field(strict=False)] | None = None
+    """Which of several owed occurrences become runs; left out: that of [defaults]."""
+    enabled: bool = True
+    """Whether it fires."""

@@ -1,0 +1,76 @@
+"""From a path and the environment to one validated configuration, or to every reason why not."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.config.document import Document, read_document
+from scheduler.config.model import Config
+from scheduler.config.overrides import Overridden, apply_overrides
+from scheduler.config.problems import Problem
+from scheduler.config.reading import read_model
+from scheduler.config.references import dangling, settle_accounts, unlike_pauses
+from scheduler.config.timetables import (
+    read_calendars,
+    timetable_problems,
+    timetable_specs,
+    timetable_warnings,
+)
+from scheduler.domain.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A valid configuration, what in it is seldom meant, and the file it came from, if any."""
+
+    config: Config
+    warnings: tuple[str, ...]
+    path: Path | None
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
+    """
+    Read *path* (None: defaults and environment only) with the overrides of *environ*.
+
+    Reads the files that it names, but no secret. Raises ConfigError with every problem.
+    """
+    overridden = apply_overrides(read_document(path) if path else {}, environ)
+    document = settle_accounts(overridden.document)
+    reading = read_model(document, path.absolute().parent if path else Path.cwd())
+    calendars, calendar_problems = read_calendars(reading)
+    specs = timetable_specs(reading, calendars)
+
+    problems = [
+        *reading.problems,
+        *dangling(document),
+        *unlike_pauses(reading.config),
+        *calendar_problems,
+        *timetable_problems(specs),
+    ]
+    if problems or overridden.problems:
+        found = [*overridden.problems, *_in_order(document, problems)]
+        source = str(path) if path else "the environment"
+        raise ConfigError(source, [_told(problem, overridden) for problem in found])
+    return LoadedConfig(reading.config, tuple(timetable_warnings(specs)), path)
+
+
+def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:
+    """Return *problems* in the order of the document, so that those of one table stand together."""
+    sections = {section: index for index, section in enumerate(document)}
+    names = {
+        (section, name): index
+        for section, table in document.items()
+        if isinstance(table, dict)
+        for index, name in enumerate(table)
+    }
+
+    def position(problem: Problem) -> tuple[int, int]:
+        section, name = (*problem.place, "", "")[:2]
+        return sections.get(str(section), -1), names.get((str(section), str(name)), -1)
+
+    return sorted(problems, key=position)
+
+
+def _told(problem: Problem, overridden: Overridden) -> str:
+    variable = overridden.variable_at(problem.place)
+    return f"{problem} (set by {variable})" if variable else str(problem)

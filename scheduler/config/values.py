@@ -1,0 +1,211 @@
+"""
+The kinds of value that a configuration holds, each with the sentence that refuses a wrong one.
+
+A ValueError raised here becomes one problem, led by the value's place. None shows a value that
+may be a secret.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+)
+
+from scheduler.config.secrets import SecretKind, SecretReference
+from scheduler.domain.durations import format_duration, parse_duration
+from scheduler.domain.errors import InvalidInput
+from scheduler.domain.request import (
+    Behaviour,
+    TriggerOptions,
+    check_name_template,
+    trigger_params,
+)
+from scheduler.domain.timetable import find_zone
+
+FOLDER: Final = "folder"
+"""The key of the validation context that holds the folder which relative paths start from."""
+
+_LARGEST = 2**31 - 1  # of the database's integer columns
+_Value = TypeVar("_Value")
+
+
+def judge(check: Callable[..., object], *values: object, **options: object) -> None:
+    """Let the domain's *check* judge; its InvalidInput becomes the ValueError wanted here."""
+    try:
+        check(*values, **options)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+def resolved(path: str, info: ValidationInfo) -> Path:
+    """Return *path* made absolute, from the configuration's folder."""
+    folder = (info.context or {}).get(FOLDER) or Path.cwd()
+    return Path(folder, path).absolute()
+
+
+def _judged_by(check: Callable[..., object]) -> AfterValidator:
+    def validate(value: _Value) -> _Value:
+        judge(check, value)
+        return value
+
+    return AfterValidator(validate)
+
+
+def _judged_as_option(option: str, **others: object) -> AfterValidator:
+    def check(value: object) -> None:
+        options: dict[str, Any] = {"collector_id": "c_any", option: value, **others}
+        trigger_params(TriggerOptions(**options))
+
+    return _judged_by(check)
+
+
+def _read_duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be a duration, text such as "90m" or "1h30m"')
+    try:
+        return parse_duration(value)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _write_duration(value: timedelta | str) -> str:
+    # A default is still text where pydantic writes a JSON Schema.
+    return value if isinstance(value, str) else format_duration(value)
+
+
+def _read_cron(value: object) -> object:
+    is_array = isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return "; ".join(value) if is_array and isinstance(value, list) else value
+
+
+def _read_moment(value: object) -> str:
+    moment = _parse_moment(value) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise ValueError("must be a date and a time, such as 2026-12-01T02:00:00")
+    return moment.isoformat()
+
+
+def _read_start(value: object) -> str:
+    moment = _parse_moment(value) if isinstance(value, str) else value
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        return datetime(moment.year, moment.month, moment.day).isoformat()  # noqa: DTZ001 - wall-clock time
+    return _read_moment(moment)
+
+
+def _parse_moment(text: str) -> date | None:
+    for parse in (date.fromisoformat, datetime.fromisoformat):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _read_secret(value: object, info: ValidationInfo) -> SecretReference:
+    ways = '{ env = "NAME" }, { file = "PATH" } or { credential = "NAME" }'
+    if isinstance(value, SecretReference):
+        return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"must not be written out here: name where it is kept with {ways}")
+    if len(value) != 1 or not set(value) <= set(SecretKind):
+        raise ValueError(f"must be exactly one of {ways}")
+    kind, name = next(iter(value.items()))
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{kind} must be text in quotes, and not empty")
+    try:
+        name = str(resolved(name, info)) if kind == SecretKind.FILE else name
+        return SecretReference(SecretKind(kind), name)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+def _check_name(name: str) -> str:
+    if not name or not name.isprintable() or name != name.strip():
+        raise ValueError("a name must be printable text without a space at either end")
+    return name
+
+
+def _check_base_url(url: str) -> str:
+    rule = "must be https://HOST, or http:// and an address of this machine such as 127.0.0.1"
+    try:
+        parts = urlsplit(url)
+        is_complete = bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        raise ValueError(rule) from None
+    if not is_complete or not url.isprintable() or " " in url:
+        raise ValueError(rule)
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("must have no user or password, no query and no fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError(f"{rule}: the token would travel unencrypted")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _read_database_url(url: str, info: ValidationInfo) -> str:
+    brand, _, rest = url.partition("://")
+    match brand.partition("+")[0]:
+        case "postgresql":
+            return url
+        case "sqlite":
+            path, mark, query = rest.removeprefix("/").partition("?")
+            if not rest.startswith("/") or not path or path.startswith((":memory:", "file:")):
+                raise ValueError("must name a file, sqlite:///FILE: memory is lost at a restart")
+            return f"{brand}:///{resolved(path, info)}{mark}{query}"
+        case "postgres":
+            raise ValueError("begins with postgres://: write postgresql://")
+        case _:
+            raise ValueError("must be sqlite:///FILE or postgresql://USER@HOST/NAME")
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+QueueName = Annotated[str, _judged_as_option("queue", behaviour=Behaviour.QUEUE)]
+Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+WholeNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
+
+Duration = Annotated[
+    timedelta,
+    PlainValidator(_read_duration, json_schema_input_type=str),
+    PlainSerializer(_write_duration, return_type=str),
+]
+"""Text such as `1h30m` in the file, a timedelta here."""
+DurationText = Annotated[str, _judged_by(parse_duration)]
+"""Text such as `1h30m`, kept as written."""
+
+CronText = Annotated[str, BeforeValidator(_read_cron, json_schema_input_type=str | list[str])]
+MomentText = Annotated[str, BeforeValidator(_read_moment, json_schema_input_type=datetime | str)]
+StartText = Annotated[str, BeforeValidator(_read_start, json_schema_input_type=datetime | str)]
+"""A moment, or a day, which begins at midnight."""
+ZoneName = Annotated[str, _judged_by(find_zone)]
+
+CollectorId = Annotated[str, _judged_as_option("collector_id")]
+Version = Annotated[str, _judged_as_option("version")]
+NameTemplate = Annotated[str, _judged_as_option("name"), _judged_by(check_name_template)]
+Notify = Annotated[dict[str, Any], _judged_as_option("notify")]
+Deliver = Annotated[dict[str, Any], _judged_as_option("deliver")]
+
+BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_read_database_url)]
+Secret = Annotated[
+    SecretReference,
+    PlainValidator(_read_secret, json_schema_input_type=dict[SecretKind, str]),
+    PlainSerializer(str, return_type=str),
+]
