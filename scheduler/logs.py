@@ -17,7 +17,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 HIDDEN: Final = "[redacted]"
 
-_CHATTY: Final = ("httpx", "httpcore", "aiohttp")
+_CHATTY: Final = ("httpx", "httpcore", "aiohttp", "alembic", "apscheduler")
 _DEEPEST: Final = 8
 _MULTILINE: Final = frozenset({"exception", "stack"})
 

@@ -31,6 +31,9 @@ from scheduler.storage.database import Database
 
 log = structlog.get_logger()
 
+# timeout(1) and some terminals send the same signal twice: that is one wish to stop.
+_ONE_SIGNAL_SECONDS = 0.5
+
 
 async def serve(
     path: Path | None,
@@ -166,10 +169,15 @@ class Daemon:
     def _heeding_signals(self, engine: Engine, settings: Settings) -> Iterator[None]:
         running = asyncio.get_running_loop()
 
+        asked_at: list[float] = []
+
         def stop(number: int) -> None:
-            if self.stopping.is_set():
+            asked_at.append(time.monotonic())
+            if asked_at[-1] - asked_at[0] > _ONE_SIGNAL_SECONDS:
                 log.warning("left_at_once", signal=signal.Signals(number).name)
                 os._exit(128 + number)  # what was in flight is looked for by the next start
+            if self.stopping.is_set():
+                return
             log.info("daemon_stopping", signal=signal.Signals(number).name)
             self.stopping.set()
             engine.dispatch.accepting = False

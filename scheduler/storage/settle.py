@@ -80,7 +80,7 @@ def _settle_attempts(conn: Connection, outcomes: Sequence[Settled], *, now: date
             attempts.c.run_id == bindparam("of_run"),
             attempts.c.number == bindparam("of_number"),
             # What was accepted stays so, and an answer that was looked for is not lost again.
-            attempts.c.outcome.not_in((Outcome.ACCEPTED, Outcome.ADOPTED)),
+            attempts.c.collection_id.is_(None),
             or_(
                 attempts.c.settled_at.is_(None),
                 bindparam("to_collection_id", type_=attempts.c.collection_id.type).is_not(None),
