@@ -1,4 +1,4 @@
-"""What the upstream says to a question, as values (DCA, 2). What it says to a trigger: see reply."""
+"""What the upstream says to a question, as a value (DCA, 2). To a trigger: see reply."""
 
 import json
 from collections.abc import Mapping

@@ -8,12 +8,14 @@ account are one after another whatever the number of daemons.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     CTE,
     ColumnElement,
     Connection,
     ScalarSelect,
+    Select,
     and_,
     exists,
     func,
@@ -24,7 +26,14 @@ from sqlalchemy import (
     update,
 )
 
-from scheduler.domain.records import UNSETTLED_STATES, Outcome, Reason, Run, RunState
+from scheduler.domain.records import (
+    IN_LINE_STATES,
+    UNSETTLED_STATES,
+    Outcome,
+    Reason,
+    Run,
+    RunState,
+)
 from scheduler.storage.rows import record
 from scheduler.storage.tables import accounts, attempts, collectors, in_state, queues, runs
 
@@ -46,13 +55,11 @@ def claim_runs(
     The head of a lane blocks those behind it while it waits for a retry or is
     unsettled; of the collectors' heads the most urgent go first.
     """
-    heads = _heads(account, now)
+    chosen = _choose(conn, account, now=now, limit=limit)
     claimed = (
         select(runs.c.id)
-        .where(runs.c.id.in_(select(heads.c.id)), _queued)
-        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=runs)
+        .where(runs.c.id.in_(chosen), _queued)
+        .with_for_update(skip_locked=True)
         # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
     )
@@ -72,13 +79,72 @@ def claim_runs(
     return sorted(found, key=lambda run: (-run.priority, run.due_at, run.id))
 
 
-def _heads(account: str, now: datetime) -> CTE:
-    """One row for each collector that may send: the run that is next in it."""
+def _choose(conn: Connection, account: str, *, now: datetime, limit: int) -> list[int]:
+    """Return the runs that may be sent, the most urgent first, from collectors that have room."""
+    unsettled = _count_by_collector(conn, account, *UNSETTLED_STATES)
+    limits = _limits_by_collector(conn, account)
+    heads = [
+        head
+        for head in conn.execute(_heads(account, now))
+        if unsettled.get(head.collector_id, 0) < limits.get(head.collector_id, (1, 0))[0]
+    ]
+    chosen: list[int] = []
+    while heads and len(chosen) < limit:
+        # Running jobs are many: they are counted only where they decide.
+        looked_at, heads = heads[:limit], heads[limit:]
+        collectors_looked_at = [head.collector_id for head in looked_at]
+        running = _count_by_collector(
+            conn, account, RunState.COLLECTING, among=collectors_looked_at
+        )
+        for head in looked_at:
+            busy = unsettled.get(head.collector_id, 0) + running.get(head.collector_id, 0)
+            if busy < limits.get(head.collector_id, (0, _DEFAULT_MAX_RUNNING))[1]:
+                chosen.append(head.id)
+    return chosen[:limit]
+
+
+_DEFAULT_MAX_RUNNING = 100
+
+
+def _count_by_collector(
+    conn: Connection, account: str, *states: RunState, among: Sequence[str] | None = None
+) -> dict[str, int]:
+    counted = (
+        select(runs.c.collector_id, func.count().label("number"))
+        .where(runs.c.account == account, in_state(runs, *states))
+        .group_by(runs.c.collector_id)
+    )
+    if among is not None:
+        counted = counted.where(runs.c.collector_id.in_(among))
+    return {row.collector_id: row.number for row in conn.execute(counted)}
+
+
+def _limits_by_collector(conn: Connection, account: str) -> dict[str, tuple[int, int]]:
+    """Return (max_unsettled, max_running), the strictest where several rows name a collector."""
+    found = conn.execute(
+        select(
+            collectors.c.collector_id,
+            func.min(collectors.c.max_unsettled),
+            func.min(collectors.c.max_running),
+        )
+        .where(collectors.c.account == account)
+        .group_by(collectors.c.collector_id)
+    )
+    return {row[0]: (row[1], row[2]) for row in found}
+
+
+def _heads(account: str, now: datetime) -> Select[Any]:
+    """Select, of each collector with work, the run that is next in it; the most urgent first."""
     waiting = _collectors_with_work(account)
-    return (
+    heads = (
         select(_next_of(waiting, account, now).label("id"))
-        .where(waiting.c.collector_id.is_not(None), _has_room(waiting, account))
+        .where(waiting.c.collector_id.is_not(None))
         .cte("heads")
+    )
+    return (
+        select(runs.c.id, runs.c.collector_id)
+        .where(runs.c.id.in_(select(heads.c.id)))
+        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
     )
 
 
@@ -134,6 +200,8 @@ def _lane_is_blocked() -> ColumnElement[bool]:
     return exists().where(
         ahead.c.lane == runs.c.lane,
         ahead.c.id != runs.c.id,
+        # Says nothing new, but lets the index of what is in line be used.
+        in_state(ahead, *IN_LINE_STATES),
         or_(
             in_state(ahead, *UNSETTLED_STATES),
             and_(in_state(ahead, RunState.QUEUED), stands_before),
@@ -141,29 +209,6 @@ def _lane_is_blocked() -> ColumnElement[bool]:
             and_(in_state(ahead, RunState.NEEDS_ATTENTION), runs.c.queue.is_not(None)),
         ),
     )
-
-
-def _has_room(waiting: CTE, account: str) -> ColumnElement[bool]:
-    """Neither too many unsettled triggers of the collector, nor too many running jobs."""
-    here = (runs.c.account == account, runs.c.collector_id == waiting.c.collector_id)
-    unsettled = _count(*here, in_state(runs, *UNSETTLED_STATES))
-    running = _count(*here, in_state(runs, RunState.COLLECTING))
-
-    def limit(column: ColumnElement[int], default: int) -> ColumnElement[int]:
-        strictest = select(func.min(column)).where(
-            collectors.c.account == account,
-            collectors.c.collector_id == waiting.c.collector_id,
-        )
-        return func.coalesce(strictest.scalar_subquery(), default)
-
-    return and_(
-        unsettled < limit(collectors.c.max_unsettled, 1),
-        unsettled + running < limit(collectors.c.max_running, 100),
-    )
-
-
-def _count(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(runs).where(*conditions).scalar_subquery()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

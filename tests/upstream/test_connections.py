@@ -1,0 +1,145 @@
+"""Connections are used again, but never trusted: nothing is repeated, followed or remembered."""
+
+import asyncio
+
+import pytest
+
+from scheduler.clock import boot_seconds
+from scheduler.domain.reply import Accepted, Deferred, Lost
+from scheduler.upstream.transport import Gate, NotSent
+from tests.upstream.rig import (
+    MONDAY,
+    Wire,
+    answering,
+    assert_not_sent,
+    client,
+    http,
+    playing,
+    trigger,
+    turns,
+)
+
+
+async def test_a_line_that_the_server_closed_between_requests_is_not_written_to() -> None:
+    async def one_answer_each(wire: Wire) -> None:
+        await wire.request()
+        await wire.say(http())
+
+    async with playing(one_answer_each) as server, client(server.url, connections=1) as dca:
+        replies = [await trigger(dca) for _ in range(5)]
+
+    accepted = [reply for reply in replies if isinstance(reply, Accepted)]
+    # The end may cross the next request on its way: that one is lost, and never sent again.
+    assert len(server.requests) == len(accepted)
+    assert all(isinstance(reply, Accepted | Lost | Deferred) for reply in replies)
+
+
+async def test_a_request_that_dies_on_a_reused_line_is_not_sent_a_second_time() -> None:
+    async def answer_then_die(wire: Wire) -> None:
+        await wire.request()
+        await wire.say(http())
+        await wire.request()
+
+    async with playing(answer_then_die) as server, client(server.url, connections=1) as dca:
+        first = await trigger(dca)
+        second = await trigger(dca)
+
+    assert isinstance(first, Accepted)
+    assert second == Lost(detail="the connection was closed without an answer")
+    assert (server.connections, len(server.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize("status", ["408 Request Timeout", "200 OK", "400 Bad Request"])
+async def test_an_answer_that_nobody_asked_for_is_not_taken_for_one(status: str) -> None:
+    is_answered, is_said = asyncio.Event(), asyncio.Event()
+
+    async def answer_and_add(wire: Wire) -> None:
+        await wire.request()
+        await wire.say(http())
+        await is_answered.wait()
+        await wire.say(http(status, b'{"collection_id": "j_stale"}'))
+        is_said.set()
+        await wire.request()
+        await wire.say(http())
+
+    async with playing(answer_and_add) as server, client(server.url, connections=1) as dca:
+        await trigger(dca)
+        is_answered.set()
+        await is_said.wait()
+        await turns(20)
+        stale = await trigger(dca)
+        fresh = await trigger(dca)
+
+    assert_not_sent(stale, "out of step, before anything was sent")
+    assert isinstance(fresh, Accepted)
+    assert (server.connections, len(server.requests)) == (2, 2)
+
+
+async def test_a_question_is_not_answered_by_what_nobody_asked_for() -> None:
+    is_answered, is_said = asyncio.Event(), asyncio.Event()
+
+    async def answer_and_add(wire: Wire) -> None:
+        await wire.request()
+        await wire.say(http("200 OK", b'{"total": 1, "data": [{"id": "j_1"}]}'))
+        await is_answered.wait()
+        await wire.say(http("200 OK", b'{"total": 0, "data": []}'))
+        is_said.set()
+        await wire.hang()
+
+    async with playing(answer_and_add) as server, client(server.url, connections=1) as dca:
+        first = await dca.list_jobs("c_shop", from_date=MONDAY, to_date=MONDAY)
+        is_answered.set()
+        await is_said.wait()
+        await turns(20)
+        second = await dca.list_jobs("c_shop", from_date=MONDAY, to_date=MONDAY)
+
+    assert first == second
+    assert server.connections == 2
+
+
+def test_a_gate_that_was_shut_lets_nothing_pass() -> None:
+    gate = Gate(send_before=boot_seconds() + 60)
+
+    assert gate.shut() is False
+    with pytest.raises(NotSent, match="its time was over"):
+        gate.pass_through(None)
+    assert gate.left is False
+
+
+def test_a_gate_lets_nothing_pass_into_a_connection_that_is_no_more() -> None:
+    gate = Gate(send_before=boot_seconds() + 60)
+
+    with pytest.raises(NotSent, match="before anything was sent"):
+        gate.pass_through(None)
+    assert gate.shut() is False
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(code: int) -> None:
+    async with playing(answering(http(), http())) as elsewhere:
+        there = http(f"{code} Moved", b"", f"Location: {elsewhere.url}/dca/trigger")
+        async with playing(answering(there)) as server, client(server.url) as dca:
+            reply = await trigger(dca)
+
+    assert reply == Lost(detail=f"answered {code} (no content type, 0 bytes)", status=code)
+    assert elsewhere.connections == 0
+
+
+async def test_cookies_are_not_kept() -> None:
+    cookie = http("200 OK", b'{"collection_id": "j_1"}', "Set-Cookie: session=1; Path=/")
+
+    async with playing(answering(cookie, cookie)) as server, client(server.url) as dca:
+        await trigger(dca)
+        await trigger(dca)
+
+    assert b"cookie" not in server.requests[1].lower()
+
+
+async def test_a_proxy_from_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    async with playing(answering(http())) as server, client(server.url) as dca:
+        reply = await trigger(dca)
+
+    assert isinstance(reply, Accepted)

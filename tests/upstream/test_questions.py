@@ -1,0 +1,277 @@
+"""The questions, against the sandbox and against answers that it would never give."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from scheduler.domain.answers import (
+    CollectionLog,
+    Done,
+    EchoedInputs,
+    Gone,
+    NotReady,
+    Refused,
+    Unanswered,
+    input_key,
+)
+from scheduler.domain.errors import ConfigError
+from scheduler.sandbox import Fault, FaultKind, Sandbox
+from tests.upstream.rig import (
+    MONDAY,
+    NINE,
+    SHORT,
+    ManualClock,
+    Wire,
+    answering,
+    client,
+    http,
+    playing,
+    start,
+)
+
+
+async def test_the_log_of_a_collection_is_read_field_by_field() -> None:
+    clock = ManualClock()
+    async with Sandbox(clock=clock).serving() as url, client(url) as dca:
+        collection_id = await start(dca)
+        clock.now += timedelta(minutes=1)
+        log = await dca.get_log(collection_id)
+
+    assert log == CollectionLog(
+        status="done",
+        inputs=2,
+        lines=2,
+        fails=0,
+        pages=2,
+        pages_left=0,
+        success_rate=1.0,
+        created_at=NINE,
+        started_at=NINE + timedelta(seconds=1),
+        finished_at=NINE + timedelta(seconds=3),
+    )
+
+
+async def test_a_log_without_a_status_is_still_a_log() -> None:
+    sandbox = Sandbox()
+    sandbox.arm(Fault(kind=FaultKind.NO_STATUS))
+    async with sandbox.serving() as url, client(url) as dca:
+        log = await dca.get_log(await start(dca))
+
+    assert isinstance(log, CollectionLog)
+    assert (log.status, log.inputs) == (None, 2)
+
+
+async def test_a_collection_that_the_upstream_does_not_know_is_gone() -> None:
+    async with Sandbox().serving() as url, client(url) as dca:
+        assert await dca.get_log("j_none") == Gone(detail="Job not found")
+        assert await dca.get_inputs("j_none") == Gone(detail="Job not found")
+
+
+async def test_odd_fields_of_a_log_are_none_and_the_others_are_kept() -> None:
+    odd = {
+        "id": "j_1",
+        "status": ["done"],
+        "inputs": -1,
+        "lines": 10**400,
+        "fails": True,
+        "pages": 2.0,
+        "pages_left": "3",
+        "success_rate": 100,
+        "created": 1772442000000,
+        "started": "2026-03-02 09:00:00",
+        "finished": "9999-12-31T23:59:59-14:00",
+    }
+    body = json.dumps(odd).encode()
+    async with playing(answering(http("200 OK", body))) as server, client(server.url) as dca:
+        log = await dca.get_log("j_1")
+
+    assert log == CollectionLog(
+        status=None,
+        inputs=None,
+        lines=None,
+        fails=None,
+        pages=2,
+        pages_left=None,
+        success_rate=None,
+        created_at=None,
+        started_at=NINE,
+        finished_at=None,
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[]", id="an array"),
+        pytest.param(b"{}", id="no field"),
+        pytest.param(b'{"error": "not now"}', id="an error with 200"),
+        pytest.param(b'{"id": "j_2", "status": "done"}', id="another collection's"),
+        pytest.param(b"<html>", id="a page"),
+        pytest.param(b'{"success_rate": NaN, "fails": Infinity}', id="no numbers"),
+    ],
+)
+async def test_what_is_no_log_of_the_collection_is_no_answer(body: bytes) -> None:
+    async with playing(answering(http("200 OK", body))) as server, client(server.url) as dca:
+        log = await dca.get_log("j_1")
+
+    assert isinstance(log, Unanswered)
+    assert log.status == 200
+
+
+UNANSWERED = [
+    pytest.param(
+        http("429 Too Many", b"{}", "Retry-After: 12"),
+        Unanswered(
+            detail="answered 429 (no content type, 2 bytes): {}",
+            status=429,
+            throttled=True,
+            retry_after=timedelta(seconds=12),
+        ),
+        id="429",
+    ),
+    pytest.param(
+        http("401 No", b'{"error": "Invalid token"}'),
+        Unanswered(
+            detail="answered 401 (no content type, 26 bytes): Invalid token",
+            status=401,
+            credentials=True,
+        ),
+        id="401",
+    ),
+    pytest.param(
+        http("403 No", b""),
+        Unanswered(detail="answered 403 (no content type, 0 bytes)", status=403, credentials=True),
+        id="403",
+    ),
+    pytest.param(
+        http("500 Oops", b"oops", "Content-Type: text/plain"),
+        Unanswered(detail="answered 500 (text/plain, 4 bytes): oops", status=500),
+        id="500",
+    ),
+    pytest.param(
+        http("302 Found", b"", "Location: http://127.0.0.1:9/"),
+        Unanswered(detail="answered 302 (no content type, 0 bytes)", status=302),
+        id="302",
+    ),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), UNANSWERED)
+async def test_every_question_can_stay_unanswered(answer: bytes, expected: Unanswered) -> None:
+    script = answering(answer, answer, answer, answer)
+    async with playing(script) as server, client(server.url, connections=1) as dca:
+        answers = [
+            await dca.get_log("j_1"),
+            await dca.get_inputs("j_1"),
+            await dca.list_jobs("c_shop", from_date=MONDAY, to_date=MONDAY),
+            await dca.cancel("j_1"),
+        ]
+
+    assert answers == [expected] * 4
+
+
+async def test_a_silent_upstream_leaves_every_question_unanswered() -> None:
+    async with playing(Wire.hang) as server, client(server.url, limit=SHORT) as dca:
+        answer = await dca.get_log("j_1")
+
+    assert answer == Unanswered(detail="the time limit of 0.3 s was over")
+
+
+async def test_without_a_token_no_question_is_asked() -> None:
+    def unreadable() -> str:
+        raise ConfigError("token", ["no such file"])
+
+    async with playing(Wire.hang) as server, client(server.url, token=unreadable) as dca:
+        answer = await dca.get_log("j_1")
+
+    assert answer == Unanswered(detail="the token cannot be read: token: no such file")
+    assert server.connections == 0
+
+
+async def test_ids_cannot_lead_a_question_astray() -> None:
+    async with playing(answering(http("404 No", b""))) as server, client(server.url) as dca:
+        await dca.get_log("../jobs/j_1/cancel?x=1#y")
+
+    first = server.requests[0].split(b"\r\n")[0]
+    assert first == b"GET /dca/log/..%2Fjobs%2Fj_1%2Fcancel%3Fx%3D1%23y HTTP/1.1"
+
+
+async def test_the_inputs_of_a_finished_collection_are_echoed() -> None:
+    clock = ManualClock()
+    sandbox = Sandbox(clock=clock)
+    async with sandbox.serving() as url, client(url) as dca:
+        collection_id = await start(dca)
+        running = await dca.get_inputs(collection_id)
+        clock.now += timedelta(minutes=1)
+        array = await dca.get_inputs(collection_id)
+        sandbox.arm(Fault(kind=FaultKind.JSON_LINES))
+        lines = await dca.get_inputs(collection_id)
+        sandbox.arm(Fault(kind=FaultKind.EMPTY))
+        empty = await dca.get_inputs(collection_id)
+
+    both = frozenset({input_key({"url": "a"}), input_key({"url": "b"})})
+    assert running == NotReady(
+        detail="Dataset is not ready yet, try again in 30s", retry_after=timedelta(seconds=30)
+    )
+    assert array == lines == EchoedInputs(keys=both, is_whole=True)
+    assert empty == NotReady(detail="the dataset is empty")
+
+
+async def test_not_ready_with_200_is_not_ready() -> None:
+    sandbox = Sandbox()
+    sandbox.arm(Fault(kind=FaultKind.BUILDING_AS_200))
+    async with sandbox.serving() as url, client(url) as dca:
+        answer = await dca.get_inputs(await start(dca))
+
+    assert answer == NotReady(detail="the dataset is building")
+
+
+async def test_a_dataset_that_broke_off_is_no_answer() -> None:
+    half = http("200 OK", b'[{"input": {"url": "a"}},', length=1000)
+
+    async def play(wire: Wire) -> None:
+        await wire.request()
+        await wire.say(half)
+
+    async with playing(play) as server, client(server.url) as dca:
+        answer = await dca.get_inputs("j_1")
+
+    assert isinstance(answer, Unanswered)
+    assert "the answer broke off" in answer.detail
+
+
+async def test_a_collection_is_cancelled_once() -> None:
+    async with Sandbox().serving() as url, client(url) as dca:
+        collection_id = await start(dca)
+
+        assert await dca.cancel(collection_id) == Done()
+        assert await dca.cancel(collection_id) == Refused(
+            detail="Job is already cancelled", status=400
+        )
+        assert await dca.cancel("j_none") == Refused(detail="Job not found", status=404)
+
+
+async def test_a_page_in_place_of_ok_has_cancelled_nothing() -> None:
+    page = http("200 OK", b"<!DOCTYPE html><title>Sign in</title>")
+    async with playing(answering(page)) as server, client(server.url) as dca:
+        answer = await dca.cancel("j_1")
+
+    assert isinstance(answer, Unanswered)
+
+
+async def test_a_question_goes_on_on_another_line_when_a_reused_one_was_dead() -> None:
+    async def answer_then_die(wire: Wire) -> None:
+        await wire.request()
+        await wire.say(http("200 OK", b'{"status": "done"}'))
+        if wire.server.connections == 1:
+            await wire.head()
+        else:
+            await wire.hang()
+
+    async with playing(answer_then_die) as server, client(server.url, connections=1) as dca:
+        answers = [await dca.get_log("j_1") for _ in range(2)]
+
+    assert [type(answer) for answer in answers] == [CollectionLog, CollectionLog]
+    assert (server.connections, server.heads) == (2, 3)
