@@ -351,7 +351,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_replacing",
         "runs",
-        ["account", "collector_id"],
+        ["account", "confirm_cancel", "collector_id"],
         unique=False,
         sqlite_where=sa.text("state = 'queued' AND confirm_cancel = 1"),
         postgresql_where=sa.text("state = 'queued' AND confirm_cancel"),

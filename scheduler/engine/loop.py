@@ -102,6 +102,8 @@ async def _wait(loop: Loop, idle: timedelta, stopping: asyncio.Event) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(idle.total_seconds()):
             await loop.wakeup.wait()
+            # What else is ready at this moment belongs into the same pass.
+            await asyncio.sleep(0)
 
 
 Wake = Callable[[], object]

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from scheduler.domain.brake import WINDOW, Brake, after_crash
 from scheduler.domain.errors import NotFound
@@ -73,11 +83,19 @@ def find_brake(conn: Connection, account: str) -> Brake | None:
 
 def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
     """Count requests that may be on the wire: triggers claimed, and looks under a lease."""
+    return conn.scalar(_IN_FLIGHT, {"account": account, "now": now}) or 0
+
+
+def _in_flight() -> Select[tuple[int]]:
+    account = bindparam("account", type_=runs.c.account.type)
+    now = bindparam("now", type_=runs.c.lease_until.type)
     triggers = select(runs.c.id).where(
         runs.c.account == account, in_state(runs, RunState.DISPATCHING)
     )
     lookups = select(runs.c.id).where(
-        runs.c.account == account, in_state(runs, RunState.UNCONFIRMED), runs.c.lease_until > now
+        runs.c.account == account,
+        in_state(runs, RunState.UNCONFIRMED),
+        runs.c.lease_until > now,
     )
     polls = select(collections.c.id).where(
         collections.c.account == account,
@@ -88,7 +106,10 @@ def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
         select(func.count()).select_from(asked.subquery()).scalar_subquery()
         for asked in (triggers, lookups, polls)
     )
-    return conn.scalar(select(sum(counts, literal(0)))) or 0
+    return select(sum(counts, literal(0)))
+
+
+_IN_FLIGHT = _in_flight()
 
 
 def record_brake(conn: Connection, account: str, brake: Brake) -> None:

@@ -5,9 +5,10 @@ The caller holds the account's brake row (accounts.read_brake), so claims of one
 account are one after another whatever the number of daemons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     and_,
+    bindparam,
     exists,
     func,
     insert,
@@ -83,27 +85,28 @@ def _choose(conn: Connection, account: str, *, now: datetime, limit: int) -> lis
     """Return the runs that may be sent, the most urgent first, from collectors that have room."""
     unsettled = _count_by_collector(conn, account, *UNSETTLED_STATES)
     limits = _limits_by_collector(conn, account)
-    heads = [
-        head
-        for head in conn.execute(_heads(account, now))
-        if unsettled.get(head.collector_id, 0) < limits.get(head.collector_id, (1, 0))[0]
-    ]
+
+    def may_send(head: Any) -> bool:
+        most_unsettled, _ = limits.get(head.collector_id, _DEFAULT_LIMITS)
+        return unsettled.get(head.collector_id, 0) < most_unsettled
+
+    def has_room(head: Any, running: Mapping[str, int]) -> bool:
+        _, most_running = limits.get(head.collector_id, _DEFAULT_LIMITS)
+        busy = unsettled.get(head.collector_id, 0) + running.get(head.collector_id, 0)
+        return busy < most_running
+
     chosen: list[int] = []
-    while heads and len(chosen) < limit:
-        # Running jobs are many: they are counted only where they decide.
-        looked_at, heads = heads[:limit], heads[limit:]
-        collectors_looked_at = [head.collector_id for head in looked_at]
-        running = _count_by_collector(
-            conn, account, RunState.COLLECTING, among=collectors_looked_at
-        )
-        for head in looked_at:
-            busy = unsettled.get(head.collector_id, 0) + running.get(head.collector_id, 0)
-            if busy < limits.get(head.collector_id, (0, _DEFAULT_MAX_RUNNING))[1]:
-                chosen.append(head.id)
+    with conn.execute(_HEADS, {"account": account, "now": now}) as found:
+        heads = filter(may_send, found)
+        while len(chosen) < limit and (next_few := list(islice(heads, limit))):
+            # Running jobs are many: they are counted only where they decide.
+            among = [head.collector_id for head in next_few]
+            running = _count_by_collector(conn, account, RunState.COLLECTING, among=among)
+            chosen += [head.id for head in next_few if has_room(head, running)]
     return chosen[:limit]
 
 
-_DEFAULT_MAX_RUNNING = 100
+_DEFAULT_LIMITS = (1, 100)
 
 
 def _count_by_collector(
@@ -133,11 +136,15 @@ def _limits_by_collector(conn: Connection, account: str) -> dict[str, tuple[int,
     return {row[0]: (row[1], row[2]) for row in found}
 
 
-def _heads(account: str, now: datetime) -> Select[Any]:
+_ACCOUNT = bindparam("account", type_=runs.c.account.type)
+_NOW = bindparam("now", type_=runs.c.not_before.type)
+
+
+def _heads() -> Select[Any]:
     """Select, of each collector with work, the run that is next in it; the most urgent first."""
-    waiting = _collectors_with_work(account)
+    waiting = _collectors_with_work()
     heads = (
-        select(_next_of(waiting, account, now).label("id"))
+        select(_next_of(waiting).label("id"))
         .where(waiting.c.collector_id.is_not(None))
         .cte("heads")
     )
@@ -148,28 +155,28 @@ def _heads(account: str, now: datetime) -> Select[Any]:
     )
 
 
-def _collectors_with_work(account: str) -> CTE:
+def _collectors_with_work() -> CTE:
     """Skip from one collector to the next in the index: the cost does not grow with the queue."""
     first = select(func.min(runs.c.collector_id).label("collector_id")).where(
-        _queued, runs.c.account == account
+        _queued, runs.c.account == _ACCOUNT
     )
     waiting = first.cte("waiting", recursive=True)
     following = (
         select(func.min(runs.c.collector_id))
-        .where(_queued, runs.c.account == account, runs.c.collector_id > waiting.c.collector_id)
+        .where(_queued, runs.c.account == _ACCOUNT, runs.c.collector_id > waiting.c.collector_id)
         .scalar_subquery()
     )
     return waiting.union_all(select(following).where(waiting.c.collector_id.is_not(None)))
 
 
-def _next_of(waiting: CTE, account: str, now: datetime) -> ScalarSelect[int]:
+def _next_of(waiting: CTE) -> ScalarSelect[int]:
     return (
         select(runs.c.id)
         .where(
             _queued,
-            runs.c.account == account,
+            runs.c.account == _ACCOUNT,
             runs.c.collector_id == waiting.c.collector_id,
-            runs.c.not_before <= now,
+            runs.c.not_before <= _NOW,
             ~_queue_is_paused(),
             ~_lane_is_blocked(),
         )
@@ -211,6 +218,10 @@ def _lane_is_blocked() -> ColumnElement[bool]:
     )
 
 
+# Built once: putting it together costs more than carrying it out.
+_HEADS = _heads()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewAttempt:
     """An attempt about to be made; its row is on disk before its request leaves."""
@@ -232,11 +243,20 @@ def insert_attempts(conn: Connection, made: Sequence[NewAttempt]) -> None:
 
 def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
     """End the queued runs whose misfire grace is over: what was never sent is skipped."""
+    if conn.execute(_ANY_TOO_LATE, {"now": now}).first() is None:
+        return []
     late = (_queued, runs.c.send_before.is_not(None), runs.c.send_before < now)
     return [
         *_end_waiting(conn, *late, runs.c.attempts == 0, state=RunState.SKIPPED, now=now),
         *_end_waiting(conn, *late, runs.c.attempts > 0, state=RunState.FAILED, now=now),
     ]
+
+
+_ANY_TOO_LATE = (
+    select(runs.c.id)
+    .where(_queued, runs.c.send_before.is_not(None), runs.c.send_before < _NOW)
+    .limit(1)
+)
 
 
 def _end_waiting(
@@ -261,11 +281,7 @@ def _end_waiting(
 
 def supersede_older(conn: Connection, account: str, *, now: datetime) -> list[Run]:
     """Skip waiting runs that a later confirm_cancel of their collector would only kill."""
-    replacing = conn.execute(
-        select(runs.c.collector_id, runs.c.due_at, runs.c.id)
-        .where(_queued, runs.c.account == account, runs.c.confirm_cancel, runs.c.not_before <= now)
-        .order_by(runs.c.due_at, runs.c.id)
-    )
+    replacing = conn.execute(_REPLACING, {"account": account, "now": now})
     newest = {row.collector_id: row for row in replacing}
     superseded = []
     for collector_id, newer in newest.items():
@@ -287,6 +303,13 @@ def supersede_older(conn: Connection, account: str, *, now: datetime) -> list[Ru
         )
         superseded += [record(Run, row) for row in changed.mappings()]
     return superseded
+
+
+_REPLACING = (
+    select(runs.c.collector_id, runs.c.due_at, runs.c.id)
+    .where(_queued, runs.c.account == _ACCOUNT, runs.c.confirm_cancel, runs.c.not_before <= _NOW)
+    .order_by(runs.c.due_at, runs.c.id)
+)
 
 
 def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:

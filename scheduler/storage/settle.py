@@ -72,29 +72,30 @@ def _disbelieve(one: Settled, collection_id: str, owner: int) -> Settled:
 
 
 def _settle_attempts(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> None:
-    if not outcomes:
-        return
-    settled = (
-        update(attempts)
-        .where(
-            attempts.c.run_id == bindparam("of_run"),
-            attempts.c.number == bindparam("of_number"),
-            # What was accepted stays so, and an answer that was looked for is not lost again.
-            attempts.c.collection_id.is_(None),
-            or_(
-                attempts.c.settled_at.is_(None),
-                bindparam("to_collection_id", type_=attempts.c.collection_id.type).is_not(None),
-            ),
-        )
-        .values(
-            outcome=bindparam("to_outcome"),
-            settled_at=bindparam("to_settled_at", type_=attempts.c.settled_at.type),
-            http_status=func.coalesce(bindparam("to_http_status"), attempts.c.http_status),
-            detail=func.coalesce(bindparam("to_detail"), attempts.c.detail),
-            collection_id=bindparam("to_collection_id"),
-        )
+    if outcomes:
+        conn.execute(_SETTLED, [_attempt_values(one, now) for one in outcomes])
+
+
+_SETTLED = (
+    update(attempts)
+    .where(
+        attempts.c.run_id == bindparam("of_run"),
+        attempts.c.number == bindparam("of_number"),
+        # What was accepted stays so, and an answer that was looked for is not lost again.
+        attempts.c.collection_id.is_(None),
+        or_(
+            attempts.c.settled_at.is_(None),
+            bindparam("to_collection_id", type_=attempts.c.collection_id.type).is_not(None),
+        ),
     )
-    conn.execute(settled, [_attempt_values(one, now) for one in outcomes])
+    .values(
+        outcome=bindparam("to_outcome"),
+        settled_at=bindparam("to_settled_at", type_=attempts.c.settled_at.type),
+        http_status=func.coalesce(bindparam("to_http_status"), attempts.c.http_status),
+        detail=func.coalesce(bindparam("to_detail"), attempts.c.detail),
+        collection_id=bindparam("to_collection_id"),
+    )
+)
 
 
 def _attempt_values(one: Settled, now: datetime) -> dict[str, object]:
@@ -119,16 +120,16 @@ _IS_ON_THE_WIRE = in_state(runs, RunState.DISPATCHING)
 
 
 def _move_runs(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> None:
-    for guard, concerned in (
-        (_HAS_NONE, [one for one in outcomes if one.change.collection_id is not None]),
-        (_WAITS_FOR_ITS_ANSWER, [one for one in outcomes if one.change.outcome in _DECIDED]),
-        (_IS_ON_THE_WIRE, [one for one in outcomes if one.change.outcome in OPEN_OUTCOMES]),
+    for moved, concerned in (
+        (_ACCEPTED, [one for one in outcomes if one.change.collection_id is not None]),
+        (_DECIDED, [one for one in outcomes if one.change.outcome in _DECIDED_OUTCOMES]),
+        (_LOST, [one for one in outcomes if one.change.outcome in OPEN_OUTCOMES]),
     ):
         if concerned:
-            conn.execute(_move(guard), [_run_values(one, now) for one in concerned])
+            conn.execute(moved, [_run_values(one, now) for one in concerned])
 
 
-_DECIDED = tuple(
+_DECIDED_OUTCOMES = tuple(
     outcome
     for outcome in Outcome
     if outcome not in (*OPEN_OUTCOMES, Outcome.ACCEPTED, Outcome.ADOPTED)
@@ -156,6 +157,9 @@ def _move(guard: ColumnElement[bool]) -> Update:
             ended_at=bindparam("to_ended_at", type_=moment),
         )
     )
+
+
+_ACCEPTED, _DECIDED, _LOST = map(_move, (_HAS_NONE, _WAITS_FOR_ITS_ANSWER, _IS_ON_THE_WIRE))
 
 
 def _run_values(one: Settled, now: datetime) -> dict[str, object]:

@@ -400,6 +400,7 @@ runs = Table(
     Index(
         "ix_runs_replacing",
         "account",
+        "confirm_cancel",
         "collector_id",
         sqlite_where=text("state = 'queued' AND confirm_cancel = 1"),
         postgresql_where=text("state = 'queued' AND confirm_cancel"),
