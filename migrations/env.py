@@ -1,4 +1,4 @@
-"""Run the migrations on the connection that scheduler.storage.migrate hands over, or on alembic.ini's."""
+"""Run the migrations on the connection that storage.migrate hands over, or on alembic.ini's."""
 
 from alembic import context
 from sqlalchemy import Connection, create_engine, event
@@ -9,7 +9,7 @@ config = context.config
 
 
 def run_on(connection: Connection) -> None:
-    """Run every pending migration in one transaction, so that a kill in the middle leaves none of it."""
+    """Run what is pending in one transaction, so that a kill in the middle leaves none of it."""
     context.configure(
         connection=connection,
         target_metadata=metadata,

@@ -79,7 +79,12 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
 
     def wake(*names: str) -> Wake:
         """Return what wakes those loops; they need not be built yet."""
-        return lambda: [loops[name].wakeup.set() for name in names]
+
+        def wake_them() -> None:
+            for name in names:
+                loops[name].wakeup.set()
+
+        return wake_them
 
     upstreams = Upstreams(request_timeout=timeout, read_secret=settings.token)
     dispatch = DispatchStep(

@@ -106,5 +106,5 @@ async def _wait(loop: Loop, idle: timedelta, stopping: asyncio.Event) -> None:
             await asyncio.sleep(0)
 
 
-Wake = Callable[[], object]
+Wake = Callable[[], None]
 """Tells a loop that there is work. Only a hint: losing one costs latency, never work."""

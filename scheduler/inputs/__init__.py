@@ -1,1 +1,9 @@
-"""Reads the inputs of a batch and renders them as a body. Blocking: call it in a thread."""
+"""
+Reads the inputs of a batch: CSV, JSON, JSON Lines, or a URL a line.
+
+Blocking, and in memory as a whole: call it in a thread.
+"""
+
+from scheduler.inputs.read import parse_inputs, read_inputs
+
+__all__ = ["parse_inputs", "read_inputs"]
