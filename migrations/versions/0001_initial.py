@@ -20,6 +20,8 @@ TIMETABLE = (
     "calendar_interval",
     "at",
     "manual",
+    "after",
+    "after_when",
     "anchor",
     "timezone",
     "dst_gap",
@@ -29,6 +31,7 @@ TIMETABLE = (
     "jitter",
     "spread",
     "exclude",
+    "max_runs",
     "enabled",
 )
 
@@ -44,7 +47,9 @@ EDIT_WATCH = {
         WHEN {_changed("IS NOT")}
         BEGIN
             UPDATE schedules
-            SET planned_at = NULL, error = NULL, edited_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+            SET planned_at = NULL, error = NULL, edited_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
+                -- What is off owes nothing when it is switched on again.
+                next_fire_at = CASE WHEN NEW.enabled THEN next_fire_at END
             WHERE name = NEW.name;
         END
         """
@@ -56,6 +61,8 @@ EDIT_WATCH = {
             NEW.planned_at := NULL;
             NEW.error := NULL;
             NEW.edited_at := clock_timestamp();
+            -- What is off owes nothing when it is switched on again.
+            IF NOT NEW.enabled THEN NEW.next_fire_at := NULL; END IF;
             RETURN NEW;
         END $$
         """,
@@ -102,10 +109,21 @@ def upgrade() -> None:
         sa.Column("file", sa.Text(), nullable=True),
         sa.Column("inputs", sa.Text(), nullable=True),
         sa.Column("send_as", sa.Text(), server_default="json", nullable=False),
+        sa.Column(
+            "dedupe",
+            sa.Boolean(create_constraint=True, name="dedupe"),
+            server_default=sa.text("FALSE"),
+            nullable=False,
+        ),
+        sa.Column("max_inputs_per_trigger", sa.Integer(), nullable=True),
+        sa.Column("required", sa.Text(), nullable=True),
+        sa.Column("max_change_percent", sa.Integer(), nullable=True),
         sa.Column("origin", sa.Text(), server_default="database", nullable=False),
         sa.CheckConstraint("origin IN ('file', 'database')", name="ck_batches_origin"),
         sa.CheckConstraint("send_as IN ('json', 'csv', 'multipart')", name="ck_batches_send_as"),
         sa.CheckConstraint("(file IS NULL) <> (inputs IS NULL)", name="ck_batches_file_or_inputs"),
+        sa.CheckConstraint("max_change_percent >= 0", name="ck_batches_max_change_percent"),
+        sa.CheckConstraint("max_inputs_per_trigger >= 1", name="ck_batches_max_inputs_per_trigger"),
         sa.PrimaryKeyConstraint("name", name="pk_batches"),
     )
     op.create_table(
@@ -128,6 +146,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name="pk_calendars"),
     )
     op.create_table(
+        "changes",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_changes"),
+    )
+    op.create_index("ix_changes_subject_at", "changes", ["subject", "at"], unique=False)
+    op.create_table(
         "daemons",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
@@ -138,6 +167,19 @@ def upgrade() -> None:
         sa.Column("stopped_at", MOMENT, nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_daemons"),
+    )
+    op.create_table(
+        "freezes",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("frozen_at", MOMENT, nullable=False),
+        sa.Column("frozen_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("until", MOMENT, nullable=True),
+        sa.CheckConstraint(
+            "scope = 'all' OR scope LIKE 'collector:%%' OR scope LIKE 'label:%%'",
+            name="ck_freezes_scope",
+        ),
+        sa.PrimaryKeyConstraint("scope", name="pk_freezes"),
     )
     op.create_table(
         "queues",
@@ -233,6 +275,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("lane", sa.Text(), nullable=True),
+        sa.Column("labels", sa.Text(), nullable=True),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -245,6 +288,15 @@ def upgrade() -> None:
         sa.Column("longest_pause", sa.Text(), nullable=False),
         sa.Column("on_unconfirmed", sa.Text(), nullable=False),
         sa.Column("retry_of", ID, nullable=True),
+        sa.Column("part", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("parts", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("waits_for", ID, nullable=True),
+        sa.Column(
+            "replaces",
+            sa.Boolean(create_constraint=True, name="replaces"),
+            server_default=sa.text("FALSE"),
+            nullable=False,
+        ),
         sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("lease_until", MOMENT, nullable=True),
@@ -266,7 +318,7 @@ def upgrade() -> None:
             "on_unconfirmed IN ('resend', 'hold', 'skip')", name="ck_runs_on_unconfirmed"
         ),
         sa.CheckConstraint(
-            "reason IN ('due', 'requested', 'not_sent', 'throttled', 'job_limit', 'absent', 'lease_ended', 'answer_lost', 'daemon_died', 'several_candidates', 'lookup_failed', 'duplicate_id', 'held', 'accepted', 'adopted', 'done', 'some_inputs_failed', 'deadline_reached', 'collection_failed', 'collection_cancelled', 'collection_gone', 'replaced', 'refused', 'bad_credentials', 'bad_inputs', 'bad_definition', 'attempts_exhausted', 'abandoned', 'cancelled_by_hand', 'missed', 'coalesced', 'superseded', 'queue_full', 'flushed')",
+            "reason IN ('due', 'requested', 'backfill', 'not_sent', 'throttled', 'job_limit', 'absent', 'lease_ended', 'answer_lost', 'daemon_died', 'several_candidates', 'lookup_failed', 'duplicate_id', 'held', 'accepted', 'adopted', 'done', 'some_inputs_failed', 'deadline_reached', 'collection_failed', 'collection_cancelled', 'collection_gone', 'replaced', 'refused', 'bad_credentials', 'bad_inputs', 'bad_definition', 'attempts_exhausted', 'abandoned', 'cancelled_by_hand', 'missed', 'coalesced', 'superseded', 'overlapped', 'paused', 'frozen', 'predecessor_failed', 'queue_full', 'flushed')",
             name="ck_runs_reason",
         ),
         sa.CheckConstraint(
@@ -290,6 +342,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["body"], ["bodies.fingerprint"], name="fk_runs_body"),
         sa.ForeignKeyConstraint(["retry_of"], ["runs.id"], name="fk_runs_retry_of"),
+        sa.ForeignKeyConstraint(["waits_for"], ["runs.id"], name="fk_runs_waits_for"),
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
     )
     op.create_index(
@@ -357,7 +410,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'queued' AND confirm_cancel"),
     )
     op.create_index("ix_runs_retry_of", "runs", ["retry_of"], unique=False)
+    op.create_index("ix_runs_schedule_ended_at", "runs", ["schedule", "ended_at"], unique=False)
     op.create_index("ix_runs_schedule_id", "runs", ["schedule", "id"], unique=False)
+    op.create_index(
+        "ix_runs_schedule_open",
+        "runs",
+        ["schedule"],
+        unique=False,
+        sqlite_where=sa.text(
+            "state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting')"
+        ),
+        postgresql_where=sa.text(
+            "state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting')"
+        ),
+    )
     op.create_index(
         "ix_runs_too_late",
         "runs",
@@ -382,6 +448,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index(
+        "ix_runs_waits_for",
+        "runs",
+        ["waits_for"],
+        unique=False,
+        sqlite_where=sa.text("waits_for IS NOT NULL"),
+        postgresql_where=sa.text("waits_for IS NOT NULL"),
+    )
     op.create_index("uq_runs_collection_id", "runs", ["collection_id"], unique=True)
     op.create_index(
         "uq_runs_lane_in_flight",
@@ -392,9 +466,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('dispatching', 'unconfirmed')"),
     )
     op.create_index(
-        "uq_runs_schedule_due_at",
+        "uq_runs_schedule_due_at_part",
         "runs",
-        ["schedule", "due_at"],
+        ["schedule", "due_at", "part"],
         unique=True,
         sqlite_where=sa.text("retry_of IS NULL"),
         postgresql_where=sa.text("retry_of IS NULL"),
@@ -510,6 +584,8 @@ def upgrade() -> None:
             server_default=sa.text("FALSE"),
             nullable=False,
         ),
+        sa.Column("after", sa.Text(), nullable=True),
+        sa.Column("after_when", sa.Text(), server_default="ended", nullable=False),
         sa.Column("anchor", sa.Text(), nullable=True),
         sa.Column("timezone", sa.Text(), server_default="UTC", nullable=False),
         sa.Column("dst_gap", sa.Text(), server_default="shift", nullable=False),
@@ -519,6 +595,8 @@ def upgrade() -> None:
         sa.Column("jitter", sa.Text(), nullable=True),
         sa.Column("spread", sa.Text(), nullable=True),
         sa.Column("exclude", sa.Text(), nullable=True),
+        sa.Column("max_runs", sa.Integer(), nullable=True),
+        sa.Column("overlap", sa.Text(), server_default="queue", nullable=False),
         sa.Column("queue", sa.Text(), nullable=True),
         sa.Column(
             "confirm_cancel",
@@ -537,6 +615,11 @@ def upgrade() -> None:
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("misfire_grace", sa.Text(), server_default="1h", nullable=False),
         sa.Column("catch_up", sa.Text(), server_default="latest", nullable=False),
+        sa.Column("catch_up_window", sa.Text(), nullable=True),
+        sa.Column("catch_up_max", sa.Integer(), nullable=True),
+        sa.Column("catch_up_pace", sa.Text(), nullable=True),
+        sa.Column("pause_after_failures", sa.Integer(), nullable=True),
+        sa.Column("labels", sa.Text(), nullable=True),
         sa.Column("max_attempts", sa.Integer(), nullable=True),
         sa.Column("first_pause", sa.Text(), nullable=True),
         sa.Column("longest_pause", sa.Text(), nullable=True),
@@ -548,6 +631,10 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("origin", sa.Text(), server_default="database", nullable=False),
+        sa.Column("paused_at", MOMENT, nullable=True),
+        sa.Column("paused_by", sa.Text(), nullable=True),
+        sa.Column("paused_reason", sa.Text(), nullable=True),
+        sa.Column("paused_until", MOMENT, nullable=True),
         sa.Column(
             "created_at", MOMENT, server_default=sa.text("CURRENT_TIMESTAMP"), nullable=False
         ),
@@ -556,6 +643,7 @@ def upgrade() -> None:
         sa.Column("fired_until", MOMENT, nullable=True),
         sa.Column("next_fire_at", MOMENT, nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
+        sa.CheckConstraint("after_when IN ('ended', 'succeeded')", name="ck_schedules_after_when"),
         sa.CheckConstraint("catch_up IN ('latest', 'all', 'none')", name="ck_schedules_catch_up"),
         sa.CheckConstraint("dst_fold IN ('first', 'both')", name="ck_schedules_dst_fold"),
         sa.CheckConstraint("dst_gap IN ('shift', 'skip')", name="ck_schedules_dst_gap"),
@@ -563,17 +651,24 @@ def upgrade() -> None:
             "on_unconfirmed IN ('resend', 'hold', 'skip')", name="ck_schedules_on_unconfirmed"
         ),
         sa.CheckConstraint("origin IN ('file', 'database')", name="ck_schedules_origin"),
+        sa.CheckConstraint(
+            "overlap IN ('queue', 'allow', 'skip', 'queue_one', 'replace')",
+            name="ck_schedules_overlap",
+        ),
         sa.CheckConstraint("queue <> ''", name="ck_schedules_queue"),
         sa.CheckConstraint("version IN ('dev')", name="ck_schedules_version"),
         sa.CheckConstraint(
-            "CASE WHEN cron IS NULL THEN 0 ELSE 1 END + CASE WHEN every IS NULL THEN 0 ELSE 1 END + CASE WHEN calendar_interval IS NULL THEN 0 ELSE 1 END + CASE WHEN at IS NULL THEN 0 ELSE 1 END + CASE WHEN manual THEN 1 ELSE 0 END = 1",
+            "CASE WHEN cron IS NULL THEN 0 ELSE 1 END + CASE WHEN every IS NULL THEN 0 ELSE 1 END + CASE WHEN calendar_interval IS NULL THEN 0 ELSE 1 END + CASE WHEN at IS NULL THEN 0 ELSE 1 END + CASE WHEN after IS NULL THEN 0 ELSE 1 END + CASE WHEN manual THEN 1 ELSE 0 END = 1",
             name="ck_schedules_one_timetable",
         ),
         sa.CheckConstraint(
             "anchor IS NULL OR every IS NOT NULL OR calendar_interval IS NOT NULL",
             name="ck_schedules_anchor_needs_a_beat",
         ),
+        sa.CheckConstraint("catch_up_max >= 1", name="ck_schedules_catch_up_max"),
         sa.CheckConstraint("max_attempts >= 1", name="ck_schedules_max_attempts"),
+        sa.CheckConstraint("max_runs >= 1", name="ck_schedules_max_runs"),
+        sa.CheckConstraint("pause_after_failures >= 1", name="ck_schedules_pause_after_failures"),
         sa.CheckConstraint(
             "queue IS NULL OR NOT confirm_cancel", name="ck_schedules_one_behaviour"
         ),
@@ -584,6 +679,14 @@ def upgrade() -> None:
             ["collector"], ["collectors.name"], name="fk_schedules_collector", onupdate="CASCADE"
         ),
         sa.PrimaryKeyConstraint("name", name="pk_schedules"),
+    )
+    op.create_index(
+        "ix_schedules_after",
+        "schedules",
+        ["after"],
+        unique=False,
+        sqlite_where=sa.text("after IS NOT NULL"),
+        postgresql_where=sa.text("after IS NOT NULL"),
     )
     op.create_index("ix_schedules_batch", "schedules", ["batch"], unique=False)
     op.create_index("ix_schedules_collector", "schedules", ["collector"], unique=False)
@@ -611,6 +714,26 @@ def upgrade() -> None:
         sqlite_where=sa.text("planned_at IS NULL"),
         postgresql_where=sa.text("planned_at IS NULL"),
     )
+    op.create_table(
+        "overrides",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("schedule", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=True),
+        sa.Column("made_at", MOMENT, nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("until", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["schedule"],
+            ["schedules.name"],
+            name="fk_overrides_schedule",
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_overrides"),
+    )
+    op.create_index("uq_overrides_schedule_field", "overrides", ["schedule", "field"], unique=True)
     # ### end Alembic commands ###
     for statement in EDIT_WATCH[op.get_bind().dialect.name]:
         op.execute(statement)
@@ -620,6 +743,8 @@ def downgrade() -> None:
     """Take it back: everything goes."""
     for statement in EDIT_WATCH_GONE[op.get_bind().dialect.name]:
         op.execute(statement)
+    op.drop_index("uq_overrides_schedule_field", table_name="overrides")
+    op.drop_table("overrides")
     op.drop_index(
         "ix_schedules_unplanned",
         table_name="schedules",
@@ -640,6 +765,12 @@ def downgrade() -> None:
     )
     op.drop_index("ix_schedules_collector", table_name="schedules")
     op.drop_index("ix_schedules_batch", table_name="schedules")
+    op.drop_index(
+        "ix_schedules_after",
+        table_name="schedules",
+        sqlite_where=sa.text("after IS NOT NULL"),
+        postgresql_where=sa.text("after IS NOT NULL"),
+    )
     op.drop_table("schedules")
     op.drop_index("ix_collections_run_id", table_name="collections")
     op.drop_index(
@@ -660,7 +791,7 @@ def downgrade() -> None:
     op.drop_index("ix_throttles_account_at", table_name="throttles")
     op.drop_table("throttles")
     op.drop_index(
-        "uq_runs_schedule_due_at",
+        "uq_runs_schedule_due_at_part",
         table_name="runs",
         sqlite_where=sa.text("retry_of IS NULL"),
         postgresql_where=sa.text("retry_of IS NULL"),
@@ -672,6 +803,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("state IN ('dispatching', 'unconfirmed')"),
     )
     op.drop_index("uq_runs_collection_id", table_name="runs")
+    op.drop_index(
+        "ix_runs_waits_for",
+        table_name="runs",
+        sqlite_where=sa.text("waits_for IS NOT NULL"),
+        postgresql_where=sa.text("waits_for IS NOT NULL"),
+    )
     op.drop_index(
         "ix_runs_waiting",
         table_name="runs",
@@ -690,7 +827,18 @@ def downgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.drop_index(
+        "ix_runs_schedule_open",
+        table_name="runs",
+        sqlite_where=sa.text(
+            "state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting')"
+        ),
+        postgresql_where=sa.text(
+            "state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting')"
+        ),
+    )
     op.drop_index("ix_runs_schedule_id", table_name="runs")
+    op.drop_index("ix_runs_schedule_ended_at", table_name="runs")
     op.drop_index("ix_runs_retry_of", table_name="runs")
     op.drop_index(
         "ix_runs_replacing",
@@ -747,7 +895,10 @@ def downgrade() -> None:
     op.drop_table("collectors")
     op.drop_table("brakes")
     op.drop_table("queues")
+    op.drop_table("freezes")
     op.drop_table("daemons")
+    op.drop_index("ix_changes_subject_at", table_name="changes")
+    op.drop_table("changes")
     op.drop_table("calendars")
     op.drop_table("bodies")
     op.drop_table("batches")

@@ -23,6 +23,11 @@ LOSSES: Final = 3
 
 LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 
+CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
+"""So far the clocks of daemons may be apart; one that is further behind was set back."""
+
+_SHORTEST_WAIT: Final = timedelta(milliseconds=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brake:
@@ -32,7 +37,8 @@ class Brake:
     *strikes* counts the pauses since the last success; while it is above zero one
     probe at a time may leave. *slow_start* then bounds what may be in flight,
     doubling with each success, until it is None again. *losses* counts the answers
-    lost in a row: the third closes the brake, too.
+    lost in a row: the third closes the brake, too. *refilled_at* is the latest moment
+    that a daemon has brought it to.
     """
 
     tokens: float
@@ -64,13 +70,22 @@ class Allowance:
 
 
 def refill(brake: Brake, limits: Limits, *, now: datetime) -> Brake:
-    """Put the tokens in that time has earned: at most one second's worth, and at least one."""
+    """
+    Bring *brake* to *now*: put in what time has earned, up to one second's worth or one token.
+
+    No moment is earned twice, whichever daemon's clock is ahead. When the clock was set
+    back, what is left of a pause stays as long as it was.
+    """
     full = max(1.0, limits.requests_per_second)
     if brake.refilled_at is None:
         return replace(brake, tokens=full, refilled_at=now)
-    # A clock that went back earns nothing, and does not take away.
-    elapsed = max(0.0, (now - brake.refilled_at).total_seconds())
-    tokens = min(full, brake.tokens + elapsed * limits.requests_per_second)
+    elapsed = now - brake.refilled_at
+    if elapsed < -CLOCK_DIFFERENCE:
+        open_until = brake.open_until and brake.open_until + elapsed
+        return replace(brake, refilled_at=now, open_until=open_until)
+    if elapsed < timedelta():
+        return brake
+    tokens = min(full, brake.tokens + elapsed.total_seconds() * limits.requests_per_second)
     return replace(brake, tokens=tokens, refilled_at=now)
 
 
@@ -90,9 +105,9 @@ def allowance(
 
     recent = [at for at in throttled_at if at > now - WINDOW]
     room = {
-        "too many 429 in five minutes": CEILING - len(recent) - in_flight,
-        "in flight": limits.max_in_flight - in_flight,
         "requests per second": int(brake.tokens),
+        "in flight": min(limits.max_in_flight, CEILING) - in_flight,
+        "too many 429 in five minutes": CEILING - len(recent) - in_flight,
     }
     if brake.strikes > 0:
         room["probing"] = 1 - in_flight
@@ -108,9 +123,10 @@ def _ask_again_at(
     tightest: str, brake: Brake, limits: Limits, recent: Sequence[datetime], now: datetime
 ) -> datetime | None:
     if tightest == "requests per second":
-        return now + timedelta(seconds=(1 - brake.tokens) / limits.requests_per_second)
-    if tightest == "too many 429 in five minutes" and recent:
-        return recent[0] + WINDOW
+        seconds = (1 - brake.tokens) / limits.requests_per_second
+        return now + max(timedelta(seconds=min(seconds, WINDOW.total_seconds())), _SHORTEST_WAIT)
+    if tightest == "too many 429 in five minutes":
+        return min(recent) + WINDOW
     return None  # an answer of what is in flight will say
 
 
@@ -122,7 +138,9 @@ def after_throttle(brake: Brake, *, now: datetime, retry_after: timedelta | None
     """
     in_same_burst = brake.open_until is not None and now < brake.open_until
     strikes = brake.strikes if in_same_burst else brake.strikes + 1
-    pause = retry_after or BACKOFF[min(strikes, len(BACKOFF)) - 1]
+    pause = BACKOFF[min(strikes, len(BACKOFF)) - 1]
+    if retry_after is not None and retry_after > timedelta():
+        pause = retry_after
     until = now + min(pause, LONGEST_RETRY_AFTER)
     return replace(
         brake,
@@ -144,14 +162,28 @@ def after_loss(brake: Brake, *, now: datetime) -> Brake:
 
 
 def after_success(brake: Brake, limits: Limits) -> Brake:
-    """Open the brake a step: the probe came through, or the slow start goes on."""
+    """
+    Open the brake a step: the probe came through, or the slow start goes on.
+
+    *brake* is refilled. A success during a pause was sent before it, and does not end it.
+    """
     brake = replace(brake, losses=0)
+    if _is_pausing(brake):
+        return brake
     if brake.strikes > 0:
         return replace(brake, strikes=0, slow_start=2, open_until=None)
     if brake.slow_start is None:
         return brake
     wider = brake.slow_start * 2
     return replace(brake, slow_start=wider if wider < limits.max_in_flight else None)
+
+
+def _is_pausing(brake: Brake) -> bool:
+    return (
+        brake.open_until is not None
+        and brake.refilled_at is not None
+        and brake.refilled_at < brake.open_until
+    )
 
 
 def after_crash(brake: Brake) -> Brake:
@@ -162,5 +194,11 @@ def after_crash(brake: Brake) -> Brake:
 def after_credentials_refused(
     brake: Brake, *, now: datetime, detail: str, token_mark: str
 ) -> Brake:
-    """Pause all sending until the token, known by *token_mark*, changes or a person resumes."""
+    """
+    Pause all sending until the token, known by *token_mark*, changes or a person resumes.
+
+    A pause that is already there stays as it is: no new token lifts a person's own.
+    """
+    if brake.paused_at is not None:
+        return brake
     return replace(brake, paused_at=now, paused_reason=detail, paused_token=token_mark)

@@ -49,6 +49,7 @@ def timetable_of(schedule: Schedule, calendars: Mapping[str, Calendar]) -> Timet
         schedule.calendar_interval,
         schedule.at,
         schedule.manual,
+        schedule.after,
         schedule.anchor,
         schedule.timezone,
         schedule.dst_gap,
@@ -81,6 +82,7 @@ def _timetable(
     calendar_interval: str | None,
     at: str | None,
     manual: bool,
+    after: str | None,
     anchor: str | None,
     timezone: str,
     dst_gap: str,
@@ -97,6 +99,7 @@ def _timetable(
         calendar_interval=calendar_interval,
         at=_moment("at", at),
         manual=manual,
+        after=after,
         anchor=_moment("anchor", anchor),
         timezone=timezone,
         dst_gap=dst_gap,
@@ -137,10 +140,14 @@ def _moment(field: str, text: str | None) -> datetime | None:
 
 def misfire_grace_of(schedule: Schedule) -> timedelta:
     """Return how late the schedule's runs may still be sent."""
+    return _duration("misfire_grace", schedule.misfire_grace)
+
+
+def _duration(field: str, text: str) -> timedelta:
     try:
-        return parse_duration(schedule.misfire_grace)
+        return parse_duration(text)
     except InvalidInput as error:
-        raise InvalidInput(f"misfire_grace: {error}") from None
+        raise InvalidInput(f"{field}: {error}") from None
 
 
 def params_of(schedule: Schedule, collector: Collector, *, due_at: datetime) -> Params:
@@ -170,6 +177,13 @@ def params_of(schedule: Schedule, collector: Collector, *, due_at: datetime) -> 
     )
 
 
+def _check_trigger_name(template: str) -> None:
+    try:
+        check_name_template(template)
+    except InvalidInput as error:
+        raise InvalidInput(f"trigger_name: {error}") from None
+
+
 def check_definition(
     schedule: Schedule, collector: Collector | None, batch: Batch | None
 ) -> tuple[Collector, Batch]:
@@ -178,13 +192,13 @@ def check_definition(
         raise InvalidInput(f"collector: no collector is called {schedule.collector!r}")
     if batch is None:
         raise InvalidInput(f"batch: no batch is called {schedule.batch!r}")
-    for template in (schedule.trigger_name, collector.trigger_name):
-        if template is not None:
-            check_name_template(template)
     misfire_grace_of(schedule)
-    for field in ("first_pause", "longest_pause"):
-        for text in (getattr(schedule, field), getattr(collector, field)):
+    for row in (schedule, collector):
+        if row.trigger_name is not None:
+            _check_trigger_name(row.trigger_name)
+        for field in ("deadline", "first_pause", "longest_pause"):
+            text = getattr(row, field)
             if text is not None:
-                parse_duration(text)
+                _duration(field, text)
     params_of(schedule, collector, due_at=schedule.created_at)
     return collector, batch

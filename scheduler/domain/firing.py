@@ -19,6 +19,9 @@ class Timetable(Protocol):
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first occurrence strictly after *moment*; None when there is none."""
 
+    def delay(self, slot: datetime) -> timedelta:
+        """Return how long after *slot*, an occurrence, its run is to start."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:
@@ -50,9 +53,9 @@ def plan_firing(
     """
     Decide every occurrence after *fired_until* up to *now*, at most *most* of them.
 
-    *also* is an occurrence that an earlier timetable still owed when it was edited.
-    The mark never goes back: a clock behind *fired_until* owes nothing. Planning in
-    two passes decides the same as planning in one.
+    *also* is an occurrence that an earlier timetable still owed when it was edited; it is
+    decided whatever the clock shows. The mark never goes back: a clock behind *fired_until*
+    owes nothing else. Planning in two passes decides the same as planning in one.
     """
     due = [] if also is None else [also]
     following = timetable.next_after(fired_until)
@@ -63,8 +66,9 @@ def plan_firing(
     newest = due[-1] if due and all_seen else None
     return Plan(
         owed=tuple(
-            Owed(due_at, _fate(now - due_at, due_at == newest, misfire_grace, catch_up))
+            Owed(due_at, _fate(now - starts_at, due_at == newest, misfire_grace, catch_up))
             for due_at in due
+            for starts_at in [due_at + timetable.delay(due_at)]
         ),
         fired_until=max([fired_until, *due]),
         next_fire_at=following,

@@ -8,6 +8,7 @@ from scheduler.domain.records import (
     Batch,
     Collector,
     NewRun,
+    Overlap,
     QueueOrder,
     Reason,
     Run,
@@ -57,6 +58,7 @@ def scheduled_run(
         queue=schedule.queue,
         confirm_cancel=schedule.confirm_cancel,
         lane=_lane(schedule, collector, order),
+        labels=schedule.labels,
         priority=schedule.priority,
         state=state,
         reason=occurrence.fate,
@@ -78,8 +80,8 @@ _STATE_OF = {Reason.DUE: RunState.QUEUED, Reason.BAD_INPUTS: RunState.FAILED}
 
 
 def _lane(schedule: Schedule, collector: Collector, order: QueueOrder) -> str | None:
-    if schedule.confirm_cancel:
-        return None  # it waits for nobody: it takes their place
+    if schedule.confirm_cancel or (schedule.overlap is Overlap.ALLOW and schedule.queue is None):
+        return None  # it waits for nobody
     if schedule.queue is None:
         return f"schedule:{schedule.name}"
     return queue_lane(collector.account, collector.collector_id, schedule.queue, order)
@@ -119,6 +121,7 @@ def requested_run(
         queue=queue,
         confirm_cancel="confirm_cancel" in given,
         lane=lane,
+        labels=None,
         priority=priority,
         state=RunState.QUEUED,
         reason=Reason.REQUESTED,
@@ -147,6 +150,7 @@ def retried_run(run: Run, *, now: datetime) -> NewRun:
         queue=run.queue,
         confirm_cancel=run.confirm_cancel,
         lane=run.lane,
+        labels=run.labels,
         priority=run.priority,
         state=RunState.QUEUED,
         reason=Reason.REQUESTED,
@@ -159,4 +163,6 @@ def retried_run(run: Run, *, now: datetime) -> NewRun:
         on_unconfirmed=run.on_unconfirmed,
         created_at=now,
         retry_of=run.id,
+        part=run.part,
+        parts=run.parts,
     )

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     # queued
     DUE = "due"
     REQUESTED = "requested"  # asked for by hand
+    BACKFILL = "backfill"  # asked for by hand, for a time in the past
     NOT_SENT = "not_sent"  # nothing left this machine: DNS, connect, TLS
     THROTTLED = "throttled"  # 429
     JOB_LIMIT = "job_limit"  # the collector runs all the jobs it may
@@ -73,6 +74,10 @@ class Reason(StrEnum):
     MISSED = "missed"  # nobody was there at its time, and it is too late now
     COALESCED = "coalesced"  # a later owed occurrence stands for it
     SUPERSEDED = "superseded"  # a later confirm_cancel took its place before it was sent
+    OVERLAPPED = "overlapped"  # an earlier run of its schedule has not ended
+    PAUSED = "paused"
+    FROZEN = "frozen"
+    PREDECESSOR_FAILED = "predecessor_failed"  # what it comes after did not succeed
     QUEUE_FULL = "queue_full"
     FLUSHED = "flushed"
 
@@ -99,6 +104,23 @@ class CatchUp(StrEnum):
     LATEST = "latest"
     ALL = "all"
     NONE = "none"
+
+
+class Overlap(StrEnum):
+    """What becomes of an occurrence while an earlier run of its schedule has not ended."""
+
+    QUEUE = "queue"  # it is sent, in order; the trigger behaviour says what the upstream does
+    ALLOW = "allow"  # it is sent, and waits for nobody
+    SKIP = "skip"
+    QUEUE_ONE = "queue_one"  # it waits for the end; while one waits, others are skipped
+    REPLACE = "replace"  # the earlier collection, ours, is cancelled by id; then it is sent
+
+
+class AfterWhen(StrEnum):
+    """Which ends of the schedule before it make a schedule with `after` due."""
+
+    ENDED = "ended"
+    SUCCEEDED = "succeeded"
 
 
 class OnUnconfirmed(StrEnum):
@@ -171,6 +193,10 @@ class Batch:
     file: str | None
     inputs: str | None
     send_as: str
+    dedupe: bool
+    max_inputs_per_trigger: int | None
+    required: str | None
+    max_change_percent: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +217,8 @@ class Schedule:
     calendar_interval: str | None
     at: str | None
     manual: bool
+    after: str | None
+    after_when: AfterWhen
     anchor: str | None
     timezone: str
     dst_gap: str
@@ -200,6 +228,8 @@ class Schedule:
     jitter: str | None
     spread: str | None
     exclude: str | None
+    max_runs: int | None
+    overlap: Overlap
     queue: str | None
     confirm_cancel: bool
     deadline: str | None
@@ -211,11 +241,20 @@ class Schedule:
     priority: int
     misfire_grace: str
     catch_up: CatchUp
+    catch_up_window: str | None
+    catch_up_max: int | None
+    catch_up_pace: str | None
+    pause_after_failures: int | None
+    labels: str | None
     max_attempts: int | None
     first_pause: str | None
     longest_pause: str | None
     on_unconfirmed: OnUnconfirmed | None
     enabled: bool
+    paused_at: datetime | None
+    paused_by: str | None
+    paused_reason: str | None
+    paused_until: datetime | None
     created_at: datetime
     edited_at: datetime | None
     planned_at: datetime | None
@@ -231,7 +270,9 @@ class NewRun:
 
     *query* is the exact query string of its trigger, secrets as references. *lane* is
     what its order is kept in: at most one run of a lane is on the wire or unsettled.
-    After *send_before* it is not sent any more.
+    After *send_before* it is not sent any more. It is not sent before the run *waits_for*
+    has ended, which it *replaces*: its collection is cancelled, by id. An occurrence with
+    more inputs than one trigger may have is made of several *parts*.
     """
 
     schedule: str | None
@@ -245,6 +286,7 @@ class NewRun:
     queue: str | None
     confirm_cancel: bool
     lane: str | None
+    labels: str | None
     priority: int
     state: RunState
     reason: Reason
@@ -258,6 +300,10 @@ class NewRun:
     created_at: datetime
     ended_at: datetime | None = None
     retry_of: int | None = None
+    part: int = 1
+    parts: int = 1
+    waits_for: int | None = None
+    replaces: bool = False
 
     def refused(self, reason: Reason, detail: str, now: datetime) -> "NewRun":
         """Return this run as one that is written for the record and never sent."""
@@ -280,6 +326,7 @@ class Run:
     queue: str | None
     confirm_cancel: bool
     lane: str | None
+    labels: str | None
     priority: int
     state: RunState
     reason: Reason
@@ -292,6 +339,10 @@ class Run:
     longest_pause: str
     on_unconfirmed: OnUnconfirmed
     retry_of: int | None
+    part: int
+    parts: int
+    waits_for: int | None
+    replaces: bool
     fence: int
     lease_owner: str | None
     lease_until: datetime | None

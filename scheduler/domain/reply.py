@@ -42,7 +42,7 @@ class Deferral(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred:
-    """Provably not accepted: may be sent again, after *retry_after* if the upstream named a pause."""
+    """Provably not accepted: may be sent again, after *retry_after* if the upstream named one."""
 
     deferral: Deferral
     detail: str

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from scheduler.domain.brake import LONGEST_RETRY_AFTER
 from scheduler.domain.records import OnUnconfirmed, Outcome, Reason, Run, RunState
 from scheduler.domain.reply import (
     Accepted,
@@ -28,8 +29,9 @@ class Backoff:
 
     def pause(self, failures: int, *, chance: float) -> timedelta:
         """Return the pause after *failures* in a row, with full jitter by *chance* (0-1)."""
-        # 2.0**40 seconds is past any *most*, and far from overflow.
-        return min(self.most, self.first * 2.0 ** min(failures - 1, 40)) * chance
+        # In seconds: a timedelta would overflow where a float is far from it.
+        grown = self.first.total_seconds() * 2.0 ** min(failures - 1, 40)
+        return timedelta(seconds=min(self.most.total_seconds(), grown)) * chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,13 @@ def after_reply(
         case Deferred(deferral=deferral, detail=detail, retry_after=retry_after):
             # After 429, or when nothing can be reached, the account's brake holds everybody back.
             pause = JOB_LIMIT_PAUSE if deferral is Deferral.JOB_LIMIT else timedelta()
+            asked = min(retry_after or timedelta(), LONGEST_RETRY_AFTER)
             return Transition(
                 state=RunState.QUEUED,
                 reason=_PUT_OFF[deferral],
                 outcome=Outcome.DEFERRED,
                 detail=detail,
-                not_before=now + max(pause, retry_after or timedelta()),
+                not_before=now + max(pause, asked),
                 counts=False,
             )
         case Lost(detail=detail):

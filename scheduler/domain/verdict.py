@@ -53,13 +53,23 @@ def _judge_done(log: CollectionLog, deadline: timedelta | None) -> Verdict:
         )
     if not log.fails and log.success_rate in (None, 1.0):
         return Verdict(state=RunState.SUCCEEDED, reason=Reason.DONE)
-    if not log.lines and (log.fails or log.success_rate == 0.0):
+    if _brought_nothing(log):
         return Verdict(
             state=RunState.FAILED, reason=Reason.COLLECTION_FAILED, detail=_counts(log) or None
         )
     return Verdict(
         state=RunState.PARTIAL, reason=Reason.SOME_INPUTS_FAILED, detail=_counts(log) or None
     )
+
+
+def _brought_nothing(log: CollectionLog) -> bool:
+    if log.lines is None:
+        return log.success_rate == 0.0 or (log.success_rate is None and _all_failed(log))
+    return log.lines == 0 and (bool(log.fails) or log.success_rate == 0.0)
+
+
+def _all_failed(log: CollectionLog) -> bool:
+    return log.fails is not None and log.inputs is not None and log.fails >= log.inputs
 
 
 def _lived_to(log: CollectionLog, deadline: timedelta | None) -> bool:

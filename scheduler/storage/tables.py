@@ -32,10 +32,12 @@ from scheduler.domain.records import (
     OPEN_OUTCOMES,
     OPEN_STATES,
     UNSETTLED_STATES,
+    AfterWhen,
     CatchUp,
     OnUnconfirmed,
     Origin,
     Outcome,
+    Overlap,
     QueueOrder,
     Reason,
     RunState,
@@ -77,7 +79,7 @@ def in_state(table: FromClause, *states: RunState) -> ColumnElement[bool]:
 
 
 def _exactly_one_timetable() -> str:
-    texts = ("cron", "every", "calendar_interval", "at")
+    texts = ("cron", "every", "calendar_interval", "at", "after")
     given = [f"CASE WHEN {column} IS NULL THEN 0 ELSE 1 END" for column in texts]
     return " + ".join((*given, "CASE WHEN manual THEN 1 ELSE 0 END")) + " = 1"
 
@@ -187,7 +189,13 @@ batches = Table(
     Column("file", Text),
     Column("inputs", Text),
     Column("send_as", Text, nullable=False, server_default="json"),
+    Column("dedupe", _boolean("dedupe"), nullable=False, server_default=text("FALSE")),
+    Column("max_inputs_per_trigger", Integer),
+    Column("required", Text),
+    Column("max_change_percent", Integer),
     _origin(),
+    CheckConstraint("max_inputs_per_trigger >= 1", name="max_inputs_per_trigger"),
+    CheckConstraint("max_change_percent >= 0", name="max_change_percent"),
     CheckConstraint("(file IS NULL) <> (inputs IS NULL)", name="file_or_inputs"),
     _one_of("send_as", ("json", "csv", "multipart")),
     _one_of("origin", Origin),
@@ -231,6 +239,8 @@ schedules = Table(
     Column("calendar_interval", Text),
     Column("at", Text),
     Column("manual", _boolean("manual"), nullable=False, server_default=text("FALSE")),
+    Column("after", Text),
+    Column("after_when", Text, nullable=False, server_default=AfterWhen.ENDED),
     Column("anchor", Text),
     Column("timezone", Text, nullable=False, server_default="UTC"),
     Column("dst_gap", Text, nullable=False, server_default="shift"),
@@ -240,6 +250,8 @@ schedules = Table(
     Column("jitter", Text),
     Column("spread", Text),
     Column("exclude", Text),
+    Column("max_runs", Integer),
+    Column("overlap", Text, nullable=False, server_default=Overlap.QUEUE),
     Column("queue", Text),
     Column(
         "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
@@ -253,12 +265,21 @@ schedules = Table(
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("misfire_grace", Text, nullable=False, server_default="1h"),
     Column("catch_up", Text, nullable=False, server_default=CatchUp.LATEST),
+    Column("catch_up_window", Text),
+    Column("catch_up_max", Integer),
+    Column("catch_up_pace", Text),
+    Column("pause_after_failures", Integer),
+    Column("labels", Text),
     Column("max_attempts", Integer),
     Column("first_pause", Text),
     Column("longest_pause", Text),
     Column("on_unconfirmed", Text),
     Column("enabled", _boolean("enabled"), nullable=False, server_default=text("TRUE")),
     _origin(),
+    Column("paused_at", UtcDateTime),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
+    Column("paused_until", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False, server_default=text("CURRENT_TIMESTAMP")),
     Column("edited_at", UtcDateTime),
     Column("planned_at", UtcDateTime),
@@ -276,7 +297,12 @@ schedules = Table(
     CheckConstraint("queue <> ''", name="queue"),
     CheckConstraint("version IN ('dev')", name="version"),
     CheckConstraint("max_attempts >= 1", name="max_attempts"),
+    CheckConstraint("max_runs >= 1", name="max_runs"),
+    CheckConstraint("catch_up_max >= 1", name="catch_up_max"),
+    CheckConstraint("pause_after_failures >= 1", name="pause_after_failures"),
     _one_of("catch_up", CatchUp),
+    _one_of("overlap", Overlap),
+    _one_of("after_when", AfterWhen),
     _one_of("on_unconfirmed", OnUnconfirmed),
     _one_of("origin", Origin),
     Index("ix_schedules_collector", "collector"),
@@ -287,6 +313,12 @@ schedules = Table(
         "next_fire_at",
         sqlite_where=text("enabled = 1 AND error IS NULL"),
         postgresql_where=text("enabled AND error IS NULL"),
+    ),
+    Index(
+        "ix_schedules_after",
+        "after",
+        sqlite_where=text("after IS NOT NULL"),
+        postgresql_where=text("after IS NOT NULL"),
     ),
     Index(
         "ix_schedules_set_aside",
@@ -328,6 +360,7 @@ runs = Table(
         "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
     ),
     Column("lane", Text),
+    Column("labels", Text),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -340,6 +373,10 @@ runs = Table(
     Column("longest_pause", Text, nullable=False),
     Column("on_unconfirmed", Text, nullable=False),
     Column("retry_of", ForeignKey("runs.id")),
+    Column("part", Integer, nullable=False, server_default="1"),
+    Column("parts", Integer, nullable=False, server_default="1"),
+    Column("waits_for", ForeignKey("runs.id")),
+    Column("replaces", _boolean("replaces"), nullable=False, server_default=text("FALSE")),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),
@@ -366,11 +403,12 @@ runs = Table(
     CheckConstraint(
         "state <> 'unconfirmed' OR look_at IS NOT NULL", name="unconfirmed_is_looked_for"
     ),
-    # One run an occurrence. A retry by hand is a run of its own at the same time.
+    # One run an occurrence, or one each of its parts; retries by hand stand beside it.
     Index(
-        "uq_runs_schedule_due_at",
+        "uq_runs_schedule_due_at_part",
         "schedule",
         "due_at",
+        "part",
         unique=True,
         sqlite_where=text("retry_of IS NULL"),
         postgresql_where=text("retry_of IS NULL"),
@@ -432,6 +470,14 @@ runs = Table(
     Index("ix_runs_look", "look_at", sqlite_where=_UNCONFIRMED, postgresql_where=_UNCONFIRMED),
     Index("ix_runs_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_runs_schedule_id", "schedule", "id"),
+    Index("ix_runs_schedule_open", "schedule", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_runs_schedule_ended_at", "schedule", "ended_at"),
+    Index(
+        "ix_runs_waits_for",
+        "waits_for",
+        sqlite_where=text("waits_for IS NOT NULL"),
+        postgresql_where=text("waits_for IS NOT NULL"),
+    ),
     Index("ix_runs_retry_of", "retry_of"),
 )
 
@@ -498,6 +544,49 @@ collections = Table(
         sqlite_where=text("look_at IS NOT NULL"),
         postgresql_where=text("look_at IS NOT NULL"),
     ),
+)
+
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("frozen_at", UtcDateTime, nullable=False),
+    Column("frozen_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", UtcDateTime),
+    CheckConstraint(
+        "scope = 'all' OR scope LIKE 'collector:%' OR scope LIKE 'label:%'", name="scope"
+    ),
+)
+
+overrides = Table(
+    "overrides",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column(
+        "schedule",
+        ForeignKey("schedules.name", onupdate="CASCADE", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("field", Text, nullable=False),
+    Column("value", Text),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Index("uq_overrides_schedule_field", "schedule", "field", unique=True),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", Text),
+    Index("ix_changes_subject_at", "subject", "at"),
 )
 
 daemons = Table(
