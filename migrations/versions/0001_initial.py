@@ -699,6 +699,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("enabled AND error IS NULL"),
     )
     op.create_index(
+        "ix_schedules_paused_until",
+        "schedules",
+        ["paused_until"],
+        unique=False,
+        sqlite_where=sa.text("paused_until IS NOT NULL"),
+        postgresql_where=sa.text("paused_until IS NOT NULL"),
+    )
+    op.create_index(
         "ix_schedules_set_aside",
         "schedules",
         ["name"],
@@ -756,6 +764,12 @@ def downgrade() -> None:
         table_name="schedules",
         sqlite_where=sa.text("error IS NOT NULL"),
         postgresql_where=sa.text("error IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_schedules_paused_until",
+        table_name="schedules",
+        sqlite_where=sa.text("paused_until IS NOT NULL"),
+        postgresql_where=sa.text("paused_until IS NOT NULL"),
     )
     op.drop_index(
         "ix_schedules_due",

@@ -15,7 +15,7 @@ from scheduler.daemon.systemd import Notifier
 from scheduler.domain.errors import DatabaseError
 from scheduler.domain.records import RunState
 from scheduler.engine.loop import Loop
-from scheduler.storage import daemons
+from scheduler.storage import daemons, freezes
 from scheduler.storage.database import Connection, Database
 
 log = structlog.get_logger()
@@ -57,6 +57,7 @@ class Housekeeping:
     def _beat(self, conn: Connection, *, now: datetime) -> Status:
         daemons.record_seen(conn, self.owner, now=now, trouble=self._trouble())
         daemons.delete_gone(conn, before=now - _GONE_AFTER)
+        freezes.delete_lapsed(conn, before=now - _GONE_AFTER)
         return read_status(conn, now=now, count_schedules=False)
 
     def _trouble(self) -> str | None:

@@ -140,10 +140,13 @@ def _moment(field: str, text: str | None) -> datetime | None:
 
 def misfire_grace_of(schedule: Schedule) -> timedelta:
     """Return how late the schedule's runs may still be sent."""
-    return _duration("misfire_grace", schedule.misfire_grace)
+    return duration_of("misfire_grace", schedule.misfire_grace) or timedelta()
 
 
-def _duration(field: str, text: str) -> timedelta:
+def duration_of(field: str, text: str | None) -> timedelta | None:
+    """Read the duration in the column *field*; raises InvalidInput naming it."""
+    if text is None:
+        return None
     try:
         return parse_duration(text)
     except InvalidInput as error:
@@ -197,8 +200,6 @@ def check_definition(
         if row.trigger_name is not None:
             _check_trigger_name(row.trigger_name)
         for field in ("deadline", "first_pause", "longest_pause"):
-            text = getattr(row, field)
-            if text is not None:
-                _duration(field, text)
+            duration_of(field, getattr(row, field))
     params_of(schedule, collector, due_at=schedule.created_at)
     return collector, batch

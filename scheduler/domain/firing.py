@@ -47,26 +47,35 @@ def plan_firing(
     now: datetime,
     misfire_grace: timedelta,
     catch_up: CatchUp,
+    window: timedelta | None = None,
+    keep: int | None = None,
     also: datetime | None = None,
     most: int = MOST_AT_ONCE,
 ) -> Plan:
     """
     Decide every occurrence after *fired_until* up to *now*, at most *most* of them.
 
-    *also* is an occurrence that an earlier timetable still owed when it was edited; it is
-    decided whatever the clock shows. The mark never goes back: a clock behind *fired_until*
-    owes nothing else. Planning in two passes decides the same as planning in one.
+    Of late ones, those up to *window* (else *misfire_grace*) late are caught up with, the
+    newest *keep* of them at most. *also* is an occurrence that an earlier timetable still
+    owed when it was edited; it is decided whatever the clock shows. The mark never goes back: a
+    clock behind *fired_until* owes nothing else. Planning in two passes decides the same as
+    planning in one.
     """
     due = [] if also is None else [also]
     following = timetable.next_after(fired_until)
-    while following is not None and following <= now and len(due) < most:
+    while following is not None and following <= now and len(due) < most + (keep or 0):
         due.append(following)
         following = timetable.next_after(following)
     all_seen = following is None or following > now
-    newest = due[-1] if due and all_seen else None
+    if keep is not None and not all_seen:
+        # Which are the newest is not known yet: the next pass decides these.
+        following, due = due[-keep], due[:-keep]
+
+    newest = _newest(due, catch_up, keep, all_seen=all_seen)
+    late_until = window or misfire_grace
     return Plan(
         owed=tuple(
-            Owed(due_at, _fate(now - starts_at, due_at == newest, misfire_grace, catch_up))
+            Owed(due_at, _fate(now - starts_at, due_at in newest, late_until, catch_up))
             for due_at in due
             for starts_at in [due_at + timetable.delay(due_at)]
         ),
@@ -75,17 +84,22 @@ def plan_firing(
     )
 
 
-def _fate(
-    lateness: timedelta, is_newest: bool, misfire_grace: timedelta, catch_up: CatchUp
-) -> Reason:
-    if lateness > misfire_grace:
+def _newest(
+    due: list[datetime], catch_up: CatchUp, keep: int | None, *, all_seen: bool
+) -> frozenset[datetime]:
+    """Return those that are caught up with however late, within the limit."""
+    if catch_up is CatchUp.ALL and keep is None:
+        return frozenset(due)
+    if catch_up is CatchUp.NONE or not all_seen:
+        return frozenset()
+    return frozenset(due[-(keep or 1) :] if catch_up is CatchUp.ALL else due[-1:])
+
+
+def _fate(lateness: timedelta, is_newest: bool, late_until: timedelta, catch_up: CatchUp) -> Reason:
+    if lateness > late_until:
         return Reason.MISSED
     if lateness <= PROMPT:
         return Reason.DUE
-    match catch_up:
-        case CatchUp.ALL:
-            return Reason.DUE
-        case CatchUp.LATEST:
-            return Reason.DUE if is_newest else Reason.COALESCED
-        case CatchUp.NONE:
-            return Reason.MISSED
+    if catch_up is CatchUp.NONE:
+        return Reason.MISSED
+    return Reason.DUE if is_newest else Reason.COALESCED

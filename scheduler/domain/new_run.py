@@ -1,6 +1,6 @@
 """From a definition and a due time to the run that is written, whole: no later edit changes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from scheduler.domain.definition import Fallbacks, misfire_grace_of, params_of
@@ -31,6 +31,10 @@ class Occurrence:
     fate: Reason
     not_before: datetime
     detail: str | None = None
+
+    def with_fate(self, fate: Reason, detail: str) -> "Occurrence":
+        """Return the same occurrence with another fate."""
+        return replace(self, fate=fate, detail=detail)
 
 
 def scheduled_run(

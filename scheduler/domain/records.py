@@ -309,6 +309,10 @@ class NewRun:
         """Return this run as one that is written for the record and never sent."""
         return replace(self, state=RunState.SKIPPED, reason=reason, detail=detail, ended_at=now)
 
+    def standing(self, waits_for: int | None, *, replaces: bool) -> "NewRun":
+        """Return this run as one that waits for the end of another, and may replace it."""
+        return replace(self, waits_for=waits_for, replaces=replaces)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:

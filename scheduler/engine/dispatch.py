@@ -24,6 +24,7 @@ from scheduler.domain.request import TriggerRequest, body_content, expand_secret
 from scheduler.domain.transition import Transition, after_reply
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.budget import Budget, open_budget, signal_of_reply
+from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, claims, definitions, settle
 from scheduler.storage.claims import NewAttempt
@@ -146,7 +147,10 @@ class DispatchStep:
     def _pass(self, conn: Connection, *, answers: Sequence[Answered], now: datetime) -> _Pass:
         if self._unsure:
             self._release_unknown_claims(conn, answers, now)
-        not_kept = settle.settle(conn, [self._settled(one, now) for one in answers], now=now)
+        settled = [self._settled(one, now) for one in answers]
+        not_kept = settle.settle(conn, settled, now=now)
+        failed = {one.run.schedule for one in settled if one.change.state is RunState.FAILED}
+        pause_failing(conn, failed, now=now)
         ended = claims.skip_too_late(conn, now=now)
         waiting = claims.list_accounts_with_work(conn, now=now) if self.accepting else []
         heard = {one.run.account for one in answers}

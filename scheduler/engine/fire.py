@@ -8,30 +8,25 @@ from functools import partial
 
 import structlog
 
-from scheduler.domain.definition import (
-    Fallbacks,
-    check_definition,
-    misfire_grace_of,
-    timetable_of,
-)
-from scheduler.domain.errors import InvalidInput, SchedulerError
-from scheduler.domain.firing import MOST_AT_ONCE, PROMPT, Plan, plan_firing
-from scheduler.domain.new_run import Occurrence, scheduled_run
+from scheduler.domain.deciding import Bodies, Decision, Known, decide
+from scheduler.domain.definition import Fallbacks
+from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.records import (
-    Calendar,
     CatchUp,
     NewRun,
-    QueueOrder,
+    Overlap,
     Reason,
     RunState,
     Schedule,
     StoredBody,
 )
 from scheduler.engine.bodies import BatchReader
+from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
-from scheduler.storage import definitions, runs, schedules
+from scheduler.storage import collections_, definitions, freezes, runs, schedules
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.definitions import Queue
+from scheduler.storage.dialect import announce
 from scheduler.storage.schedules import Mark, WholeSchedule
 
 log = structlog.get_logger()
@@ -40,15 +35,13 @@ _AT_ONCE = 500
 _RUNS_AT_ONCE = 20_000
 _SET_ASIDE_AGAIN = timedelta(seconds=5)
 
-Bodies = Mapping[str, StoredBody | SchedulerError]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FireStep:
     """
     Decide every owed occurrence, write its run, and move the schedule's mark, in one transaction.
 
-    UNIQUE (schedule, due_at) and a mark that only grows make a pass repeatable: one that
+    UNIQUE (schedule, due_at, part) and a mark that only grows make a pass repeatable: one that
     crashed, or another daemon's, or a clock that went back writes nothing twice.
     """
 
@@ -75,17 +68,18 @@ class FireStep:
     def _list_work(self, conn: Connection, *, now: datetime) -> list[WholeSchedule]:
         found = schedules.list_due(conn, now=now, limit=_AT_ONCE)
         found += schedules.list_unplanned(conn, limit=_AT_ONCE)
+        found += schedules.list_followers(conn, limit=_AT_ONCE)
         if not self._set_aside_seen or now - self._set_aside_seen[-1] >= _SET_ASIDE_AGAIN:
             self._set_aside_seen[:] = [now]
             found += schedules.list_set_aside(conn, limit=_AT_ONCE)
         return list({whole.schedule.name: whole for whole in found}.values())
 
     def _read_batches(self, found: Sequence[WholeSchedule], now: datetime) -> Bodies:
-        """Read each batch once, as it is now; only schedules that owe something need theirs."""
+        """Read each batch once, as it is now; only schedules that may owe something need theirs."""
         needed = {
             whole.batch.name: whole.batch
             for whole in found
-            if whole.batch is not None and _owes(whole.schedule, now)
+            if whole.batch is not None and _may_owe(whole.schedule, now)
         }
         return {name: self.reader.read(batch) for name, batch in needed.items()}
 
@@ -93,147 +87,68 @@ class FireStep:
         self, conn: Connection, *, names: Sequence[str], bodies: Bodies, now: datetime
     ) -> list[NewRun]:
         held = schedules.claim(conn, names)
-        context = _Context(
-            calendars=definitions.list_calendars(conn),
-            queues={queue.name: queue for queue in definitions.list_queues(conn)},
-            bodies=bodies,
-            fallbacks=self.fallbacks(),
-            now=now,
-            most=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(held)))),
-        )
-        fired: list[NewRun] = []
-        marks: list[Mark] = []
-        for whole in held:
-            decided = context.decide(whole)
-            if decided is not None:
-                mark, new = decided
-                fired += new
-                marks += [mark] if _moves(mark, whole.schedule) else []
-                _log_set_aside(mark, whole.schedule)
-        fired = _refuse_beyond_depth(conn, fired, context.queues, now)
-        used = {run.body for run in fired}
-        read = [body for body in bodies.values() if isinstance(body, StoredBody)]
-        definitions.insert_bodies(conn, [b for b in read if b.fingerprint in used], now=now)
+        queues = {queue.name: queue for queue in definitions.list_queues(conn)}
+        known = self._known(conn, [whole.schedule for whole in held], queues, bodies, now)
+        decisions = [
+            decision
+            for whole in held
+            if (decision := decide(whole.schedule, whole.collector, whole.batch, known))
+        ]
+        fired = [run for decision in decisions for run in decision.runs]
+        fired = _refuse_beyond_depth(conn, fired, queues, now)
+        _carry_out(conn, decisions, now)
         _coalesce(conn, held, fired, now)
-        runs.insert_runs(conn, fired)
-        schedules.record_marks(conn, marks, now=now)
+        _insert(conn, fired, bodies, now)
+        _record_marks(conn, held, decisions, now)
+        schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
+        failed = {run.schedule for run in fired if run.state is RunState.FAILED}
+        pause_failing(conn, failed, now=now)
         return fired
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Context:
-    """What deciding a schedule rests on, besides its row."""
-
-    calendars: Mapping[str, Calendar]
-    queues: Mapping[str, Queue]
-    bodies: Bodies
-    fallbacks: Fallbacks
-    now: datetime
-    most: int
-
-    def decide(self, whole: WholeSchedule) -> tuple[Mark, list[NewRun]] | None:
-        """Return the schedule's mark and runs; None to decide it in the next pass."""
-        schedule = whole.schedule
-        try:
-            collector, batch = check_definition(schedule, whole.collector, whole.batch)
-            timetable = timetable_of(schedule, self.calendars)
-            plan = plan_firing(
-                timetable,
-                fired_until=_decided_until(schedule),
-                now=self.now,
-                misfire_grace=misfire_grace_of(schedule),
-                catch_up=schedule.catch_up,
-                also=_owed_before_the_edit(schedule),
-                most=self.most,
-            )
-        except InvalidInput as error:
-            return Mark(
-                schedule=schedule.name, fired_until=None, next_fire_at=None, error=str(error)
-            ), []
-        if plan.owed and batch.name not in self.bodies:
-            return None  # it became due, or was edited, since its batch was read
-        new = [
-            scheduled_run(
-                schedule,
-                collector,
-                batch,
-                self._with_inputs(
-                    Occurrence(
-                        due_at=owed.due_at,
-                        fate=owed.fate,
-                        not_before=owed.due_at + timetable.delay(owed.due_at),
-                    ),
-                    batch.name,
-                ),
-                body=_body_of(self.bodies.get(batch.name)),
-                order=self._order_of(schedule.queue),
-                fallbacks=self.fallbacks,
-                now=self.now,
-            )
-            for owed in plan.owed
-        ]
-        return _mark(schedule, plan), new
-
-    def _with_inputs(self, occurrence: Occurrence, batch: str) -> Occurrence:
-        problem = self.bodies[batch]
-        if occurrence.fate is not Reason.DUE or isinstance(problem, StoredBody):
-            return occurrence
-        return Occurrence(
-            due_at=occurrence.due_at,
-            fate=Reason.BAD_INPUTS,
-            not_before=occurrence.not_before,
-            detail=str(problem),
+    def _known(
+        self,
+        conn: Connection,
+        held: Sequence[Schedule],
+        queues: Mapping[str, Queue],
+        bodies: Bodies,
+        now: datetime,
+    ) -> Known:
+        overlapping = [one.name for one in held if one.overlap not in _NEVER_OVERLAPS]
+        return Known(
+            now=now,
+            calendars=definitions.list_calendars(conn),
+            orders={name: queue.queue_order for name, queue in queues.items()},
+            freezes=freezes.list_freezes(conn),
+            bodies=bodies,
+            unfinished=runs.list_unfinished(conn, overlapping),
+            ends=schedules.list_ends(conn, [one for one in held if one.after is not None]),
+            made=runs.count_made(conn, [one.name for one in held if one.max_runs is not None]),
+            fallbacks=self.fallbacks(),
+            most=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(held)))),
         )
 
-    def _order_of(self, queue: str | None) -> QueueOrder:
-        known = self.queues.get(queue) if queue is not None else None
-        return known.queue_order if known is not None else QueueOrder.STRICT
+
+_NEVER_OVERLAPS = (Overlap.QUEUE, Overlap.ALLOW)
 
 
-def _owes(schedule: Schedule, now: datetime) -> bool:
+def _may_owe(schedule: Schedule, now: datetime) -> bool:
     return (
         schedule.planned_at is None
-        or (schedule.next_fire_at is not None and schedule.next_fire_at <= now)
         or schedule.error is not None
+        or schedule.after is not None
+        or (schedule.next_fire_at is not None and schedule.next_fire_at <= now)
     )
 
 
-def _decided_until(schedule: Schedule) -> datetime:
-    """Return the moment after which this timetable counts: a new or edited one, from then on."""
-    marks = [schedule.created_at]
-    if schedule.planned_at is None and schedule.edited_at is not None:
-        marks.append(schedule.edited_at)
-    if schedule.fired_until is not None:
-        marks.append(schedule.fired_until)
-    return max(marks)
-
-
-def _owed_before_the_edit(schedule: Schedule) -> datetime | None:
-    """Return what the timetable before the edit still owed when it was edited: nothing is lost."""
-    if schedule.planned_at is not None or schedule.edited_at is None:
-        return None
-    owed = schedule.next_fire_at
-    if owed is None or owed > schedule.edited_at:
-        return None
-    return owed if schedule.fired_until is None or owed > schedule.fired_until else None
-
-
-def _mark(schedule: Schedule, plan: Plan) -> Mark:
-    return Mark(
-        schedule=schedule.name, fired_until=plan.fired_until, next_fire_at=plan.next_fire_at
-    )
-
-
-def _moves(mark: Mark, schedule: Schedule) -> bool:
-    return schedule.planned_at is None or (
-        mark.fired_until or schedule.fired_until,
-        mark.next_fire_at,
-        mark.error,
-    ) != (schedule.fired_until, schedule.next_fire_at, schedule.error)
-
-
-def _body_of(read: StoredBody | SchedulerError | None) -> StoredBody | None:
-    return read if isinstance(read, StoredBody) else None
+def _carry_out(conn: Connection, decisions: Sequence[Decision], now: datetime) -> None:
+    """Let waiting runs and running collections give way to those that replace them."""
+    superseded = [run_id for decision in decisions for run_id in decision.supersedes]
+    runs.supersede(conn, superseded, now=now)
+    for decision in decisions:
+        for collection_id in decision.cancels:
+            collections_.request_cancel(
+                conn, collection_id, now=now, note=collections_.REPLACED_NOTE
+            )
 
 
 def _refuse_beyond_depth(
@@ -275,6 +190,41 @@ def _coalesce(
             runs.coalesce_waiting(conn, names, due_before=now - PROMPT, reason=reason, now=now)
 
 
+def _insert(conn: Connection, fired: Sequence[NewRun], bodies: Bodies, now: datetime) -> None:
+    used = {run.body for run in fired}
+    read = [body for body in bodies.values() if isinstance(body, StoredBody)]
+    definitions.insert_bodies(conn, [b for b in read if b.fingerprint in used], now=now)
+    runs.insert_runs(conn, fired)
+    if any(run.state is RunState.QUEUED for run in fired):
+        announce(conn)
+
+
+def _record_marks(
+    conn: Connection, held: Sequence[WholeSchedule], decisions: Sequence[Decision], now: datetime
+) -> None:
+    stood = {whole.schedule.name: whole.schedule for whole in held}
+    moved = [one for one in decisions if _moves(one, stood[one.schedule])]
+    marks = [
+        Mark(
+            schedule=one.schedule,
+            fired_until=one.fired_until,
+            next_fire_at=one.next_fire_at,
+            error=one.error,
+        )
+        for one in moved
+    ]
+    schedules.record_marks(conn, marks, now=now)
+    for one in moved:
+        _log_set_aside(one, stood[one.schedule])
+
+
+def _moves(decision: Decision, schedule: Schedule) -> bool:
+    return schedule.planned_at is None or (
+        (decision.fired_until or schedule.fired_until, decision.next_fire_at, decision.error)
+        != (schedule.fired_until, schedule.next_fire_at, schedule.error)
+    )
+
+
 def _log_fired(run: NewRun, now: datetime) -> None:
     log.info(
         "run_fired",
@@ -288,8 +238,8 @@ def _log_fired(run: NewRun, now: datetime) -> None:
     )
 
 
-def _log_set_aside(mark: Mark, schedule: Schedule) -> None:
-    if mark.error is not None and mark.error != schedule.error:
-        log.error("schedule_set_aside", schedule=schedule.name, error=mark.error)
-    elif mark.error is None and schedule.error is not None:
+def _log_set_aside(decision: Decision, schedule: Schedule) -> None:
+    if decision.error is not None and decision.error != schedule.error:
+        log.error("schedule_set_aside", schedule=schedule.name, error=decision.error)
+    elif decision.error is None and schedule.error is not None:
         log.info("schedule_mended", schedule=schedule.name)

@@ -22,6 +22,7 @@ from scheduler.domain.verdict import (
 )
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.budget import open_budget, signal_of_answer
+from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, collections_, runs
 from scheduler.storage.database import Connection, Database
@@ -133,6 +134,8 @@ class FollowStep:
                 state=verdict.state,
                 values={"reason": verdict.reason, "detail": verdict.detail, "ended_at": now},
             )
+            if verdict.state is RunState.FAILED:
+                pause_failing(conn, {look.run.schedule}, now=now)
 
     def _next_look(self, collection: Collection, now: datetime) -> datetime:
         return next_look_after(
@@ -177,9 +180,10 @@ def _named(verdict: Verdict, collection: Collection) -> Verdict:
             detail=f"run {collection.replaced_by} was triggered with confirm_cancel",
         )
     if collection.cancel_requested_at is not None:
-        return Verdict(
-            state=verdict.state, reason=Reason.CANCELLED_BY_HAND, detail=collection.cancel_note
-        )
+        note = collection.cancel_note
+        by_us = note == collections_.REPLACED_NOTE
+        reason = Reason.REPLACED if by_us else Reason.CANCELLED_BY_HAND
+        return Verdict(state=verdict.state, reason=reason, detail=note)
     return verdict
 
 

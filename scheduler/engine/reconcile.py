@@ -33,6 +33,7 @@ from scheduler.domain.transition import (
 )
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.budget import Signal, open_budget, signal_of_answer
+from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, collections_, definitions, settle, unconfirmed
 from scheduler.storage.database import Connection, Database
@@ -180,7 +181,10 @@ class ReconcileStep:
         if change.state is RunState.UNCONFIRMED and change.look_at is not None:
             unconfirmed.put_off_look(conn, run, look_at=change.look_at, looks=run.looks + 1)
             return True
-        return not settle.settle(conn, [Settled(run=run, change=change)], now=now)
+        kept = not settle.settle(conn, [Settled(run=run, change=change)], now=now)
+        if change.state is RunState.FAILED:
+            pause_failing(conn, {run.schedule}, now=now)
+        return kept
 
 
 _MOST_COMPARED = 5

@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     tuple_,
@@ -30,6 +31,7 @@ from sqlalchemy import (
 
 from scheduler.domain.records import (
     IN_LINE_STATES,
+    OPEN_STATES,
     UNSETTLED_STATES,
     Outcome,
     Reason,
@@ -37,7 +39,16 @@ from scheduler.domain.records import (
     RunState,
 )
 from scheduler.storage.rows import record
-from scheduler.storage.tables import accounts, attempts, collectors, in_state, queues, runs
+from scheduler.storage.tables import (
+    accounts,
+    attempts,
+    collectors,
+    freezes,
+    in_state,
+    queues,
+    runs,
+    schedules,
+)
 
 _queued = in_state(runs, RunState.QUEUED)
 
@@ -178,6 +189,9 @@ def _next_of(waiting: CTE) -> ScalarSelect[int]:
             runs.c.collector_id == waiting.c.collector_id,
             runs.c.not_before <= _NOW,
             ~_queue_is_paused(),
+            ~_schedule_is_paused(),
+            ~_is_frozen(),
+            ~_waits_for_another(),
             ~_lane_is_blocked(),
         )
         .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
@@ -189,6 +203,34 @@ def _next_of(waiting: CTE) -> ScalarSelect[int]:
 
 def _queue_is_paused() -> ColumnElement[bool]:
     return exists().where(queues.c.name == runs.c.queue, queues.c.paused_at.is_not(None))
+
+
+def _schedule_is_paused() -> ColumnElement[bool]:
+    return exists().where(
+        schedules.c.name == runs.c.schedule,
+        schedules.c.paused_at.is_not(None),
+        or_(schedules.c.paused_until.is_(None), schedules.c.paused_until > _NOW),
+    )
+
+
+def _is_frozen() -> ColumnElement[bool]:
+    label = func.substr(freezes.c.scope, len("label:") + 1)
+    return exists().where(
+        or_(freezes.c.until.is_(None), freezes.c.until > _NOW),
+        or_(
+            freezes.c.scope == "all",
+            freezes.c.scope == "collector:" + runs.c.collector,
+            and_(
+                freezes.c.scope.like("label:%"),
+                runs.c.labels.like(literal("%,") + label + literal(",%")),
+            ),
+        ),
+    )
+
+
+def _waits_for_another() -> ColumnElement[bool]:
+    earlier = runs.alias("earlier")
+    return exists().where(earlier.c.id == runs.c.waits_for, in_state(earlier, *OPEN_STATES))
 
 
 def _lane_is_blocked() -> ColumnElement[bool]:

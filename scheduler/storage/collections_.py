@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from scheduler.domain.records import Collection, Run, RunState
 from scheduler.domain.transition import Transition
@@ -79,6 +79,30 @@ def mark_replaced(conn: Connection, run: Run, collection_id: str) -> None:
         )
         .values(replaced_by=run.id)
     )
+
+
+def cancel_replaced(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> None:
+    """Ask for the collections of runs to be cancelled that a waiting run is to replace."""
+    if not run_ids:
+        return
+    replacing = exists().where(
+        runs.c.waits_for == collections.c.run_id,
+        runs.c.replaces,
+        in_state(runs, RunState.QUEUED),
+    )
+    conn.execute(
+        update(collections)
+        .where(
+            collections.c.run_id.in_(run_ids),
+            collections.c.look_at.is_not(None),
+            collections.c.cancel_requested_at.is_(None),
+            replacing,
+        )
+        .values(cancel_requested_at=now, cancel_note=REPLACED_NOTE, look_at=now)
+    )
+
+
+REPLACED_NOTE = "replaced by a later occurrence (overlap = replace)"
 
 
 def claim_looks(

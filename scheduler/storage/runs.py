@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import takewhile
 
 from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
 
 from scheduler.domain.errors import NotFound
+from scheduler.domain.overlap import Unfinished
 from scheduler.domain.records import (
+    ENDED_STATES,
     IN_LINE_STATES,
     OPEN_STATES,
     Attempt,
@@ -87,6 +90,12 @@ def list_attempts(conn: Connection, run_id: int) -> list[Attempt]:
     return [record(Attempt, row) for row in found.mappings()]
 
 
+def list_retried(conn: Connection, run_ids: Sequence[int]) -> set[int]:
+    """Return those of *run_ids* that a later run retries."""
+    found = select(runs.c.retry_of).where(runs.c.retry_of.in_(run_ids))
+    return {retried for retried in conn.scalars(found) if retried is not None}
+
+
 def count_open(conn: Connection) -> dict[RunState, int]:
     """Return how many runs stand in each state that is not an end."""
     found = conn.execute(
@@ -94,6 +103,12 @@ def count_open(conn: Connection) -> dict[RunState, int]:
         .where(in_state(runs, *OPEN_STATES))
         .group_by(runs.c.state)
     )
+    return {RunState(state): count for state, count in found.tuples()}
+
+
+def count_states(conn: Connection) -> dict[RunState, int]:
+    """Return how many runs, ended ones included, stand in each state."""
+    found = conn.execute(select(runs.c.state, func.count()).group_by(runs.c.state))
     return {RunState(state): count for state, count in found.tuples()}
 
 
@@ -135,6 +150,69 @@ def coalesce_waiting(
             ended_at=now,
         )
     )
+
+
+def list_unfinished(conn: Connection, schedules: Sequence[str]) -> dict[str, list[Unfinished]]:
+    """Return the runs of each schedule that have not ended, in the order they were due."""
+    if not schedules:
+        return {}
+    found = conn.execute(
+        select(runs.c.schedule, runs.c.id, runs.c.state, runs.c.collection_id)
+        .where(runs.c.schedule.in_(schedules), in_state(runs, *OPEN_STATES))
+        .order_by(runs.c.due_at, runs.c.id)
+    )
+    unfinished: dict[str, list[Unfinished]] = {}
+    for row in found:
+        one = Unfinished(row.id, RunState(row.state), row.collection_id)
+        unfinished.setdefault(row.schedule, []).append(one)
+    return unfinished
+
+
+def count_made(conn: Connection, schedules: Sequence[str]) -> dict[str, int]:
+    """Return how many runs of each schedule were meant to be sent, retries left aside."""
+    if not schedules:
+        return {}
+    found = conn.execute(
+        select(runs.c.schedule, func.count().label("made"))
+        .where(
+            runs.c.schedule.in_(schedules),
+            runs.c.state != RunState.SKIPPED,
+            runs.c.retry_of.is_(None),
+            runs.c.part == 1,
+        )
+        .group_by(runs.c.schedule)
+    )
+    return {row.schedule: row.made for row in found}
+
+
+def supersede(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> None:
+    """Skip runs that wait, because a later occurrence of their schedule takes their place."""
+    if run_ids:
+        conn.execute(
+            update(runs)
+            .where(runs.c.id.in_(run_ids), in_state(runs, RunState.QUEUED))
+            .values(
+                state=RunState.SKIPPED,
+                reason=Reason.SUPERSEDED,
+                detail="a later occurrence took its place (overlap = replace)",
+                ended_at=now,
+            )
+        )
+
+
+def count_last_failures(conn: Connection, schedule: str, *, limit: int) -> int:
+    """Return how many of the schedule's latest runs failed in a row; skipped ones do not count."""
+    states = conn.scalars(
+        select(runs.c.state)
+        .where(
+            runs.c.schedule == schedule,
+            runs.c.state.in_((*ENDED_STATES,)),
+            runs.c.state != RunState.SKIPPED,
+        )
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    return sum(1 for _ in takewhile(lambda state: state == RunState.FAILED, states))
 
 
 def find_occurrence(conn: Connection, schedule: str, due_at: datetime) -> Run | None:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     func,
     or_,
     select,
@@ -18,9 +19,10 @@ from sqlalchemy import (
 )
 
 from scheduler.domain.errors import NotFound
-from scheduler.domain.records import Batch, Collector, Schedule
+from scheduler.domain.follow_up import Ended
+from scheduler.domain.records import Batch, Collector, RunState, Schedule
 from scheduler.storage.rows import record
-from scheduler.storage.tables import batches, collectors, schedules
+from scheduler.storage.tables import batches, collectors, runs, schedules
 
 Record = TypeVar("Record")
 
@@ -72,6 +74,80 @@ def list_unplanned(conn: Connection, *, limit: int) -> list[WholeSchedule]:
 def list_set_aside(conn: Connection, *, limit: int) -> list[WholeSchedule]:
     """Return enabled schedules that are set aside for an error; what they name may be mended."""
     return _whole(conn, _joined().where(_set_aside).limit(limit))
+
+
+def list_followers(conn: Connection, *, limit: int) -> list[WholeSchedule]:
+    """Return schedules with `after` for which a run of the one before has ended since."""
+    ended = exists().where(
+        runs.c.schedule == schedules.c.after,
+        runs.c.collection_id.is_not(None),
+        runs.c.ended_at > func.coalesce(schedules.c.fired_until, schedules.c.created_at),
+    )
+    query = _joined().where(_runnable, schedules.c.after.is_not(None), ended)
+    return _whole(conn, query.limit(limit))
+
+
+def list_ends(conn: Connection, followers: Sequence[Schedule]) -> dict[str, list[Ended]]:
+    """Return, for each follower, the ends since its mark of the schedule that it comes after."""
+    found = {}
+    for follower in followers:
+        since = follower.fired_until or follower.created_at
+        ended = conn.execute(
+            select(runs.c.id, runs.c.state, runs.c.ended_at)
+            .where(
+                runs.c.schedule == follower.after,
+                runs.c.collection_id.is_not(None),
+                runs.c.ended_at > since,
+            )
+            .order_by(runs.c.ended_at)
+            .limit(_MOST_ENDS)
+        )
+        found[follower.name] = [
+            Ended(run_id=row.id, state=RunState(row.state), ended_at=row.ended_at) for row in ended
+        ]
+    return found
+
+
+_MOST_ENDS = 1000
+
+
+def list_lapsed_pauses(conn: Connection, *, now: datetime) -> list[str]:
+    """Return the schedules whose pause has come to its end."""
+    return list(conn.scalars(select(schedules.c.name).where(schedules.c.paused_until <= now)))
+
+
+def list_failure_limits(conn: Connection, names: Sequence[str]) -> list[tuple[str, int]]:
+    """Return those of *names* that are to be paused after so many failures, and are not yet."""
+    if not names:
+        return []
+    found = conn.execute(
+        select(schedules.c.name, schedules.c.pause_after_failures).where(
+            schedules.c.name.in_(names),
+            schedules.c.pause_after_failures.is_not(None),
+            schedules.c.paused_at.is_(None),
+        )
+    )
+    return [(row.name, row.pause_after_failures) for row in found]
+
+
+def set_paused(
+    conn: Connection, name: str, *, by: str, reason: str, now: datetime, until: datetime | None
+) -> None:
+    """Pause a schedule from *now* on, until then or until somebody resumes it."""
+    conn.execute(
+        update(schedules)
+        .where(schedules.c.name == name)
+        .values(paused_at=now, paused_by=by, paused_reason=reason, paused_until=until)
+    )
+
+
+def set_resumed(conn: Connection, names: Sequence[str]) -> None:
+    """Lift the pauses of schedules."""
+    conn.execute(
+        update(schedules)
+        .where(schedules.c.name.in_(names))
+        .values(paused_at=None, paused_by=None, paused_reason=None, paused_until=None)
+    )
 
 
 def claim(conn: Connection, names: Iterable[str]) -> list[WholeSchedule]:

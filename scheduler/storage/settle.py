@@ -14,7 +14,12 @@ from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, or_, 
 
 from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage.collections_ import insert_collections, list_owners, mark_replaced
+from scheduler.storage.collections_ import (
+    cancel_replaced,
+    insert_collections,
+    list_owners,
+    mark_replaced,
+)
 from scheduler.storage.rows import record
 from scheduler.storage.tables import attempts, in_state, runs
 
@@ -40,6 +45,7 @@ def settle(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> l
     accepted = [one for one in outcomes if one.change.collection_id is not None]
     insert_collections(conn, [(one.run, one.change) for one in accepted], now=now)
     _move_runs(conn, outcomes, now=now)
+    cancel_replaced(conn, [one.run.id for one in accepted], now=now)
     for one in accepted:
         if one.run.confirm_cancel:
             mark_replaced(conn, one.run, str(one.change.collection_id))

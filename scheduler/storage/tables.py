@@ -315,6 +315,12 @@ schedules = Table(
         postgresql_where=text("enabled AND error IS NULL"),
     ),
     Index(
+        "ix_schedules_paused_until",
+        "paused_until",
+        sqlite_where=text("paused_until IS NOT NULL"),
+        postgresql_where=text("paused_until IS NOT NULL"),
+    ),
+    Index(
         "ix_schedules_after",
         "after",
         sqlite_where=text("after IS NOT NULL"),

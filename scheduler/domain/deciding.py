@@ -1,0 +1,253 @@
+"""A schedule's row and what is known around it become its runs and its new mark."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from scheduler.domain.definition import (
+    Fallbacks,
+    check_definition,
+    duration_of,
+    misfire_grace_of,
+    timetable_of,
+)
+from scheduler.domain.errors import InvalidInput, SchedulerError
+from scheduler.domain.firing import PROMPT, Owed, Plan, Timetable, plan_firing
+from scheduler.domain.follow_up import Ended, FollowUp
+from scheduler.domain.new_run import Occurrence, scheduled_run
+from scheduler.domain.overlap import Unfinished, stand
+from scheduler.domain.pauses import Freeze, stop_at
+from scheduler.domain.records import (
+    Batch,
+    Calendar,
+    Collector,
+    NewRun,
+    QueueOrder,
+    Reason,
+    RunState,
+    Schedule,
+    StoredBody,
+)
+
+Bodies = Mapping[str, StoredBody | SchedulerError]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """
+    What deciding rests on besides the rows, read in one transaction.
+
+    *bodies* are by batch, the rest by schedule; *made* counts the runs of schedules
+    that have `max_runs`.
+    """
+
+    now: datetime
+    calendars: Mapping[str, Calendar]
+    orders: Mapping[str, QueueOrder]
+    freezes: Sequence[Freeze]
+    bodies: Bodies
+    unfinished: Mapping[str, Sequence[Unfinished]]
+    ends: Mapping[str, Sequence[Ended]]
+    made: Mapping[str, int]
+    fallbacks: Fallbacks
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """
+    What becomes of a schedule: its runs, its mark, or the *error* for which it is set aside.
+
+    *supersedes* are waiting runs to skip, *cancels* collections to cancel, for its new runs.
+    """
+
+    schedule: str
+    fired_until: datetime | None = None
+    next_fire_at: datetime | None = None
+    error: str | None = None
+    runs: list[NewRun] = field(default_factory=list)
+    supersedes: list[int] = field(default_factory=list)
+    cancels: list[str] = field(default_factory=list)
+
+
+def decide(
+    schedule: Schedule, collector: Collector | None, batch: Batch | None, known: Known
+) -> Decision | None:
+    """Decide what the schedule owes; None if its batch must be read first."""
+    try:
+        collector, batch = check_definition(schedule, collector, batch)
+        timetable = _timetable(schedule, known)
+        plan = _plan(schedule, timetable, known)
+    except InvalidInput as error:
+        return Decision(schedule=schedule.name, error=str(error))
+    if plan.owed and batch.name not in known.bodies:
+        return None
+    plan = _within_max_runs(schedule, plan, known)
+    occurrences = _occurrences(schedule, timetable, plan, known)
+    decision = Decision(
+        schedule=schedule.name, fired_until=plan.fired_until, next_fire_at=plan.next_fire_at
+    )
+    for occurrence in _with_inputs(occurrences, batch, known):
+        _add(decision, schedule, collector, batch, occurrence, known)
+    return decision
+
+
+def _timetable(schedule: Schedule, known: Known) -> Timetable:
+    if schedule.after is not None:
+        return FollowUp(known.ends.get(schedule.name, ()))
+    return timetable_of(schedule, known.calendars)
+
+
+def _plan(schedule: Schedule, timetable: Timetable, known: Known) -> Plan:
+    return plan_firing(
+        timetable,
+        fired_until=_decided_until(schedule),
+        now=known.now,
+        misfire_grace=misfire_grace_of(schedule),
+        catch_up=schedule.catch_up,
+        window=duration_of("catch_up_window", schedule.catch_up_window),
+        keep=schedule.catch_up_max,
+        also=_owed_before_the_edit(schedule),
+        most=known.most,
+    )
+
+
+def _decided_until(schedule: Schedule) -> datetime:
+    """Return the moment after which this timetable counts: a new or edited one, from then on."""
+    marks = [schedule.created_at]
+    if schedule.planned_at is None and schedule.edited_at is not None:
+        marks.append(schedule.edited_at)
+    if schedule.fired_until is not None:
+        marks.append(schedule.fired_until)
+    return max(marks)
+
+
+def _owed_before_the_edit(schedule: Schedule) -> datetime | None:
+    """Return what the timetable before the edit still owed when it was edited: nothing is lost."""
+    if schedule.planned_at is not None or schedule.edited_at is None:
+        return None
+    owed = schedule.next_fire_at
+    if owed is None or owed > schedule.edited_at:
+        return None
+    return owed if schedule.fired_until is None or owed > schedule.fired_until else None
+
+
+def _within_max_runs(schedule: Schedule, plan: Plan, known: Known) -> Plan:
+    """Cut what comes after the last run that the schedule may make: it is no occurrence."""
+    if schedule.max_runs is None:
+        return plan
+    left = schedule.max_runs - known.made.get(schedule.name, 0)
+    kept: list[Owed] = []
+    for owed in plan.owed:
+        if left <= 0:
+            break
+        kept.append(owed)
+        left -= owed.fate is Reason.DUE
+    return Plan(
+        owed=tuple(kept),
+        fired_until=plan.fired_until,
+        next_fire_at=plan.next_fire_at if left > 0 else None,
+    )
+
+
+def _occurrences(
+    schedule: Schedule, timetable: Timetable, plan: Plan, known: Known
+) -> list[Occurrence]:
+    pace = duration_of("catch_up_pace", schedule.catch_up_pace) or timedelta()
+    late = 0
+    occurrences = []
+    for owed in plan.owed:
+        fate, detail = _fate(schedule, timetable, owed, known)
+        not_before = owed.due_at + timetable.delay(owed.due_at)
+        if fate is Reason.DUE and known.now - not_before > PROMPT:
+            # What is caught up with goes out at its pace, not all at once.
+            not_before = known.now + late * pace
+            late += 1
+        occurrences.append(
+            Occurrence(due_at=owed.due_at, fate=fate, not_before=not_before, detail=detail)
+        )
+    return occurrences
+
+
+def _fate(
+    schedule: Schedule, timetable: Timetable, owed: Owed, known: Known
+) -> tuple[Reason, str | None]:
+    stop = stop_at(owed.due_at, schedule, known.freezes)
+    if stop is not None:
+        return stop.reason, stop.detail
+    if isinstance(timetable, FollowUp):
+        end = timetable.at(owed.due_at)
+        if not end.satisfies(schedule.after_when):
+            detail = f"run {end.run_id} of {schedule.after} ended {end.state}"
+            return Reason.PREDECESSOR_FAILED, detail
+    return owed.fate, None
+
+
+def _with_inputs(
+    occurrences: Sequence[Occurrence], batch: Batch, known: Known
+) -> Sequence[Occurrence]:
+    """Let what is due fail where its batch cannot be read."""
+    read = known.bodies.get(batch.name)
+    if not isinstance(read, SchedulerError):
+        return occurrences
+    return [
+        one.with_fate(Reason.BAD_INPUTS, str(read)) if one.fate is Reason.DUE else one
+        for one in occurrences
+    ]
+
+
+def _add(
+    decision: Decision,
+    schedule: Schedule,
+    collector: Collector,
+    batch: Batch,
+    occurrence: Occurrence,
+    known: Known,
+) -> None:
+    """Add the run of *occurrence* to *decision*, as it stands to the runs before it."""
+    unfinished = [*known.unfinished.get(schedule.name, ())]
+    ahead = [run for run in decision.runs if run.state is RunState.QUEUED]
+    standing = stand(schedule.overlap, [*unfinished, *(_PLANNED for _ in ahead)])
+    if occurrence.fate is Reason.DUE and not standing.is_sent:
+        occurrence = occurrence.with_fate(
+            Reason.OVERLAPPED, "an earlier run of the schedule has not ended"
+        )
+    run = scheduled_run(
+        schedule,
+        collector,
+        batch,
+        occurrence,
+        body=_body_of(known.bodies.get(batch.name)),
+        order=known.orders.get(schedule.queue or "", QueueOrder.STRICT),
+        fallbacks=known.fallbacks,
+        now=known.now,
+    )
+    if run.state is RunState.QUEUED:
+        run = run.standing(standing.waits_for, replaces=standing.replaces)
+        if standing.supersedes:
+            _supersede(decision, standing.supersedes, known.now)
+        if standing.replaces:
+            decision.cancels.extend(
+                one.collection_id
+                for one in unfinished
+                if one.run_id == standing.waits_for and one.collection_id is not None
+            )
+    decision.runs.append(run)
+
+
+# Stands for a run that this very pass writes: it waits, and has no id yet.
+_PLANNED = Unfinished(0, RunState.QUEUED, None)
+
+
+def _supersede(decision: Decision, waiting: Sequence[int], now: datetime) -> None:
+    decision.supersedes.extend(run_id for run_id in waiting if run_id != _PLANNED.run_id)
+    decision.runs[:] = [
+        run.refused(Reason.SUPERSEDED, "a later occurrence took its place", now)
+        if run.state is RunState.QUEUED
+        else run
+        for run in decision.runs
+    ]
+
+
+def _body_of(read: StoredBody | SchedulerError | None) -> StoredBody | None:
+    return read if isinstance(read, StoredBody) else None
