@@ -11,31 +11,25 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from scheduler.config.schedule_keys import BehaviourKeys, PolicyKeys, TimetableKeys
 from scheduler.config.settings import check_pauses
 from scheduler.config.table import TomlTable
 from scheduler.config.values import (
     BaseUrl,
     CollectorId,
     Count,
-    CronText,
     Deliver,
     DurationText,
-    MomentText,
+    FieldNames,
     Name,
     NameTemplate,
     Notify,
-    QueueName,
     Secret,
-    StartText,
     Version,
-    WholeNumber,
-    ZoneName,
-    judge,
+    WholeCount,
     resolved,
 )
-from scheduler.domain.records import CatchUp, OnUnconfirmed, QueueOrder
-from scheduler.domain.request import Behaviour, choose_behaviour
-from scheduler.domain.timetable import DstFold, DstGap
+from scheduler.domain.records import OnUnconfirmed, QueueOrder
 
 BATCH_SUFFIXES: Final = (".csv", ".json", ".jsonl", ".txt")
 
@@ -152,63 +146,6 @@ class RetryKeys(TomlTable):
         return self
 
 
-class TimetableKeys(TomlTable):
-    """When a schedule is due; judged as a whole by `build_timetable`."""
-
-    cron: CronText | None = None
-    """Crontab text as Debian cron reads it; several expressions as an array."""
-    every: DurationText | None = None
-    """A duration, on an even beat in UTC."""
-    calendar_interval: str | None = None
-    """Days, weeks, months or years, such as `month on last at 02:00`."""
-    at: MomentText | None = None
-    """One moment, such as `2026-12-01T02:00:00`; without an offset: in the schedule's zone."""
-    manual: bool = False
-    """Whether it has no times of its own and is only run by hand."""
-    anchor: StartText | None = None
-    """A moment that `every` or `calendar_interval` counts from."""
-    timezone: ZoneName | None = None
-    """An IANA name; left out: that of [defaults]."""
-    dst_gap: Annotated[DstGap, Field(strict=False)] = DstGap.SHIFT
-    """A time that the clock jumps over in spring: `shift` it, or `skip` it."""
-    dst_fold: Annotated[DstFold, Field(strict=False)] = DstFold.FIRST
-    """A time that comes twice in autumn: `first` pass only, or `both`."""
-    valid_from: StartText | None = None
-    """The first moment at which it may fire."""
-    valid_until: MomentText | None = None
-    """The last moment at which it may fire."""
-    jitter: DurationText | None = None
-    """Each occurrence starts later by up to this much, each by its own amount."""
-    spread: DurationText | None = None
-    """All occurrences start later by one amount up to this, so that schedules start apart."""
-    exclude: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Names of [calendars] at whose times it does not fire."""
-
-
-class BehaviourKeys(TomlTable):
-    """What the upstream does with jobs that are already there: one of these."""
-
-    queue: QueueName | None = None
-    """Behind what is in this named queue."""
-    queue_next: bool | None = None
-    """Behind what is in the collector's crawl queue; the default."""
-    confirm_cancel: bool = False
-    """Cancel the running job and run this one instead."""
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        asked = {"queue_next": bool(self.queue_next), "confirm_cancel": self.confirm_cancel}
-        judge(choose_behaviour, queue=self.queue, **asked)
-        if self.queue_next is False and self.behaviour is Behaviour.QUEUE_NEXT:
-            raise ValueError("queue_next = false needs queue or confirm_cancel in its place")
-        return self
-
-    @property
-    def behaviour(self) -> Behaviour:
-        """The one behaviour that these keys choose."""
-        return choose_behaviour(queue=self.queue, confirm_cancel=self.confirm_cancel)
-
-
 class CollectorDefinition(TriggerKeys, RetryKeys):
     """An upstream scraper, and the defaults of its triggers."""
 
@@ -233,6 +170,14 @@ class BatchDefinition(TomlTable):
     """The inputs themselves: an array of tables."""
     send_as: Literal["json", "csv", "multipart"] = "json"
     """The kind of body they are sent as."""
+    dedupe: bool = False
+    """Whether an input that is there twice is sent once."""
+    max_inputs_per_trigger: Count | None = None
+    """With more inputs, an occurrence becomes several runs, sent in order. No limit if left out."""
+    required: FieldNames = ()
+    """Fields that every input must have, and not empty."""
+    max_change_percent: WholeCount | None = None
+    """Refuse when the number of inputs differs by more from the last good run; left out: never."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -242,7 +187,7 @@ class BatchDefinition(TomlTable):
         return self
 
 
-class ScheduleDefinition(TimetableKeys, BehaviourKeys, TriggerKeys, RetryKeys):
+class ScheduleDefinition(TimetableKeys, BehaviourKeys, PolicyKeys, TriggerKeys, RetryKeys):
     """Collector + batch + timetable + policies."""
 
     collector: Name
@@ -251,11 +196,5 @@ class ScheduleDefinition(TimetableKeys, BehaviourKeys, TriggerKeys, RetryKeys):
     """A name of [batches]."""
     no_downloads: bool | None = None
     """Whether media files are left alone; left out: the collector's."""
-    priority: WholeNumber = 0
-    """Higher goes first within its queue."""
-    misfire_grace: DurationText | None = None
-    """How late a run may still start; left out: that of [defaults]."""
-    catch_up: Annotated[CatchUp, Field(strict=False)] | None = None
-    """Which of several owed occurrences become runs; left out: that of [defaults]."""
     enabled: bool = True
     """Whether it fires."""

@@ -9,7 +9,7 @@ from scheduler.config.model import Config
 from scheduler.config.overrides import Overridden, apply_overrides
 from scheduler.config.problems import Problem
 from scheduler.config.reading import read_model
-from scheduler.config.references import dangling, settle_accounts, unlike_pauses
+from scheduler.config.references import cyclic, dangling, settle_accounts, unlike_pauses
 from scheduler.config.timetables import (
     read_calendars,
     timetable_problems,
@@ -43,6 +43,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
     problems = [
         *reading.problems,
         *dangling(document),
+        *cyclic(document),
         *unlike_pauses(reading.config),
         *calendar_problems,
         *timetable_problems(specs),

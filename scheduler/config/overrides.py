@@ -20,12 +20,12 @@ from scheduler.config.shape import is_named, keys_at, wants_text
 
 PREFIX: Final = "DCA_SCHEDULER__"
 
-_TIMETABLE = ("cron", "every", "calendar_interval", "at", "manual")
+_TIMETABLE = ("cron", "every", "calendar_interval", "at", "manual", "after")
 _GROUPS: Final = {
     "schedules": (_TIMETABLE, ("queue", "queue_next", "confirm_cancel")),
     "batches": (("file", "inputs"),),
 }
-_HAS_ANCHOR: Final = frozenset({"every", "calendar_interval"})
+_GOES_WITH: Final = {"anchor": ("every", "calendar_interval"), "after_when": ("after",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,9 @@ def _excluded_by(place: tuple[str, ...], key: str) -> set[str]:
         return {*SecretKind} - {key}
     groups = _GROUPS.get(place[0], ()) if len(place) == 3 else ()
     others = {other for group in groups if key in group for other in group} - {key}
-    is_beatless = key in _TIMETABLE and key not in _HAS_ANCHOR
-    return others | {"anchor"} if is_beatless and place[0] == "schedules" else others
+    if place[0] == "schedules" and key in _TIMETABLE:
+        others |= {companion for companion, kinds in _GOES_WITH.items() if key not in kinds}
+    return others
 
 
 def _set(document: Document, place: tuple[str, ...], value: object) -> None:

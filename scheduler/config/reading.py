@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from scheduler.config.definitions import TimetableKeys
 from scheduler.config.document import Document
 from scheduler.config.model import Config
 from scheduler.config.problems import Problem, describe
+from scheduler.config.schedule_keys import TimetableKeys
 from scheduler.config.shape import Place, is_named, table_at
 from scheduler.config.table import TomlTable
 from scheduler.config.values import FOLDER

@@ -42,7 +42,27 @@ def dangling(document: Document) -> Iterator[Problem]:
         exclude = schedule.get("exclude")
         for index, calendar in enumerate(exclude if isinstance(exclude, list) else ()):
             yield from _unknown(document, "calendars", calendar, (*place, "exclude", index))
+        yield from _unknown(document, "schedules", schedule.get("after"), (*place, "after"))
         yield from _secret_problems(document, place, schedule)
+
+
+def cyclic(document: Document) -> Iterator[Problem]:
+    """Yield each ring of schedules that come after one another: none of them would ever be due."""
+    after = {name: keys.get("after") for name, keys in _tables(document, "schedules")}
+    settled: set[object] = set()
+    for name in after:
+        walked: list[object] = []
+        here: object = name
+        while isinstance(here, str) and here in after and here not in settled:
+            settled.add(here)
+            walked.append(here)
+            here = after[here]
+        if here in walked:
+            ring = [str(one) for one in (*walked[walked.index(here) :], here)]
+            yield Problem(
+                ("schedules", ring[0], "after"),
+                f"comes after itself ({' after '.join(ring)}): none of these would ever be due",
+            )
 
 
 def unlike_pauses(config: Config) -> Iterator[Problem]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from scheduler.config.definitions import CalendarDefinition, TimetableKeys
+from scheduler.config.definitions import CalendarDefinition
 from scheduler.config.problems import Problem, path
 from scheduler.config.reading import Reading
+from scheduler.config.schedule_keys import TimetableKeys
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.timetable import (
     Exclusion,
@@ -32,6 +33,7 @@ def timetable_spec(
         calendar_interval=keys.calendar_interval,
         at=_moment(keys.at),
         manual=keys.manual,
+        after=keys.after,
         anchor=_moment(keys.anchor),
         timezone=keys.timezone or timezone,
         dst_gap=keys.dst_gap,

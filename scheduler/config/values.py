@@ -137,6 +137,16 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_listed(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        _check_name(name)
+        if "," in name:
+            raise ValueError(f"{name!r} has a comma: write each as text of its own")
+    if len(set(names)) < len(names):
+        raise ValueError("must not hold one twice")
+    return names
+
+
 def _check_base_url(url: str) -> str:
     rule = "must be https://HOST, or http:// and an address of this machine such as 127.0.0.1"
     try:
@@ -179,7 +189,12 @@ def _read_database_url(url: str, info: ValidationInfo) -> str:
 Name = Annotated[str, AfterValidator(_check_name)]
 QueueName = Annotated[str, _judged_as_option("queue", behaviour=Behaviour.QUEUE)]
 Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+WholeCount = Annotated[int, Field(ge=0, le=_LARGEST)]
 WholeNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
+
+Labels = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_listed)]
+FieldNames = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_listed)]
+"""Names without a comma, for the database keeps them apart by it."""
 
 Duration = Annotated[
     timedelta,

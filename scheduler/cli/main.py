@@ -1,0 +1,109 @@
+"""The way in: the commands, the options before them, and what a failed command says."""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from click.exceptions import Abort, ClickException, Exit, NoArgsIsHelpError, UsageError
+
+from scheduler import __version__
+from scheduler.cli.exit_codes import MEANINGS, Ended, ExitCode, code_of, lines_of
+from scheduler.cli.lazy import LazyGroup
+from scheduler.cli.render import one_line
+from scheduler.cli.session import Session
+from scheduler.domain.errors import SchedulerError
+
+_PLACES = {
+    "demo": "scheduler.cli.demo.command:demo",
+    "run": "scheduler.cli.run:run",
+    "status": "scheduler.cli.status:status",
+    "trigger": "scheduler.cli.trigger:trigger",
+    "next": "scheduler.cli.next:next_",
+    "runs": "scheduler.cli.runs:runs",
+    "schedules": "scheduler.cli.schedules:schedules",
+    "collectors": "scheduler.cli.collectors:collectors",
+    "batches": "scheduler.cli.batches:batches",
+    "queues": "scheduler.cli.queues:queues",
+    "accounts": "scheduler.cli.accounts:accounts",
+    "config": "scheduler.cli.config:config",
+    "apply": "scheduler.cli.apply:apply",
+    "db": "scheduler.cli.db:db",
+    "sandbox": "scheduler.cli.sandbox:sandbox",
+    "systemd-unit": "scheduler.cli.systemd_unit:systemd_unit",
+}
+
+_EPILOG = "\b\nExit codes:\n" + "\n".join(
+    f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items()
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    places=_PLACES,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="dca-scheduler")
+def root() -> None:
+    """Fire Data Collector API triggers on schedules, and keep what became of each."""
+
+
+def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -> int:
+    """Carry out one command and return its exit code; what a person caused is one line."""
+    _tolerate_any_encoding()
+    try:
+        code = _call(argv, Session() if session is None else session)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer has nobody to go to: no complaint at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.BROKEN_PIPE
+    return code
+
+
+def _call(argv: Sequence[str] | None, session: Session) -> int:
+    try:
+        code = root.main(argv, prog_name="dca-scheduler", obj=session, standalone_mode=False)
+        return code if isinstance(code, int) else ExitCode.DONE
+    except Exit as end:
+        return end.exit_code
+    except NoArgsIsHelpError as error:
+        error.show()
+        return ExitCode.USAGE
+    except ClickException as error:
+        _complain(_usage_problem(error))
+        return error.exit_code
+    except SchedulerError as error:
+        _complain(*lines_of(error))
+        return code_of(error)
+    except Ended as end:
+        _complain(*([end.message] if end.message else []))
+        return end.code
+    except (Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        _complain(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}")
+        return ExitCode.REFUSED
+
+
+def _usage_problem(error: ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    sentence = message[:1].lower() + message[1:]
+    if not isinstance(error, UsageError) or error.ctx is None:
+        return sentence
+    return f"{sentence} (see {error.ctx.command_path} --help)"
+
+
+def _complain(*problems: str) -> None:
+    for problem in problems:
+        click.echo(f"error: {one_line(problem)}", err=True)
+
+
+def _tolerate_any_encoding() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,115 @@
+"""`sandbox`: a stand-in of the upstream on this machine."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduler.cli.exit_codes import Ended, ExitCode
+
+if TYPE_CHECKING:
+    from scheduler.sandbox import Fault, SandboxCollector, SandboxSettings
+
+_Seconds = click.FloatRange(min=0, max=86_400)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8999, show_default=True, type=click.IntRange(0, 65_535))
+@click.option("--seconds-per-input", default=1.0, show_default=True, type=_Seconds)
+@click.option("--build-seconds", default=1.0, show_default=True, type=_Seconds)
+@click.option("--job-limit", default=100, show_default=True, type=click.IntRange(min=0))
+@click.option("--requests-per-second", metavar="N", type=click.IntRange(min=1))
+@click.option("--retry-after", metavar="SECONDS", type=click.IntRange(min=0))
+@click.option("--token", "tokens", metavar="TEXT", multiple=True, help="Take only these tokens.")
+@click.option(
+    "--collector",
+    "collectors",
+    metavar="c_…[:FIELD,…]",
+    multiple=True,
+    help="Know only these, and refuse inputs without the fields named.",
+)
+@click.option("--faults", metavar="FILE", type=click.Path(path_type=Path), help="Armed at start.")
+@click.option("--jobs-carry-name", is_flag=True, help="Name jobs in the jobs list.")
+def sandbox(
+    host: str,
+    port: int,
+    seconds_per_input: float,
+    build_seconds: float,
+    job_limit: int,
+    requests_per_second: int | None,
+    retry_after: int | None,
+    tokens: Sequence[str],
+    collectors: Sequence[str],
+    faults: Path | None,
+    jobs_carry_name: bool,
+) -> None:
+    """
+    Serve a stand-in of the upstream until Ctrl-C.
+
+    Port 0 takes a free one; the address is printed once requests are taken.
+    """
+    from scheduler.sandbox import SandboxSettings
+
+    settings = SandboxSettings(
+        tokens=frozenset(tokens),
+        collectors=tuple(map(_collector, collectors)),
+        build_time=timedelta(seconds=build_seconds),
+        time_per_input=timedelta(seconds=seconds_per_input),
+        job_limit=job_limit,
+        requests_per_window=requests_per_second,
+        retry_after=retry_after,
+        jobs_carry_name=jobs_carry_name,
+        faults=_read_faults(faults),
+    )
+    try:
+        asyncio.run(_serve(settings, host, port))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise Ended(ExitCode.UNAVAILABLE, f"{host}:{port} cannot be had: {reason}") from None
+
+
+async def _serve(settings: "SandboxSettings", host: str, port: int) -> None:
+    from scheduler.sandbox import serve_forever
+
+    def tell(url: str) -> None:
+        # Whoever reads a pipe waits for this line.
+        click.echo(f"sandbox: {url}")
+
+    serving = asyncio.ensure_future(serve_forever(settings, host, port, tell))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        return
+
+
+def _collector(text: str) -> "SandboxCollector":
+    from scheduler.sandbox import SandboxCollector
+
+    collector_id, _, required = text.partition(":")
+    fields = (field.strip() for field in required.split(","))
+    return SandboxCollector(id=collector_id, required_fields=frozenset(filter(None, fields)))
+
+
+def _read_faults(path: Path | None) -> "tuple[Fault, ...]":
+    from pydantic import TypeAdapter, ValidationError
+
+    from scheduler.domain.errors import InvalidInput
+    from scheduler.sandbox import Fault
+
+    if path is None:
+        return ()
+    try:
+        return TypeAdapter(tuple[Fault, ...]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise InvalidInput(f"{path}: {(error.strerror or 'unreadable').lower()}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InvalidInput(f"{path}: {place or 'faults'}: {first['msg'].lower()}") from None

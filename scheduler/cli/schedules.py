@@ -1,0 +1,98 @@
+"""`schedules`: what fires, and when."""
+
+import click
+
+from scheduler.cli.lazy import Group
+from scheduler.cli.options import json_option
+from scheduler.cli.render import print_fields, print_json, print_table
+from scheduler.cli.session import Session, pass_session
+from scheduler.domain.records import Schedule
+
+_COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector", "batch", "error")
+
+
+@click.group(cls=Group)
+def schedules() -> None:
+    """Schedules: collector, batch and timetable."""
+
+
+@schedules.command("list")
+@json_option
+@pass_session
+def list_(session: Session, as_json: bool) -> None:
+    """List the schedules and when each is due next."""
+    from scheduler.storage import schedules as stored
+
+    with session.reading() as conn:
+        found = stored.list_schedules(conn)
+    if as_json:
+        print_json(found)
+        return
+    columns = _COLUMNS if any(one.error for one in found) else _COLUMNS[:-1]
+    print_table([_row(one) for one in found], columns, empty="no schedules")
+
+
+@schedules.command()
+@click.argument("name")
+@json_option
+@pass_session
+def show(session: Session, name: str, as_json: bool) -> None:
+    """Show all about one schedule."""
+    from dataclasses import asdict
+
+    from scheduler.storage import schedules as stored
+
+    with session.reading() as conn:
+        found = stored.get_schedule(conn, name).schedule
+    if as_json:
+        print_json(found)
+    else:
+        print_fields(asdict(found))
+
+
+@schedules.command()
+@click.argument("name")
+@pass_session
+def enable(session: Session, name: str) -> None:
+    """Let a schedule fire again, from now on."""
+    _switch(session, name, enabled=True)
+
+
+@schedules.command()
+@click.argument("name")
+@pass_session
+def disable(session: Session, name: str) -> None:
+    """Fire a schedule no more until it is enabled."""
+    _switch(session, name, enabled=False)
+
+
+def _switch(session: Session, name: str, *, enabled: bool) -> None:
+    from scheduler.actions import schedules as actions
+
+    with session.writing() as conn:
+        actions.set_enabled(conn, name, enabled=enabled)
+    click.echo(f"schedule {name} is {'enabled' if enabled else 'disabled'}")
+
+
+def _row(one: Schedule) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "enabled": one.enabled,
+        "next fire": one.next_fire_at if one.enabled and one.error is None else None,
+        "timetable": timetable_text(one),
+        "timezone": one.timezone,
+        "collector": one.collector,
+        "batch": one.batch,
+        "error": one.error,
+    }
+
+
+def timetable_text(one: Schedule) -> str:
+    """Say when a schedule is due, in the words of its row."""
+    if one.cron is not None:
+        return one.cron
+    if one.every is not None:
+        return f"every {one.every}"
+    if one.at is not None:
+        return f"at {one.at}"
+    return one.calendar_interval or "manual"

@@ -1,0 +1,79 @@
+"""`status`: how everything is doing."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from scheduler.cli.accounts import account_view
+from scheduler.cli.lazy import Command
+from scheduler.cli.options import json_option
+from scheduler.cli.render import moment_text, one_line, print_json
+from scheduler.cli.session import Session, pass_session
+from scheduler.domain.records import RunState
+
+if TYPE_CHECKING:
+    from scheduler.actions.status import AccountStatus, Status
+
+
+@click.command(cls=Command)
+@json_option
+@pass_session
+def status(session: Session, as_json: bool) -> None:
+    """Say what runs, waits, fires next, and needs a person."""
+    from scheduler.actions.status import read_status
+
+    with session.reading() as conn:
+        now = session.now(conn)
+        found = read_status(conn, now=now)
+    if as_json:
+        print_json(_view(found, now))
+        return
+    for line in _lines(found, now):
+        click.echo(one_line(line))
+
+
+def _view(found: "Status", now: datetime) -> dict[str, object]:
+    return {
+        "at": now,
+        "daemons": found.daemons,
+        "accounts": [account_view(one) for one in found.accounts],
+        "open_runs": found.open_runs,
+        "enabled_schedules": found.enabled_schedules,
+        "next_fire_at": found.next_fire_at,
+        "set_aside": found.set_aside,
+    }
+
+
+def _lines(found: "Status", now: datetime) -> Iterator[str]:
+    for daemon in found.daemons:
+        seen = int((now - daemon.seen_at).total_seconds())
+        trouble = f", in trouble: {daemon.trouble}" if daemon.trouble else ""
+        yield (
+            f"daemon: pid {daemon.pid} on {daemon.host} since {moment_text(daemon.started_at)},"
+            f" seen {max(seen, 0)}s ago{trouble}"
+        )
+    if not found.daemons:
+        yield "daemon: none was seen in the last two minutes"
+    due = moment_text(found.next_fire_at) if found.next_fire_at else "nothing"
+    yield f"schedules: {found.enabled_schedules} enabled, next due: {due}"
+    held = ", ".join(f"{count} {state}" for state, count in found.open_runs.items())
+    yield f"open runs: {held or 'none'}"
+    for one in found.accounts:
+        yield f"account {one.account.name}: {_sending(one, now)}"
+    for aside in found.set_aside:
+        yield f"schedule {aside.name} is set aside: {aside.error}"
+    if found.open_runs.get(RunState.NEEDS_ATTENTION):
+        yield "a person must decide: dca-scheduler runs list --state needs_attention"
+
+
+def _sending(one: "AccountStatus", now: datetime) -> str:
+    brake = one.brake
+    flight = f"{one.in_flight} of {one.account.max_in_flight} in flight"
+    throttled = f", {one.throttled} times 429 in five minutes" if one.throttled else ""
+    if brake is not None and brake.paused_at is not None:
+        return f"paused: {brake.paused_reason} (dca-scheduler accounts resume {one.account.name})"
+    if brake is not None and brake.open_until is not None and brake.open_until > now:
+        return f"sends nothing until {moment_text(brake.open_until)}, {flight}{throttled}"
+    return f"sends, {flight}{throttled}"

@@ -1,0 +1,396 @@
+"""DispatchStep: what each answer makes of a run, and what is on disk before it can come."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+
+from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.sandbox import Fault, FaultKind, SandboxCollector, SandboxSettings, When
+from tests.engine.rig import NINE, REQUEST_TIMEOUT, Room, engine_room
+
+QUEUED, COLLECTING, UNCONFIRMED, FAILED, SKIPPED = (
+    RunState.QUEUED,
+    RunState.COLLECTING,
+    RunState.UNCONFIRMED,
+    RunState.FAILED,
+    RunState.SKIPPED,
+)
+
+LOST_ANSWERS = [
+    Fault(kind=FaultKind.LOST, when=When.BEFORE),
+    Fault(kind=FaultKind.LOST, when=When.AFTER),
+    Fault(kind=FaultKind.RESET, when=When.BEFORE),
+    Fault(kind=FaultKind.RESET, when=When.AFTER),
+    Fault(kind=FaultKind.HALF),
+    Fault(kind=FaultKind.HTML, when=When.BEFORE),
+    Fault(kind=FaultKind.HTML, when=When.AFTER),
+    Fault(kind=FaultKind.BROKEN_JSON),
+    Fault(kind=FaultKind.NO_ID),
+    Fault(kind=FaultKind.EMPTY, path="/dca/trigger"),
+    Fault(kind=FaultKind.ERROR, when=When.BEFORE, status=500),
+    Fault(kind=FaultKind.ERROR, when=When.AFTER, status=502),
+    Fault(kind=FaultKind.ERROR, when=When.AFTER, status=503),
+    Fault(kind=FaultKind.HANG, when=When.AFTER, seconds=3),
+    Fault(kind=FaultKind.HANG, when=When.BEFORE, seconds=3),
+    Fault(kind=FaultKind.DRIP, seconds=30),
+]
+
+
+def told(fault: Fault) -> str:
+    return f"{fault.kind}-{fault.moment}"
+
+
+async def test_an_accepted_trigger_is_stored_with_its_id_and_start(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        run_id = room.ask()
+        await room.dispatch()
+
+        run, (attempt,), (collection,) = (
+            room.run(run_id), room.attempts(run_id), room.collections(run_id),
+        )  # fmt: skip
+        (job,) = room.jobs
+
+    assert (run.state, run.reason, run.collection_id) == (COLLECTING, Reason.ACCEPTED, job)
+    assert (run.triggered_at, run.lease_owner) == (NINE, None)
+    assert run.start_eta is not None
+    assert (attempt.outcome, attempt.collection_id, attempt.http_status) == (
+        Outcome.ACCEPTED, job, 200,
+    )  # fmt: skip
+    assert (collection.id, collection.accepted_at, collection.start_eta) == (
+        job, NINE, run.start_eta,
+    )  # fmt: skip
+
+
+async def test_an_answer_without_a_start_is_accepted_and_stored_without_one(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        room.arm(Fault(kind=FaultKind.NO_ETA))
+        run_id = room.ask()
+        await room.dispatch()
+
+        run = room.run(run_id)
+
+    assert (run.state, run.start_eta, run.collection_id) == (COLLECTING, None, room.jobs[0])
+
+
+@pytest.mark.parametrize("fault", LOST_ANSWERS, ids=told)
+async def test_an_answer_that_cannot_be_read_leaves_its_run_unconfirmed(
+    sqlite_url: str, fault: Fault
+) -> None:
+    async with engine_room(sqlite_url) as room:
+        room.arm(fault)
+        run_id = room.ask()
+        step = await room.dispatch()
+        room.clock.tick(timedelta(days=1))
+        await room.dispatch(step)
+
+        run, attempts = room.run(run_id), room.attempts(run_id)
+
+    assert (run.state, run.reason) == (UNCONFIRMED, Reason.ANSWER_LOST)
+    assert (run.attempts, run.look_at) == (1, NINE + timedelta(seconds=5))
+    assert [attempt.outcome for attempt in attempts] == [Outcome.LOST]
+    assert attempts[0].settled_at is None
+    assert len(room.triggers) == 1
+
+
+REFUSALS: list[tuple[str, dict[str, Any], Reason, int]] = [
+    ("real-time", {}, Reason.REFUSED, 400),
+    ("strict", {"inputs": [{"uri": "https://example.org"}]}, Reason.REFUSED, 422),
+    ("unknown", {}, Reason.REFUSED, 404),
+]
+
+
+@pytest.mark.parametrize(
+    ("collector", "request_", "reason", "status"), REFUSALS, ids=lambda value: str(value)[:20]
+)
+async def test_a_refusal_is_final_and_keeps_the_upstreams_words(
+    sqlite_url: str, collector: str, request_: dict[str, Any], reason: Reason, status: int
+) -> None:
+    settings = SandboxSettings(
+        collectors=(
+            SandboxCollector(id="c_real_time", real_time=True),
+            SandboxCollector(id="c_strict"),
+        )
+    )
+    async with engine_room(sqlite_url, settings) as room:
+        room.define(
+            "collectors",
+            collector,
+            account="main",
+            collector_id=f"c_{collector.replace('-', '_')}",
+        )
+        wanted = {"batch": None} | request_ if request_ else {}
+        run_id = room.ask(collector, **wanted)
+        step = await room.dispatch()
+        await room.dispatch(step)
+
+        run, (attempt,) = room.run(run_id), room.attempts(run_id)
+
+    assert (run.state, run.reason, run.ended_at) == (FAILED, reason, NINE)
+    assert (attempt.outcome, attempt.http_status, attempt.settled_at) == (
+        Outcome.REJECTED, status, NINE,
+    )  # fmt: skip
+    assert run.detail == attempt.detail
+    assert run.detail
+    assert len(room.triggers) == 1
+
+
+async def test_429_puts_the_run_back_uncounted_and_closes_the_brake(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.arm(Fault(kind=FaultKind.THROTTLE, retry_after=7))
+        run_id = room.ask()
+        step = await room.dispatch()
+        put_back, brake = room.run(run_id), room.brake()
+        room.clock.tick(6.9)
+        await room.dispatch(step)
+        too_early = len(room.triggers)
+        room.clock.tick(0.2)
+        await room.dispatch(step)
+
+        run = room.run(run_id)
+
+    assert (put_back.state, put_back.reason, put_back.attempts) == (QUEUED, Reason.THROTTLED, 0)
+    assert brake.open_until == NINE + timedelta(seconds=7)
+    assert too_early == 1
+    assert (run.state, run.attempts, run.fence) == (COLLECTING, 1, 2)
+
+
+async def test_a_full_collector_is_asked_again_after_half_a_minute(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.arm(Fault(kind=FaultKind.JOB_LIMIT))
+        run_id = room.ask()
+        step = await room.dispatch()
+        put_back = room.run(run_id)
+        next_at = await step.run(room.clock())
+        room.clock.tick(30)
+        await room.dispatch(step)
+
+        run = room.run(run_id)
+
+    assert (put_back.reason, put_back.attempts) == (Reason.JOB_LIMIT, 0)
+    assert put_back.not_before == NINE + timedelta(seconds=30)
+    assert next_at == put_back.not_before
+    assert run.state is COLLECTING
+
+
+async def test_what_could_not_leave_is_put_back_and_one_probe_finds_the_way(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        room.change("accounts", "main", base_url="http://127.0.0.1:9")
+        collectors = [f"shop{number}" for number in range(3)]
+        for name in collectors:
+            room.define("collectors", name, account="main", collector_id=f"c_{name}")
+        run_ids = [room.ask(name) for name in collectors]
+        step = await room.dispatch()
+        put_back = [room.run(run_id) for run_id in run_ids]
+        brake = room.brake()
+        room.change("accounts", "main", base_url=room.base_url)
+        room.clock.tick(2)
+        await step.run(room.clock())
+        probes = step.in_flight
+        await room.next_answer()
+        await room.dispatch(step)
+
+        sent = [room.run(run_id).state for run_id in run_ids]
+
+    assert {(run.state, run.reason, run.attempts) for run in put_back} == {
+        (QUEUED, Reason.NOT_SENT, 0)
+    }
+    assert brake.open_until == NINE + timedelta(seconds=2)
+    assert probes == 1
+    assert sent == [COLLECTING] * 3
+
+
+async def test_the_third_answer_lost_in_a_row_closes_the_brake(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.arm(Fault(kind=FaultKind.ERROR, times=None))
+        for number in range(4):
+            room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
+        step = room.dispatch_step()
+        strikes = []
+        for number in range(3):
+            room.ask(f"s{number}")
+            await room.dispatch(step)
+            strikes.append(room.brake().strikes)
+        room.ask("s3")
+        await room.dispatch(step)
+
+    assert strikes == [0, 0, 1]
+    assert len(room.triggers) == 3
+
+
+async def test_bad_credentials_pause_the_account_instead_of_burning_every_run(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url, SandboxSettings(tokens=frozenset({"new"}))) as room:
+        for number in range(5):
+            room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
+        first = room.ask("s0")
+        step = await room.dispatch()
+        others = [room.ask(f"s{number}") for number in range(1, 5)]
+        room.clock.tick(timedelta(hours=1))
+        await room.dispatch(step)
+
+        burnt, paused_at = room.run(first), room.brake().paused_at
+        waiting = {room.run(run_id).state for run_id in others}
+
+    assert (burnt.state, burnt.reason) == (FAILED, Reason.BAD_CREDENTIALS)
+    assert waiting == {QUEUED}
+    assert len(room.triggers) == 1
+    assert paused_at == NINE
+
+
+async def test_the_attempt_is_on_disk_when_its_request_arrives(database_url: str) -> None:
+    """The sandbox asks its clock when a request's head has come: there the database is read."""
+    seen = []
+    async with engine_room(database_url) as room:
+        run_id = room.ask(name="the one")
+
+        def watching() -> datetime:
+            (attempt,) = room.attempts(run_id)
+            seen.append((room.run(run_id).state, attempt.outcome, attempt.request))
+            return room.clock()
+
+        room.sandbox._clock = watching
+        await room.dispatch()
+
+    state, outcome, request = seen[0]
+    assert (state, outcome) == (RunState.DISPATCHING, Outcome.SENDING)
+    assert request == "POST /dca/trigger?collector=c_shop&queue_next=1&name=the%20one"
+
+
+async def test_the_stored_request_is_the_one_that_was_sent(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        run_id = room.ask(name="a & b", deadline="90m", queue="q")
+        await room.dispatch()
+
+        run, (attempt,) = room.run(run_id), room.attempts(run_id)
+        (arrived,) = room.triggers
+
+    assert attempt.request == f"POST /dca/trigger?{run.query}"
+    assert dict(arrived.query) == {
+        "collector": "c_shop", "queue": "q", "name": "a & b", "deadline": "90m",
+    }  # fmt: skip
+
+
+async def test_secrets_are_filled_in_on_the_wire_and_nowhere_else(database_url: str) -> None:
+    deliver = '{"type": "webhook", "endpoint": "https://example.org", "auth": "${secret:hook}"}'
+    async with engine_room(database_url) as room:
+        run_id = room.ask(deliver=deliver)
+        step = room.dispatch_step(secret={"hook": "canary-4711"}.get)
+        await room.dispatch(step)
+
+        (attempt,) = room.attempts(run_id)
+        run = room.run(run_id)
+        (query,) = room.queries()
+
+    assert "canary-4711" in query["deliver"]
+    assert "canary-4711" not in f"{attempt}{run}"
+    assert "${secret:hook}" in unquote_plus(attempt.request)
+
+
+async def test_a_missing_secret_fails_the_run_and_sends_nothing(database_url: str) -> None:
+    deliver = '{"type": "webhook", "endpoint": "https://example.org", "auth": "${secret:hook}"}'
+    async with engine_room(database_url) as room:
+        run_id = room.ask(deliver=deliver)
+        await room.dispatch()
+
+        run = room.run(run_id)
+
+    assert (run.state, run.reason) == (FAILED, Reason.BAD_DEFINITION)
+    assert "hook" in (run.detail or "")
+    assert room.triggers == []
+
+
+@pytest.mark.parametrize(
+    ("sent_before", "state"), [(False, SKIPPED), (True, FAILED)], ids=["never sent", "sent before"]
+)
+async def test_nothing_is_sent_after_its_misfire_grace(
+    database_url: str, sent_before: bool, state: RunState
+) -> None:
+    async with engine_room(database_url) as room:
+        room.schedule("hourly", misfire_grace="10m", first_pause="1h", longest_pause="1h")
+        await room.fire()
+        room.clock.tick(timedelta(hours=1))
+        await room.fire()
+        (run,) = room.runs()
+        if sent_before:
+            room.arm(Fault(kind=FaultKind.LOST, when=When.BEFORE))
+            await room.dispatch()
+            await room.look_to_the_end()
+        room.clock.now = NINE + timedelta(hours=3)
+        await room.dispatch()
+
+        late = room.run(run.id)
+
+    assert (late.state, late.reason) == (state, Reason.MISSED)
+    assert len(room.triggers) == sent_before
+
+
+async def test_a_request_whose_lease_is_over_does_not_leave(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        run_id = room.ask()
+        await room.dispatch(room.dispatch_step(lease=REQUEST_TIMEOUT))
+
+        run, (attempt,) = room.run(run_id), room.attempts(run_id)
+
+    assert (run.state, run.reason, run.attempts) == (QUEUED, Reason.NOT_SENT, 0)
+    assert attempt.outcome is Outcome.DEFERRED
+    assert room.received == []
+
+
+async def requests_per_pass(room: Room, passes: int) -> list[int]:
+    step = room.dispatch_step()
+    counts = []
+    for _ in range(passes):
+        before = len(room.triggers)
+        await room.dispatch(step)
+        counts.append(len(room.triggers) - before)
+    return counts
+
+
+async def test_no_more_requests_leave_in_a_second_than_the_account_allows(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        room.change("accounts", "main", requests_per_second=2.0)
+        for number in range(6):
+            room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
+            room.ask(f"s{number}")
+        at_once = await requests_per_pass(room, 3)
+        room.clock.tick(1)
+        a_second_later = await requests_per_pass(room, 2)
+
+    assert at_once == [2, 0, 0]
+    assert a_second_later == [2, 0]
+
+
+async def test_no_more_collections_run_than_the_collector_allows(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.change("collectors", "shop", max_running=2)
+        run_ids = [room.ask() for _ in range(4)]
+        step = await room.dispatch()
+        sent = [room.run(run_id).state for run_id in run_ids]
+        await room.follow(after=60)
+        await room.dispatch(step)
+        after_two_ended = len(room.triggers)
+
+    assert sent == [COLLECTING, COLLECTING, QUEUED, QUEUED]
+    assert after_two_ended == 4
+
+
+def test_lost_answers_are_a_table_of_every_way_to_lose_one() -> None:
+    """A new kind of fault belongs into the table, or into the list of those that lose nothing."""
+    harmless = {
+        FaultKind.SLOW, FaultKind.THROTTLE, FaultKind.JOB_LIMIT, FaultKind.NO_ETA,
+        FaultKind.NO_STATUS, FaultKind.BUILDING_AS_200, FaultKind.JSON_LINES,
+        FaultKind.LATE_LISTING,
+    }  # fmt: skip
+
+    assert {fault.kind for fault in LOST_ANSWERS} | harmless == set(FaultKind)
+    assert all(replace(fault, times=1) == fault for fault in LOST_ANSWERS)
