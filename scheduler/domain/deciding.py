@@ -153,13 +153,13 @@ def _within_max_runs(schedule: Schedule, plan: Plan, known: Known) -> Plan:
 def _occurrences(
     schedule: Schedule, timetable: Timetable, plan: Plan, known: Known
 ) -> list[Occurrence]:
-    pace = duration_of("catch_up_pace", schedule.catch_up_pace) or timedelta()
+    pace = duration_of("catch_up_pace", schedule.catch_up_pace)
     late = 0
     occurrences = []
     for owed in plan.owed:
         fate, detail = _fate(schedule, timetable, owed, known)
         not_before = owed.due_at + timetable.delay(owed.due_at)
-        if fate is Reason.DUE and known.now - not_before > PROMPT:
+        if pace is not None and fate is Reason.DUE and known.now - not_before > PROMPT:
             # What is caught up with goes out at its pace, not all at once.
             not_before = known.now + late * pace
             late += 1
