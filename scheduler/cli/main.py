@@ -27,9 +27,13 @@ _PLACES = {
     "batches": "scheduler.cli.batches:batches",
     "queues": "scheduler.cli.queues:queues",
     "accounts": "scheduler.cli.accounts:accounts",
+    "freeze": "scheduler.cli.schedule_pause:freeze",
+    "thaw": "scheduler.cli.schedule_pause:thaw",
+    "freezes": "scheduler.cli.schedule_pause:freezes",
     "config": "scheduler.cli.config:config",
     "apply": "scheduler.cli.apply:apply",
     "db": "scheduler.cli.db:db",
+    "doctor": "scheduler.cli.doctor:doctor",
     "sandbox": "scheduler.cli.sandbox:sandbox",
     "systemd-unit": "scheduler.cli.systemd_unit:systemd_unit",
 }

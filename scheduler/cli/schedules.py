@@ -5,6 +5,7 @@ import click
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
 from scheduler.cli.render import print_fields, print_json, print_table
+from scheduler.cli.schedule_pause import pause, resume
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.records import Schedule
 
@@ -14,6 +15,10 @@ _COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector"
 @click.group(cls=Group)
 def schedules() -> None:
     """Schedules: collector, batch and timetable."""
+
+
+schedules.add_command(pause)
+schedules.add_command(resume)
 
 
 @schedules.command("list")
