@@ -283,6 +283,7 @@ def make_collection(**overrides: Any) -> Collection:
         finished_at=None,
         accepted_at=NINE,
         look_at=NINE + minutes(1),
+        looked_at=None,
         looks=0,
         replaced_by=None,
         cancel_requested_at=None,

@@ -100,7 +100,10 @@ def upgrade() -> None:
             name="ck_accounts_token_is_a_reference",
         ),
         sa.CheckConstraint("max_in_flight >= 1", name="ck_accounts_max_in_flight"),
-        sa.CheckConstraint("requests_per_second > 0", name="ck_accounts_requests_per_second"),
+        sa.CheckConstraint(
+            "requests_per_second > 0 AND requests_per_second <= 1000000",
+            name="ck_accounts_requests_per_second",
+        ),
         sa.PrimaryKeyConstraint("name", name="pk_accounts"),
     )
     op.create_table(
@@ -547,6 +550,7 @@ def upgrade() -> None:
         sa.Column("finished_at", MOMENT, nullable=True),
         sa.Column("accepted_at", MOMENT, nullable=False),
         sa.Column("look_at", MOMENT, nullable=True),
+        sa.Column("looked_at", MOMENT, nullable=True),
         sa.Column("looks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_owner", sa.Text(), nullable=True),
         sa.Column("lease_until", MOMENT, nullable=True),
@@ -569,6 +573,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("look_at IS NOT NULL"),
     )
     op.create_index("ix_collections_run_id", "collections", ["run_id"], unique=False)
+    op.create_index(
+        "ix_collections_running",
+        "collections",
+        ["account", "collector_id", "accepted_at"],
+        unique=False,
+        sqlite_where=sa.text("look_at IS NOT NULL"),
+        postgresql_where=sa.text("look_at IS NOT NULL"),
+    )
     op.create_table(
         "schedules",
         sa.Column("name", sa.Text(), nullable=False),
@@ -786,6 +798,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("after IS NOT NULL"),
     )
     op.drop_table("schedules")
+    op.drop_index(
+        "ix_collections_running",
+        table_name="collections",
+        sqlite_where=sa.text("look_at IS NOT NULL"),
+        postgresql_where=sa.text("look_at IS NOT NULL"),
+    )
     op.drop_index("ix_collections_run_id", table_name="collections")
     op.drop_index(
         "ix_collections_look",

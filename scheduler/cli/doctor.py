@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @pass_session
 def doctor(session: Session, invariants: bool, as_json: bool) -> None:
     """
-    Look for what is wrong: broken invariants, and with nothing asked, all that needs a person.
+    Look for what is wrong or needs a person.
 
-    Ends with 1 if something was found.
+    Reads only, beside running daemons. Ends with 1 if something was found.
     """
     from scheduler.actions.status import read_status
     from scheduler.storage.invariants import INVARIANTS, list_violations

@@ -28,7 +28,11 @@ for_option = click.option("--for", "lasting", metavar="DURATION", help="How long
 def pause(
     session: Session, name: str, reason: str, until: datetime | None, lasting: str | None
 ) -> None:
-    """Fire and send nothing of a schedule; what comes due is skipped, with this reason."""
+    """
+    Fire and send nothing of a schedule.
+
+    What comes due is skipped, with this reason.
+    """
     from scheduler.actions.pauses import pause_schedule
 
     with session.writing() as conn:
@@ -43,7 +47,7 @@ def pause(
 @yes_option
 @pass_session
 def resume(session: Session, name: str, yes: bool) -> None:
-    """Let a paused schedule fire again; says first what that comes to."""
+    """Let a paused schedule fire again; asks first."""
     from scheduler.actions.pauses import preview_resume, resume_schedule
 
     with session.database() as db:
@@ -51,7 +55,7 @@ def resume(session: Session, name: str, yes: bool) -> None:
             _announce([preview_resume(conn, name, now=session.now(conn))])
         confirm(f"Resume schedule {name}?", yes=yes)
         with db.writing() as conn:
-            resume_schedule(conn, name)
+            resume_schedule(conn, name, by=person(), now=session.now(conn))
     click.echo(f"schedule {name} fires again")
 
 
@@ -64,7 +68,11 @@ def resume(session: Session, name: str, yes: bool) -> None:
 def freeze(
     session: Session, scope: str, reason: str, until: datetime | None, lasting: str | None
 ) -> None:
-    """Fire and send nothing: of anything, of a collector, or of schedules with a label."""
+    """
+    Fire and send nothing of many schedules.
+
+    SCOPE says of which: all, a collector's, or those with a label.
+    """
     from scheduler.actions.pauses import freeze as freeze_scope
 
     with session.writing() as conn:
@@ -79,7 +87,7 @@ def freeze(
 @yes_option
 @pass_session
 def thaw(session: Session, scope: str, yes: bool) -> None:
-    """End a freeze; says first what that comes to."""
+    """End a freeze; asks first."""
     from scheduler.actions.pauses import preview_thaw
     from scheduler.actions.pauses import thaw as thaw_scope
 
@@ -88,7 +96,7 @@ def thaw(session: Session, scope: str, yes: bool) -> None:
             _announce(preview_thaw(conn, scope, now=session.now(conn)))
         confirm(f"Thaw {scope}?", yes=yes)
         with db.writing() as conn:
-            thaw_scope(conn, scope)
+            thaw_scope(conn, scope, by=person(), now=session.now(conn))
     click.echo(f"{scope} is no longer frozen")
 
 

@@ -82,7 +82,7 @@ class AccountDefinition(TomlTable):
     """Where the API token is kept, such as `{ env = "DCA_API_TOKEN" }`."""
     max_in_flight: Count = 32
     """How many requests may be under way at once."""
-    requests_per_second: Annotated[float, Field(gt=0)] = 20.0
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 20.0
     """How many requests are started in a second at most."""
 
 

@@ -26,7 +26,7 @@ from scheduler.daemon.wiring import Engine, Settings, build_engine
 from scheduler.domain.errors import DatabaseError, SchedulerError
 from scheduler.engine.loop import run_loop
 from scheduler.logs import configure_logging
-from scheduler.storage import daemons, migrate
+from scheduler.storage import audit, daemons, migrate
 from scheduler.storage.database import Database
 
 log = structlog.get_logger()
@@ -104,7 +104,9 @@ class Daemon:
             await self._work(engine, watchdog, on_ready)
 
     async def _apply(self, config: Config) -> list[Change]:
-        return await self.db.write(partial(apply_definitions, config=config, now=self.clock()))
+        return await self.db.write(
+            partial(apply_definitions, config=config, by=audit.DAEMON, now=self.clock())
+        )
 
     async def _introduce(self, engine: Engine) -> None:
         insert = partial(

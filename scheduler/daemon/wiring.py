@@ -126,6 +126,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
             first_pause=config.follow.first_pause,
             longest_pause=config.follow.longest_pause,
             request_timeout=timeout,
+            wake=wake("follow"),
             wake_dispatch=wake("dispatch"),
         ),
         "credentials": CredentialsStep(db=db, upstreams=upstreams, wake_dispatch=wake("dispatch")),

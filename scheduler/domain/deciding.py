@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from scheduler.domain.definition import (
     Fallbacks,
@@ -79,7 +79,10 @@ def decide(
         timetable = _timetable(schedule, known)
         plan = _plan(schedule, timetable, known)
     except InvalidInput as error:
-        return Decision(schedule=schedule.name, error=str(error))
+        # What it owes is kept for when it is mended.
+        return Decision(
+            schedule=schedule.name, next_fire_at=schedule.next_fire_at, error=str(error)
+        )
     if plan.owed and batch.name not in known.bodies:
         return None
     plan = _within_max_runs(schedule, plan, known)
@@ -114,17 +117,14 @@ def _plan(schedule: Schedule, timetable: Timetable, known: Known) -> Plan:
 
 def _decided_until(schedule: Schedule) -> datetime:
     """Return the moment after which this timetable counts: a new or edited one, from then on."""
-    marks = [schedule.created_at]
-    if schedule.planned_at is None and schedule.edited_at is not None:
-        marks.append(schedule.edited_at)
-    if schedule.fired_until is not None:
-        marks.append(schedule.fired_until)
-    return max(marks)
+    marks = (schedule.created_at, schedule.edited_at, schedule.fired_until)
+    return max(mark for mark in marks if mark is not None)
 
 
 def _owed_before_the_edit(schedule: Schedule) -> datetime | None:
     """Return what the timetable before the edit still owed when it was edited: nothing is lost."""
-    if schedule.planned_at is not None or schedule.edited_at is None:
+    is_planned = schedule.planned_at is not None and schedule.error is None
+    if is_planned or schedule.edited_at is None:
         return None
     owed = schedule.next_fire_at
     if owed is None or owed > schedule.edited_at:

@@ -1,6 +1,6 @@
 """Is one of these upstream jobs the one whose answer was lost?"""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -13,10 +13,10 @@ CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostTrigger:
-    """What is known of a trigger whose answer was lost. *inputs* is their number as sent."""
+    """What is known of a trigger whose answer was lost; its job has one of *inputs* as its count."""
 
     claimed_at: datetime
-    inputs: int
+    inputs: frozenset[int]
     name: str | None
 
 
@@ -40,9 +40,14 @@ def candidates(
         for job in jobs
         if job.id not in owned
         and (job.queued_at is None or job.queued_at >= earliest)
-        and job.inputs in (None, trigger.inputs)
+        and (job.inputs is None or job.inputs in trigger.inputs)
         and (job.name is None or trigger.name is None or job.name == trigger.name)
     ]
+
+
+def possible_counts(sent: Sequence[Mapping[str, object]]) -> frozenset[int]:
+    """Return how many inputs a job of *sent* may be listed with: all, or each once (`dup_inputs`)."""
+    return frozenset({len(sent), len({input_key(one) for one in sent})})
 
 
 def may_be_ours(sent: Iterable[Mapping[str, object]], echoed: EchoedInputs) -> bool:

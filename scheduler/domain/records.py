@@ -398,6 +398,7 @@ class Collection:
     finished_at: datetime | None
     accepted_at: datetime
     look_at: datetime | None
+    looked_at: datetime | None
     looks: int
     replaced_by: int | None
     cancel_requested_at: datetime | None

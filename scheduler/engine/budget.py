@@ -30,46 +30,45 @@ class Signal:
     throttled: bool = False
     retry_after: timedelta | None = None
     credentials: str | None = None
+    token_mark: str | None = None
     unreachable: bool = False
     lost: bool = False
 
 
-def signal_of_reply(reply: TriggerReply) -> Signal:
-    """Read the answer to a trigger."""
+def signal_of_reply(reply: TriggerReply, *, token_mark: str) -> Signal:
+    """Read the answer to a trigger that was sent with the token of *token_mark*."""
     match reply:
         case Deferred(status=429, retry_after=retry_after):
             return Signal(throttled=True, retry_after=retry_after)
         case Deferred(deferral=Deferral.NOT_SENT):
             return Signal(unreachable=True)
         case Rejected(refusal=Refusal.CREDENTIALS, detail=detail):
-            return Signal(credentials=detail)
+            return Signal(credentials=detail, token_mark=token_mark)
         case Lost():
             return Signal(lost=True)
         case _:
             return Signal()
 
 
-def signal_of_answer(answer: object) -> Signal:
-    """Read the answer to a question."""
+def signal_of_answer(answer: object, *, token_mark: str) -> Signal:
+    """Read the answer to a question that was asked with the token of *token_mark*."""
     if not isinstance(answer, Unanswered):
         return Signal()
     if answer.throttled:
         return Signal(throttled=True, retry_after=answer.retry_after)
     if answer.credentials:
-        return Signal(credentials=answer.detail)
+        return Signal(credentials=answer.detail, token_mark=token_mark)
     return Signal(lost=True)
 
 
-def heed(
-    brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: datetime, token_mark: str
-) -> Brake:
+def heed(brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: datetime) -> Brake:
     """Return what the brake becomes after the answers that *signals* were read from."""
     for signal in signals:
         if signal.throttled:
             brake = after_throttle(brake, now=now, retry_after=signal.retry_after)
         elif signal.credentials is not None:
             brake = after_credentials_refused(
-                brake, now=now, detail=signal.credentials, token_mark=token_mark
+                brake, now=now, detail=signal.credentials, token_mark=signal.token_mark or ""
             )
         elif signal.unreachable:
             brake = after_unreachable(brake, now=now)
@@ -87,6 +86,10 @@ def limits_of(account: Account) -> Limits:
     )
 
 
+_SHARED_FROM = 4.0
+"""At fewer requests a second there is nothing to share: who comes first is served."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Budget:
     """
@@ -102,12 +105,10 @@ class Budget:
     throttled_at: list[datetime]
     now: datetime
 
-    def heard(self, conn: Connection, signals: Iterable[Signal], *, token_mark: str) -> None:
+    def heard(self, conn: Connection, signals: Iterable[Signal]) -> None:
         """Let the brake heed answers; those of 429 are counted for every daemon."""
         signals = tuple(signals)
-        self.brake = heed(
-            self.brake, signals, limits_of(self.account), now=self.now, token_mark=token_mark
-        )
+        self.brake = heed(self.brake, signals, limits_of(self.account), now=self.now)
         throttled = [self.now for signal in signals if signal.throttled]
         accounts.insert_throttles(conn, self.account.name, throttled)
         self.throttled_at += throttled
@@ -121,6 +122,20 @@ class Budget:
             in_flight=self.in_flight,
             throttled_at=self.throttled_at,
         )
+
+    def questions(self) -> Allowance:
+        """Say how many questions may leave now: half of a second's requests is for triggers."""
+        return allowance(
+            replace(self.brake, tokens=self.brake.tokens - self._reserve()),
+            limits_of(self.account),
+            now=self.now,
+            in_flight=self.in_flight,
+            throttled_at=self.throttled_at,
+        )
+
+    def _reserve(self) -> float:
+        rate = self.account.requests_per_second
+        return rate / 2 if rate >= _SHARED_FROM else 0.0
 
     def spend(self, count: int) -> None:
         """Take *count* requests out of the budget."""

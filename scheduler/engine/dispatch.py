@@ -47,7 +47,7 @@ class Answered:
 
     run: Run
     reply: TriggerReply | Unsendable
-    at: datetime
+    token_mark: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,10 @@ class _Pass:
     not_kept: list[Settled]
     ended: list[Run]
     look_again_at: datetime | None
+
+
+_Sent = tuple[int, int]
+"""A claim whose request was handed to the network: the run's id and its fence."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,7 +94,7 @@ class DispatchStep:
     wake_settled: Wake
     accepting: bool = True
     _answers: list[Answered] = field(default_factory=list)
-    _sending: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _sending: dict[_Sent, asyncio.Task[None]] = field(default_factory=dict)
     _bodies: "OrderedDict[str, StoredBody]" = field(default_factory=OrderedDict)
     _unsure: bool = False
 
@@ -101,13 +105,15 @@ class DispatchStep:
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
-        answers = list(self._answers)
-        if not answers and not await self._has_work(now):
+        if not self._answers and not await self._has_work(now):
             return await self.db.read(partial(claims.find_next_ready, now=now))
 
-        claimed_at = boot_seconds()
+        # In this order: however long a daemon is stopped, it never trusts a lease too long.
+        claimed_at, now = boot_seconds(), self.clock()
+        # Here and not in the transaction: meanwhile, what was sent may be answered.
+        answers, sent = list(self._answers), self._list_sent()
         try:
-            done = await self.db.write(partial(self._pass, answers=answers, now=now))
+            done = await self.db.write(partial(self._pass, answers=answers, sent=sent, now=now))
         except BaseException:
             # The claims may be on disk without us knowing: they were not sent.
             self._unsure = True
@@ -136,7 +142,7 @@ class DispatchStep:
             for one in self._answers:
                 log.error("answer_not_recorded", run_id=one.run.id, reply=str(one.reply))
             log.error("trouble", loop="dispatch", trouble=str(error))
-        return [*self._sending, *(one.run.id for one in self._answers)]
+        return [run_id for run_id, _ in sorted(self._list_sent())]
 
     async def _has_work(self, now: datetime) -> bool:
         return self._unsure or (
@@ -144,9 +150,20 @@ class DispatchStep:
             and bool(await self.db.read(partial(claims.list_accounts_with_work, now=now)))
         )
 
-    def _pass(self, conn: Connection, *, answers: Sequence[Answered], now: datetime) -> _Pass:
+    def _list_sent(self) -> frozenset[_Sent]:
+        answered = ((one.run.id, one.run.fence) for one in self._answers)
+        return frozenset({*self._sending, *answered})
+
+    def _pass(
+        self,
+        conn: Connection,
+        *,
+        answers: Sequence[Answered],
+        sent: frozenset[_Sent],
+        now: datetime,
+    ) -> _Pass:
         if self._unsure:
-            self._release_unknown_claims(conn, answers, now)
+            self._release_unknown_claims(conn, sent, now)
         settled = [self._settled(one, now) for one in answers]
         not_kept = settle.settle(conn, settled, now=now)
         failed = {one.run.schedule for one in settled if one.change.state is RunState.FAILED}
@@ -157,7 +174,9 @@ class DispatchStep:
         claimed: list[Claim] = []
         moments = [claims.find_next_ready(conn, now=now)]
         for name in sorted({*waiting, *heard}):
-            account = accounts.get_account(conn, name)
+            account = accounts.find_account(conn, name)
+            if account is None:
+                continue  # renamed since its runs were claimed
             budget = open_budget(conn, account, now=now)
             self._hear(conn, budget, answers)
             if name in waiting:
@@ -173,10 +192,10 @@ class DispatchStep:
         )
 
     def _release_unknown_claims(
-        self, conn: Connection, answers: Sequence[Answered], now: datetime
+        self, conn: Connection, sent: frozenset[_Sent], now: datetime
     ) -> None:
-        known = {*self._sending, *(one.run.id for one in answers)}
-        unsent = [run for run in settle.list_claimed_by(conn, self.owner) if run.id not in known]
+        claimed = settle.list_claimed_by(conn, self.owner)
+        unsent = [run for run in claimed if (run.id, run.fence) not in sent]
         settle.release_unsent(conn, unsent, now=now, detail="the claim's commit was not confirmed")
 
     def _settled(self, one: Answered, now: datetime) -> Settled:
@@ -188,13 +207,11 @@ class DispatchStep:
     def _hear(self, conn: Connection, budget: Budget, answers: Sequence[Answered]) -> None:
         name = budget.account.name
         signals = [
-            signal_of_reply(one.reply)
+            signal_of_reply(one.reply, token_mark=one.token_mark)
             for one in answers
             if one.run.account == name and not isinstance(one.reply, Unsendable)
         ]
-        if signals:
-            mark = self.upstreams.token_mark(budget.account)
-            budget.heard(conn, signals, token_mark=mark)
+        budget.heard(conn, signals)
 
     def _claim(self, conn: Connection, budget: Budget, now: datetime) -> list[Claim]:
         allowed = budget.allowance()
@@ -233,17 +250,18 @@ class DispatchStep:
 
     def _send(self, claim: Claim, send_before: float) -> None:
         task = asyncio.create_task(self._trigger(claim, send_before))
-        self._sending[claim.run.id] = task
+        self._sending[claim.run.id, claim.run.fence] = task
 
     async def _trigger(self, claim: Claim, send_before: float) -> None:
         run = claim.run
+        mark = self.upstreams.token_mark(claim.account)
         try:
             reply = await self._ask(claim, send_before)
         except Exception as error:  # a bug: what has left is not known
             log.exception("trigger_failed", run_id=run.id)
             reply = Lost(detail=f"{type(error).__name__} while sending")
-        self._answers.append(Answered(run=run, reply=reply, at=self.clock()))
-        self._sending.pop(run.id, None)
+        self._answers.append(Answered(run=run, reply=reply, token_mark=mark))
+        self._sending.pop((run.id, run.fence), None)
         self.wake()
 
     async def _ask(self, claim: Claim, send_before: float) -> TriggerReply | Unsendable:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 
-from scheduler.storage import runs, schedules
+from scheduler.storage import audit, runs, schedules
 from scheduler.storage.database import Connection
 
 log = structlog.get_logger()
@@ -17,4 +17,12 @@ def pause_failing(conn: Connection, failed: Collection[str | None], *, now: date
         if runs.count_last_failures(conn, name, limit=limit) >= limit:
             reason = f"{limit} runs failed in a row"
             schedules.set_paused(conn, name, by="dca-scheduler", reason=reason, now=now, until=None)
+            audit.record_change(
+                conn,
+                who=audit.DAEMON,
+                action="pause",
+                subject=f"schedules.{name}",
+                columns={"paused_reason": (None, reason)},
+                now=now,
+            )
             log.error("schedule_paused", schedule=name, reason=reason)

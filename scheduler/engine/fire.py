@@ -23,7 +23,7 @@ from scheduler.domain.records import (
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
-from scheduler.storage import collections_, definitions, freezes, runs, schedules
+from scheduler.storage import collections_, definitions, freezes, overrides, runs, schedules
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
@@ -72,7 +72,8 @@ class FireStep:
         if not self._set_aside_seen or now - self._set_aside_seen[-1] >= _SET_ASIDE_AGAIN:
             self._set_aside_seen[:] = [now]
             found += schedules.list_set_aside(conn, limit=_AT_ONCE)
-        return list({whole.schedule.name: whole for whole in found}.values())
+        found = list({whole.schedule.name: whole for whole in found}.values())
+        return overrides.lay_over(conn, found, now=now)
 
     def _read_batches(self, found: Sequence[WholeSchedule], now: datetime) -> Bodies:
         """Read each batch once, as it is now; only schedules that may owe something need theirs."""
@@ -86,7 +87,7 @@ class FireStep:
     def _fire(
         self, conn: Connection, *, names: Sequence[str], bodies: Bodies, now: datetime
     ) -> list[NewRun]:
-        held = schedules.claim(conn, names)
+        held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
         queues = {queue.name: queue for queue in definitions.list_queues(conn)}
         known = self._known(conn, [whole.schedule for whole in held], queues, bodies, now)
         decisions = [

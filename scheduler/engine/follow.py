@@ -1,7 +1,8 @@
 """Collections are followed, gently, until they have ended; and cancelled where that was asked."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, assert_never
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs
 import structlog
 
 from scheduler.clock import Clock
-from scheduler.domain.answers import CollectionLog, Gone, Unanswered
+from scheduler.domain.answers import CollectionLog, Gone, LogAnswer, Unanswered
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.records import Account, Collection, Reason, Run, RunState
 from scheduler.domain.verdict import (
@@ -21,7 +22,7 @@ from scheduler.domain.verdict import (
     next_look_after,
 )
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import open_budget, signal_of_answer
+from scheduler.engine.budget import Signal, open_budget, signal_of_answer
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, collections_, runs
@@ -32,6 +33,8 @@ log = structlog.get_logger()
 _AT_ONCE = 4
 """Of an account's requests in flight, so many at most are questions: triggers go first."""
 
+_MARGIN = timedelta(seconds=30)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Look:
@@ -41,8 +44,23 @@ class _Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a look came to, and what all its answers say of the account."""
+
+    look: _Look
+    answer: LogAnswer
+    signals: Sequence[Signal]
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
 class FollowStep:
-    """Ask how collections are doing, a few at a time, and end their runs when they have ended."""
+    """
+    Ask how collections are doing, a few at a time, and end their runs when they have ended.
+
+    As in DispatchStep, one transaction records what was seen and takes what is due next: a look
+    that hangs holds up no other.
+    """
 
     db: Database
     upstreams: Upstreams
@@ -51,33 +69,54 @@ class FollowStep:
     first_pause: timedelta
     longest_pause: timedelta
     request_timeout: timedelta
+    wake: Wake
     wake_dispatch: Wake
+    _seen: list[_Seen] = field(default_factory=list)
+    _looking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def in_flight(self) -> int:
+        """How many looks are out, or answered and not yet recorded."""
+        return len(self._looking) + len(self._seen)
 
     async def run(self, now: datetime) -> datetime | None:
-        """Look at the collections that are due; return when the next is."""
+        """Record what was seen, and look at what is due; return when the next is."""
+        seen = list(self._seen)
+        if not seen:
+            due = await self.db.read(collections_.find_next_look)
+            if due is None or due > now:
+                return due
+        looks, verdicts = await self.db.write(partial(self._pass, seen=seen, now=now))
+        del self._seen[: len(seen)]
+        for one, verdict in zip(seen, verdicts, strict=True):
+            _log_look(one, verdict)
+        if any(verdicts):
+            self.wake_dispatch()  # a collector has room for another
+        for look in looks:
+            task = asyncio.create_task(self._look(look), name=look.account.name)
+            self._looking[look.collection.id] = task
         due = await self.db.read(collections_.find_next_look)
-        if due is None or due > now:
-            return due
-        looks = await self.db.write(partial(self._claim, now=now))
-        if not looks:
-            return None  # the brake holds: the loop comes again by itself
-        ended = await asyncio.gather(*(self._look(look) for look in looks))
-        if any(ended):
-            self.wake_dispatch()  # the collector has room for another
-        return await self.db.read(collections_.find_next_look)
+        # What is due and was not taken waits for an answer, or for the brake.
+        return due if due is not None and due > now else None
 
-    def _claim(self, conn: Connection, *, now: datetime) -> list[_Look]:
-        looks = []
-        for name in collections_.list_accounts_to_look_at(conn, now=now):
+    def _pass(
+        self, conn: Connection, *, seen: Sequence[_Seen], now: datetime
+    ) -> tuple[list[_Look], list[Verdict | None]]:
+        verdicts = [self._record(conn, one, now) for one in seen]
+        looks: list[_Look] = []
+        heard = {one.look.account.name for one in seen}
+        for name in sorted({*heard, *collections_.list_accounts_to_look_at(conn, now=now)}):
             account = accounts.get_account(conn, name)
             budget = open_budget(conn, account, now=now)
+            mine = [one for one in seen if one.look.account.name == name]
+            budget.heard(conn, [signal for one in mine for signal in one.signals])
             due = collections_.claim_looks(
                 conn,
                 name,
                 now=now,
                 owner=self.owner,
-                lease_until=now + self.request_timeout + _MARGIN,
-                limit=min(_AT_ONCE, budget.allowance().count),
+                lease_until=now + 2 * self.request_timeout + _MARGIN,
+                limit=min(_AT_ONCE - self._looking_for(name), budget.questions().count),
             )
             budget.spend(len(due))
             budget.close(conn)
@@ -85,57 +124,46 @@ class FollowStep:
                 _Look(collection=one, run=runs.get_run(conn, one.run_id), account=account)
                 for one in due
             ]
-        return looks
+        return looks, verdicts
 
-    async def _look(self, look: _Look) -> bool:
-        client = self.upstreams.client(look.account)
-        if look.collection.cancel_requested_at is not None:
-            await self._cancel(look)
-        answer = await client.get_log(look.collection.id)
-        now = self.clock()
-        verdict = _verdict_of(answer, look, now)
-        await self.db.write(
-            partial(self._record, look=look, answer=answer, verdict=verdict, now=now)
-        )
-        _log_look(look, answer, verdict)
-        return verdict is not None
+    def _looking_for(self, account: str) -> int:
+        return sum(task.get_name() == account for task in self._looking.values())
 
-    async def _cancel(self, look: _Look) -> None:
-        answer = await self.upstreams.client(look.account).cancel(look.collection.id)
-        log.info(
-            "collection_cancel_asked",
-            collection_id=look.collection.id,
-            run_id=look.run.id,
-            answer=type(answer).__name__.lower(),
-        )
-
-    def _record(
-        self,
-        conn: Connection,
-        *,
-        look: _Look,
-        answer: CollectionLog | Gone | Unanswered,
-        verdict: Verdict | None,
-        now: datetime,
-    ) -> None:
-        budget = open_budget(conn, look.account, now=now)
+    async def _look(self, look: _Look) -> None:
         mark = self.upstreams.token_mark(look.account)
-        budget.heard(conn, [signal_of_answer(answer)], token_mark=mark)
-        budget.close(conn)
-        collection = look.collection
-        seen = _columns_of(answer) if isinstance(answer, CollectionLog) else {}
+        signals = []
+        answer: LogAnswer | None = None
+        if look.collection.cancel_requested_at is not None:
+            cancelled = await self.upstreams.client(look.account).cancel(look.collection.id)
+            _log_cancel(look, cancelled)
+            signals.append(signal_of_answer(cancelled, token_mark=mark))
+            # Who does not answer is not asked the next thing at once.
+            answer = cancelled if isinstance(cancelled, Unanswered) else None
+        if answer is None:
+            answer = await self.upstreams.client(look.account).get_log(look.collection.id)
+            signals.append(signal_of_answer(answer, token_mark=mark))
+        self._seen.append(_Seen(look=look, answer=answer, signals=signals, at=self.clock()))
+        self._looking.pop(look.collection.id, None)
+        self.wake()
+
+    def _record(self, conn: Connection, one: _Seen, now: datetime) -> Verdict | None:
+        collection = one.look.collection
+        verdict = _verdict_of(one)
+        columns = _columns_of(one.answer) if isinstance(one.answer, CollectionLog) else {}
         look_at = None if verdict is not None else self._next_look(collection, now)
-        collections_.record_look(conn, collection, seen, look_at=look_at)
-        if verdict is not None:
-            verdict = _named(verdict, collection)
-            collections_.end_run(
-                conn,
-                collection,
-                state=verdict.state,
-                values={"reason": verdict.reason, "detail": verdict.detail, "ended_at": now},
-            )
-            if verdict.state is RunState.FAILED:
-                pause_failing(conn, {look.run.schedule}, now=now)
+        collections_.record_look(conn, collection, columns, now=now, look_at=look_at)
+        if verdict is None:
+            return None
+        verdict = _named(verdict, collection)
+        collections_.end_run(
+            conn,
+            collection,
+            state=verdict.state,
+            values={"reason": verdict.reason, "detail": verdict.detail, "ended_at": now},
+        )
+        if verdict.state is RunState.FAILED:
+            pause_failing(conn, {one.look.run.schedule}, now=now)
+        return verdict
 
     def _next_look(self, collection: Collection, now: datetime) -> datetime:
         return next_look_after(
@@ -146,22 +174,18 @@ class FollowStep:
         )
 
 
-_MARGIN = timedelta(seconds=30)
-
-
-def _verdict_of(
-    answer: CollectionLog | Gone | Unanswered, look: _Look, now: datetime
-) -> Verdict | None:
-    accepted_at = look.collection.accepted_at
-    match answer:
+def _verdict_of(one: _Seen) -> Verdict | None:
+    accepted_at = one.look.collection.accepted_at
+    match one.answer:
         case CollectionLog():
-            return judge(answer, deadline=_deadline_of(look.run)) or judge_endless(accepted_at, now)
+            verdict = judge(one.answer, deadline=_deadline_of(one.look.run))
+            return verdict or judge_endless(accepted_at, one.at)
         case Gone():
-            return judge_unknown(accepted_at, now)
+            return judge_unknown(accepted_at, one.at)
         case Unanswered():
-            return judge_endless(accepted_at, now)
+            return judge_endless(accepted_at, one.at)
         case _:
-            assert_never(answer)
+            assert_never(one.answer)
 
 
 def _deadline_of(run: Run) -> timedelta | None:
@@ -200,16 +224,25 @@ def _columns_of(answer: CollectionLog) -> dict[str, Any]:
     }
 
 
-def _log_look(look: _Look, answer: object, verdict: Verdict | None) -> None:
-    told = {"run_id": look.run.id, "collection_id": look.collection.id}
+def _log_cancel(look: _Look, answer: object) -> None:
+    log.info(
+        "collection_cancel_asked",
+        collection_id=look.collection.id,
+        run_id=look.run.id,
+        answer=type(answer).__name__.lower(),
+    )
+
+
+def _log_look(one: _Seen, verdict: Verdict | None) -> None:
+    told = {"run_id": one.look.run.id, "collection_id": one.look.collection.id}
     if verdict is not None:
         log.info(
             "run_ended",
             **told,
-            schedule=look.run.schedule,
+            schedule=one.look.run.schedule,
             state=verdict.state.value,
             reason=verdict.reason.value,
             detail=verdict.detail,
         )
-    elif isinstance(answer, Unanswered):
-        log.warning("collection_unanswered", **told, detail=answer.detail)
+    elif isinstance(one.answer, Unanswered):
+        log.warning("collection_unanswered", **told, detail=one.answer.detail)

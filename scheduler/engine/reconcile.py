@@ -18,8 +18,14 @@ import structlog
 from scheduler.clock import Clock
 from scheduler.domain.answers import EchoedInputs, ListedJob, Unanswered
 from scheduler.domain.durations import parse_duration
-from scheduler.domain.matching import LostTrigger, candidates, dates_to_search, may_be_ours
-from scheduler.domain.records import Account, Run, RunState, StoredBody
+from scheduler.domain.matching import (
+    LostTrigger,
+    candidates,
+    dates_to_search,
+    may_be_ours,
+    possible_counts,
+)
+from scheduler.domain.records import Account, JsonObject, Run, RunState, StoredBody
 from scheduler.domain.request import body_inputs
 from scheduler.domain.transition import (
     Absent,
@@ -116,7 +122,7 @@ class ReconcileStep:
         return looks
 
     async def _look(self, look: _Look) -> None:
-        finding, signal = await self._find(look)
+        finding, signals = await self._find(look)
         now = self.clock()
         change = after_looking(
             finding,
@@ -130,52 +136,59 @@ class ReconcileStep:
             chance=random.random(),  # noqa: S311 - jitter, not a secret
         )
         settled = await self.db.write(
-            partial(self._record, look=look, change=change, signal=signal, now=now)
+            partial(self._record, look=look, change=change, signals=signals, now=now)
         )
         _log_look(look.lost.run, finding, change, kept=settled)
 
-    async def _find(self, look: _Look) -> tuple[Finding, Signal]:
+    async def _find(self, look: _Look) -> tuple[Finding, list[Signal]]:
         run, attempt = look.lost.run, look.lost.attempt
         client = self.upstreams.client(look.account)
+        mark = self.upstreams.token_mark(look.account)
         first, last = dates_to_search(attempt.claimed_at, self.clock())
         listed = await client.list_jobs(run.collector_id, from_date=first, to_date=last)
-        signal = signal_of_answer(listed)
+        signals = [signal_of_answer(listed, token_mark=mark)]
         if isinstance(listed, Unanswered):
-            return Unreadable(listed.detail), signal
+            return Unreadable(listed.detail), signals
+        sent = body_inputs(look.body)
         trigger = LostTrigger(
-            claimed_at=attempt.claimed_at, inputs=look.body.row_count, name=_name_of(run)
+            claimed_at=attempt.claimed_at, inputs=possible_counts(sent), name=_name_of(run)
         )
         ids = [job.id for job in listed]
         owned = await self.db.read(partial(collections_.list_owners, ids=ids))
         fitting = candidates(trigger, listed, owned=owned)
-        return await self._choose(look, fitting), signal
-
-    async def _choose(self, look: _Look, fitting: Sequence[ListedJob]) -> Finding:
-        """Say what *fitting* comes to; the inputs that datasets echo decide between several."""
-        if not fitting:
-            return Absent()
         if len(fitting) > 1:
-            fitting = await self._with_our_inputs(look, fitting)
-        if len(fitting) == 1:
-            return Found(fitting[0].id, fitting[0].queued_at)
-        return Several(tuple(job.id for job in fitting)) if fitting else Absent()
+            fitting, more = await self._with_our_inputs(look, sent, fitting)
+            signals += more
+        return _finding(fitting), signals
 
-    async def _with_our_inputs(self, look: _Look, fitting: Sequence[ListedJob]) -> list[ListedJob]:
+    async def _with_our_inputs(
+        self, look: _Look, sent: Sequence[JsonObject], fitting: Sequence[ListedJob]
+    ) -> tuple[list[ListedJob], list[Signal]]:
+        """Return those whose datasets echo nothing but what was *sent*; unread ones stay."""
         client = self.upstreams.client(look.account)
-        sent = body_inputs(look.body)
-        kept = []
+        mark = self.upstreams.token_mark(look.account)
+        kept, signals = list(fitting), []
         for job in fitting[:_MOST_COMPARED]:
             echoed = await client.get_inputs(job.id)
-            # A dataset that cannot be read rules nothing out.
-            if not isinstance(echoed, EchoedInputs) or may_be_ours(sent, echoed):
-                kept.append(job)
-        return kept + list(fitting[_MOST_COMPARED:])
+            signals.append(signal_of_answer(echoed, token_mark=mark))
+            if signals[-1].throttled:
+                break  # a look is one request to the brake: it collects no second 429
+            if isinstance(echoed, EchoedInputs) and not may_be_ours(sent, echoed):
+                kept.remove(job)
+        return kept, signals
 
     def _record(
-        self, conn: Connection, *, look: _Look, change: Transition, signal: Signal, now: datetime
+        self,
+        conn: Connection,
+        *,
+        look: _Look,
+        change: Transition,
+        signals: Sequence[Signal],
+        now: datetime,
     ) -> bool:
         budget = open_budget(conn, look.account, now=now)
-        budget.heard(conn, [signal], token_mark=self.upstreams.token_mark(look.account))
+        budget.heard(conn, signals)
+        budget.spend(len(signals) - 1)  # the first was taken with the claim
         budget.close(conn)
         run = look.lost.run
         if change.state is RunState.UNCONFIRMED and change.look_at is not None:
@@ -187,7 +200,17 @@ class ReconcileStep:
         return kept
 
 
-_MOST_COMPARED = 5
+_MOST_COMPARED = 3
+
+
+def _finding(fitting: Sequence[ListedJob]) -> Finding:
+    match fitting:
+        case []:
+            return Absent()
+        case [job]:
+            return Found(job.id, job.queued_at)
+        case _:
+            return Several(tuple(job.id for job in fitting))
 
 
 def _name_of(run: Run) -> str | None:

@@ -32,11 +32,17 @@ def list_accounts(conn: Connection) -> list[Account]:
 
 def get_account(conn: Connection, name: str) -> Account:
     """Return the account of that name, or raise NotFound."""
+    account = find_account(conn, name)
+    if account is None:
+        raise NotFound(f"no account is called {name!r}")
+    return account
+
+
+def find_account(conn: Connection, name: str) -> Account | None:
+    """Return the account of that name; None if there is none, or no longer."""
     found = conn.execute(select(accounts).where(accounts.c.name == name))
     row = found.mappings().first()
-    if row is None:
-        raise NotFound(f"no account is called {name!r}")
-    return record(Account, row)
+    return None if row is None else record(Account, row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,7 @@ from scheduler.domain.records import (
     Run,
     RunState,
 )
+from scheduler.storage.collections_ import hasten_looks
 from scheduler.storage.rows import record
 from scheduler.storage.tables import (
     accounts,
@@ -113,7 +114,10 @@ def _choose(conn: Connection, account: str, *, now: datetime, limit: int) -> lis
             # Running jobs are many: they are counted only where they decide.
             among = [head.collector_id for head in next_few]
             running = _count_by_collector(conn, account, RunState.COLLECTING, among=among)
-            chosen += [head.id for head in next_few if has_room(head, running)]
+            free = [head for head in next_few if has_room(head, running)]
+            chosen += [head.id for head in free]
+            full = [head.collector_id for head in next_few if head not in free]
+            hasten_looks(conn, account, full, now=now)
     return chosen[:limit]
 
 

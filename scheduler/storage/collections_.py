@@ -17,11 +17,14 @@ def insert_collections(
     conn: Connection, accepted: Iterable[tuple[Run, Transition]], *, now: datetime
 ) -> None:
     """Keep the collections of accepted runs; the first look is due when they are to start."""
+    accepted = list(accepted)
+    # An account may have been renamed since its run was claimed.
+    account_of = _accounts_of(conn, [run.id for run, _ in accepted])
     rows = [
         {
             "id": change.collection_id,
             "run_id": run.id,
-            "account": run.account,
+            "account": account_of[run.id],
             "collector_id": run.collector_id,
             "start_eta": change.start_eta,
             "accepted_at": now,
@@ -30,6 +33,13 @@ def insert_collections(
         for run, change in accepted
     ]
     insert_new(conn, collections, rows)
+
+
+def _accounts_of(conn: Connection, run_ids: Sequence[int]) -> dict[int, str]:
+    if not run_ids:
+        return {}
+    found = conn.execute(select(runs.c.id, runs.c.account).where(runs.c.id.in_(run_ids)))
+    return {row.id: row.account for row in found}
 
 
 _LONGEST_WAIT = timedelta(hours=1)
@@ -79,6 +89,40 @@ def mark_replaced(conn: Connection, run: Run, collection_id: str) -> None:
         )
         .values(replaced_by=run.id)
     )
+
+
+def hasten_looks(
+    conn: Connection, account: str, collector_ids: Sequence[str], *, now: datetime
+) -> None:
+    """Look now at the oldest collections of collectors that are full: some may have ended."""
+    for collector_id in collector_ids:
+        oldest = (
+            select(collections.c.id)
+            .where(
+                collections.c.account == account,
+                collections.c.collector_id == collector_id,
+                collections.c.look_at.is_not(None),
+            )
+            .order_by(collections.c.accepted_at)
+            .limit(_HASTENED)
+        )
+        conn.execute(
+            update(collections)
+            .where(
+                collections.c.id.in_(oldest.scalar_subquery()),
+                collections.c.look_at > now,
+                # Not again and again: what was just seen to run is left alone for a while.
+                or_(
+                    collections.c.looked_at.is_(None),
+                    collections.c.looked_at < now - _LEFT_ALONE_FOR,
+                ),
+            )
+            .values(look_at=now)
+        )
+
+
+_HASTENED = 20
+_LEFT_ALONE_FOR = timedelta(seconds=5)
 
 
 def cancel_replaced(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> None:
@@ -137,13 +181,18 @@ def claim_looks(
 
 
 def record_look(
-    conn: Connection, collection: Collection, seen: dict[str, Any], *, look_at: datetime | None
+    conn: Connection,
+    collection: Collection,
+    seen: dict[str, Any],
+    *,
+    now: datetime,
+    look_at: datetime | None,
 ) -> None:
     """Store what was *seen* of a collection, by column, and when to look again (None: it ended)."""
     conn.execute(
         update(collections)
         .where(collections.c.id == collection.id)
-        .values(**seen, look_at=look_at, lease_owner=None, lease_until=None)
+        .values(**seen, looked_at=now, look_at=look_at, lease_owner=None, lease_until=None)
     )
 
 

@@ -194,6 +194,12 @@ def lock_schema(conn: Connection) -> None:
         conn.execute(select(func.pg_advisory_xact_lock(0x6463615F)))
 
 
+def lock_definitions(conn: Connection) -> None:
+    """Wait until nobody else applies a file; SQLite's writer is alone already."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(0x6463612E)))
+
+
 def listening_url(url: str) -> str:
     """Return *url* as PostgreSQL's own library reads it, password included."""
     return parse_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

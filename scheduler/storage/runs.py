@@ -103,13 +103,13 @@ def count_open(conn: Connection) -> dict[RunState, int]:
         .where(in_state(runs, *OPEN_STATES))
         .group_by(runs.c.state)
     )
-    return {RunState(state): count for state, count in found.tuples()}
+    return {RunState(state): count for state, count in found}
 
 
 def count_states(conn: Connection) -> dict[RunState, int]:
     """Return how many runs, ended ones included, stand in each state."""
     found = conn.execute(select(runs.c.state, func.count()).group_by(runs.c.state))
-    return {RunState(state): count for state, count in found.tuples()}
+    return {RunState(state): count for state, count in found}
 
 
 def count_waiting(conn: Connection, account: str, collector_id: str, queue: str) -> int:

@@ -12,7 +12,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, or_, select, update
 
-from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Reason, Run, RunState
+from scheduler.domain.records import (
+    ENDED_STATES,
+    OPEN_OUTCOMES,
+    UNSETTLED_STATES,
+    Outcome,
+    Reason,
+    Run,
+    RunState,
+)
 from scheduler.domain.transition import Transition
 from scheduler.storage.collections_ import (
     cancel_replaced,
@@ -123,13 +131,15 @@ _WAITS_FOR_ITS_ANSWER = in_state(
     runs, RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION
 )
 _IS_ON_THE_WIRE = in_state(runs, RunState.DISPATCHING)
+_IS_UNSETTLED = in_state(runs, *UNSETTLED_STATES)
 
 
 def _move_runs(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> None:
     for moved, concerned in (
         (_ACCEPTED, [one for one in outcomes if one.change.collection_id is not None]),
         (_DECIDED, [one for one in outcomes if one.change.outcome in _DECIDED_OUTCOMES]),
-        (_LOST, [one for one in outcomes if one.change.outcome in OPEN_OUTCOMES]),
+        (_LOST, [one for one in outcomes if one.change.state is RunState.UNCONFIRMED]),
+        (_FOR_A_PERSON, [one for one in outcomes if one.change.state is RunState.NEEDS_ATTENTION]),
     ):
         if concerned:
             conn.execute(moved, [_run_values(one, now) for one in concerned])
@@ -165,7 +175,9 @@ def _move(guard: ColumnElement[bool]) -> Update:
     )
 
 
-_ACCEPTED, _DECIDED, _LOST = map(_move, (_HAS_NONE, _WAITS_FOR_ITS_ANSWER, _IS_ON_THE_WIRE))
+_ACCEPTED, _DECIDED, _LOST, _FOR_A_PERSON = map(
+    _move, (_HAS_NONE, _WAITS_FOR_ITS_ANSWER, _IS_ON_THE_WIRE, _IS_UNSETTLED)
+)
 
 
 def _run_values(one: Settled, now: datetime) -> dict[str, object]:

@@ -106,7 +106,9 @@ accounts = Table(
         name="token_is_a_reference",
     ),
     CheckConstraint("max_in_flight >= 1", name="max_in_flight"),
-    CheckConstraint("requests_per_second > 0", name="requests_per_second"),
+    CheckConstraint(
+        "requests_per_second > 0 AND requests_per_second <= 1000000", name="requests_per_second"
+    ),
     _one_of("origin", Origin),
 )
 
@@ -536,6 +538,7 @@ collections = Table(
     Column("finished_at", UtcDateTime),
     Column("accepted_at", UtcDateTime, nullable=False),
     Column("look_at", UtcDateTime),
+    Column("looked_at", UtcDateTime),
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),
@@ -543,6 +546,14 @@ collections = Table(
     Column("cancel_requested_at", UtcDateTime),
     Column("cancel_note", Text),
     Index("ix_collections_run_id", "run_id"),
+    Index(
+        "ix_collections_running",
+        "account",
+        "collector_id",
+        "accepted_at",
+        sqlite_where=text("look_at IS NOT NULL"),
+        postgresql_where=text("look_at IS NOT NULL"),
+    ),
     Index(
         "ix_collections_look",
         "account",

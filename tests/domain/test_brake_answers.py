@@ -136,6 +136,7 @@ class TestCrash:
     def test_what_comes_after_it_is_a_probe(self) -> None:
         brake = after_crash(FREE)
 
+        assert brake == replace(FREE, strikes=1, slow_start=1)
         assert may_leave(brake) == 1
         assert may_leave(brake, in_flight=1) == 0
 

@@ -13,6 +13,7 @@ from scheduler.domain.matching import (
     candidates,
     dates_to_search,
     may_be_ours,
+    possible_counts,
 )
 from tests.make import NINE, make_job, minutes, seconds
 
@@ -77,7 +78,7 @@ def test_no_clock_difference_hides_the_day_a_job_was_queued_on(
     assert first <= queued_at.date() <= last
 
 
-LOST = LostTrigger(claimed_at=NINE, inputs=3, name="nightly 2026-03-02")
+LOST = LostTrigger(claimed_at=NINE, inputs=frozenset({3}), name="nightly 2026-03-02")
 JOBS = {
     "one that fits in everything": (make_job(inputs=3, name="nightly 2026-03-02"), True),
     "another name": (make_job(inputs=3, name="weekly"), False),
@@ -112,7 +113,7 @@ def test_a_job_fits_by_its_owner_time_inputs_and_name(job: ListedJob, fits: bool
 
 
 def test_a_trigger_without_a_name_may_have_become_a_job_with_one() -> None:
-    lost = LostTrigger(claimed_at=NINE, inputs=3, name=None)
+    lost = LostTrigger(claimed_at=NINE, inputs=frozenset({3}), name=None)
     job = make_job(inputs=3, name="given by the upstream")
 
     assert candidates(lost, [job], owned=()) == [job]
@@ -144,3 +145,9 @@ def test_a_dataset_that_echoes_anything_else_is_not_ours(
     inputs = EchoedInputs(keys=frozenset(map(input_key, echoed)), is_whole=True)
 
     assert may_be_ours([ONE, TWO], inputs) is ours
+
+
+def test_a_job_may_be_listed_with_each_of_equal_inputs_once() -> None:
+    sent: list[dict[str, object]] = [{"url": "a", "n": 1}, {"n": 1, "url": "a"}, {"url": "b"}]
+
+    assert possible_counts(sent) == {3, 2}
