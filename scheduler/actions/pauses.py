@@ -6,7 +6,7 @@ from datetime import datetime
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import Conflict, InvalidInput
 from scheduler.domain.pauses import Freeze, check_scope
-from scheduler.storage import definitions, freezes, runs, schedules
+from scheduler.storage import audit, definitions, freezes, runs, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 
@@ -27,13 +27,18 @@ def pause_schedule(
     schedules.get_schedule(conn, name)
     _check_until(until, now)
     schedules.set_paused(conn, name, by=by, reason=reason, now=now, until=until)
+    columns = {"paused_reason": (None, reason), "paused_until": (None, until)}
+    _record(conn, "pause", f"schedules.{name}", columns, by, now)
 
 
-def resume_schedule(conn: Connection, name: str) -> None:
+def resume_schedule(conn: Connection, name: str, *, by: str, now: datetime) -> None:
     """Lift a schedule's pause, whoever made it."""
-    if schedules.get_schedule(conn, name).schedule.paused_at is None:
+    schedule = schedules.get_schedule(conn, name).schedule
+    if schedule.paused_at is None:
         raise Conflict(f"schedule {name!r} is not paused")
     schedules.set_resumed(conn, [name])
+    columns = {"paused_reason": (schedule.paused_reason, None)}
+    _record(conn, "resume", f"schedules.{name}", columns, by, now)
     announce(conn)
 
 
@@ -60,12 +65,15 @@ def freeze(
     freezes.insert_freeze(
         conn, Freeze(scope=scope, frozen_at=now, frozen_by=by, reason=reason, until=until)
     )
+    columns = {"reason": (None, reason), "until": (None, until)}
+    _record(conn, "freeze", f"freezes.{scope}", columns, by, now)
 
 
-def thaw(conn: Connection, scope: str) -> None:
+def thaw(conn: Connection, scope: str, *, by: str, now: datetime) -> None:
     """End a freeze."""
     if not freezes.delete_freeze(conn, scope):
         raise Conflict(f"{scope} is not frozen")
+    _record(conn, "thaw", f"freezes.{scope}", {}, by, now)
     announce(conn)
 
 
@@ -84,3 +92,9 @@ def preview_thaw(conn: Connection, scope: str, *, now: datetime) -> list[WillFir
 def _check_until(until: datetime | None, now: datetime) -> None:
     if until is not None and until <= now:
         raise InvalidInput(f"until {until.isoformat()} is in the past")
+
+
+def _record(
+    conn: Connection, action: str, subject: str, columns: audit.Columns, by: str, now: datetime
+) -> None:
+    audit.record_change(conn, who=by, action=action, subject=subject, columns=columns, now=now)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from scheduler.domain.errors import Conflict
 from scheduler.domain.records import QueueOrder, Run, RunState
-from scheduler.storage import accounts, definitions, runs
+from scheduler.storage import accounts, audit, definitions, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
@@ -80,18 +80,32 @@ def _why(conn: Connection, head: Run, queue: Queue, now: datetime) -> str | None
 def pause_queue(conn: Connection, name: str, *, by: str, reason: str, now: datetime) -> None:
     """Send nothing of the queue until it is resumed; what comes due waits in it."""
     definitions.set_queue_paused(conn, name, paused_at=now, by=by, reason=reason)
+    _record(conn, "pause", name, {"paused_reason": (None, reason)}, by, now)
 
 
-def resume_queue(conn: Connection, name: str) -> int:
+def resume_queue(conn: Connection, name: str, *, by: str, now: datetime) -> int:
     """Let a paused queue send again; return how many runs wait in it."""
     known = {queue.name: queue for queue in definitions.list_queues(conn)}
     if name not in known or known[name].paused_at is None:
         raise Conflict(f"queue {name!r} is not paused")
     definitions.set_queue_paused(conn, name, paused_at=None, by=None, reason=None)
+    columns = {"paused_reason": (known[name].paused_reason, None)}
+    _record(conn, "resume", name, columns, by, now)
     announce(conn)
     return sum(depth.waiting for depth in runs.list_queue_depths(conn) if depth.queue == name)
 
 
 def flush_queue(conn: Connection, name: str, *, by: str, now: datetime) -> int:
     """Skip every run that waits in the queue; return how many. What was sent goes on."""
-    return runs.flush_queue(conn, name, detail=f"flushed by {by}", now=now)
+    flushed = runs.flush_queue(conn, name, detail=f"flushed by {by}", now=now)
+    if flushed:
+        _record(conn, "flush", name, {"waiting": (flushed, 0)}, by, now)
+    return flushed
+
+
+def _record(
+    conn: Connection, action: str, name: str, columns: audit.Columns, by: str, now: datetime
+) -> None:
+    audit.record_change(
+        conn, who=by, action=action, subject=f"queues.{name}", columns=columns, now=now
+    )

@@ -7,7 +7,7 @@ from scheduler.domain.errors import Conflict, InvalidInput
 from scheduler.domain.new_run import retried_run
 from scheduler.domain.records import ENDED_STATES, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import collections_, runs, settle
+from scheduler.storage import audit, collections_, runs, settle
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.storage.settle import Settled
@@ -15,7 +15,7 @@ from scheduler.storage.settle import Settled
 _UNSETTLED = (RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION)
 
 
-def retry_run(conn: Connection, run_id: int, *, now: datetime) -> int:
+def retry_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> int:
     """Send an ended run's trigger once more, as a run of its own; return the new run's id."""
     run = runs.get_run(conn, run_id)
     if run.state not in ENDED_STATES:
@@ -25,11 +25,12 @@ def retry_run(conn: Connection, run_id: int, *, now: datetime) -> int:
             f"run {run_id} was never given its inputs ({run.reason}): trigger its collector anew"
         )
     new_id = runs.insert_run(conn, retried_run(run, now=now))
+    _record(conn, "retry", run_id, {"retried_as": (None, new_id)}, by, now)
     announce(conn)
     return new_id
 
 
-def adopt_run(conn: Connection, run_id: int, collection_id: str, *, now: datetime) -> None:
+def adopt_run(conn: Connection, run_id: int, collection_id: str, *, by: str, now: datetime) -> None:
     """Settle a run whose answer was lost: *collection_id* is the upstream's job it became."""
     run = _unsettled(conn, run_id)
     if not collection_id.strip() or not collection_id.isprintable():
@@ -44,10 +45,10 @@ def adopt_run(conn: Connection, run_id: int, collection_id: str, *, now: datetim
         detail="adopted by hand",
         collection_id=collection_id,
     )
-    _settle(conn, run, change, now)
+    _settle(conn, run, change, "adopt", by, now)
 
 
-def resend_run(conn: Connection, run_id: int, *, now: datetime) -> None:
+def resend_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> None:
     """Settle a run whose answer was lost: a person says that it was not accepted. Send again."""
     run = _unsettled(conn, run_id)
     change = Transition(
@@ -57,10 +58,10 @@ def resend_run(conn: Connection, run_id: int, *, now: datetime) -> None:
         detail="resent by hand",
         not_before=now,
     )
-    _settle(conn, run, change, now)
+    _settle(conn, run, change, "resend", by, now)
 
 
-def abandon_run(conn: Connection, run_id: int, *, now: datetime) -> None:
+def abandon_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> None:
     """Settle a run whose answer was lost: give it up, whether it was accepted or not."""
     run = _unsettled(conn, run_id)
     change = Transition(
@@ -69,7 +70,7 @@ def abandon_run(conn: Connection, run_id: int, *, now: datetime) -> None:
         outcome=Outcome.ABANDONED,
         detail="abandoned by hand",
     )
-    _settle(conn, run, change, now)
+    _settle(conn, run, change, "abandon", by, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Cancelled:
     at_once: bool
 
 
-def cancel_run(conn: Connection, run_id: int, *, now: datetime) -> Cancelled:
+def cancel_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> Cancelled:
     """End a run that waits, or ask the upstream to cancel its collection, by id."""
     run = runs.get_run(conn, run_id)
     ended = runs.end_waiting(
@@ -92,10 +93,12 @@ def cancel_run(conn: Connection, run_id: int, *, now: datetime) -> Cancelled:
         now=now,
     )
     if ended:
+        _record(conn, "cancel", run_id, {"state": (run.state, RunState.CANCELLED)}, by, now)
         return Cancelled(at_once=True)
     if run.collection_id is not None and collections_.request_cancel(
         conn, run.collection_id, now=now, note="cancelled by hand"
     ):
+        _record(conn, "cancel", run_id, {"cancel_requested": (None, run.collection_id)}, by, now)
         announce(conn)
         return Cancelled(at_once=False)
     raise Conflict(
@@ -113,7 +116,21 @@ def _unsettled(conn: Connection, run_id: int) -> Run:
     return run
 
 
-def _settle(conn: Connection, run: Run, change: Transition, now: datetime) -> None:
+def _settle(
+    conn: Connection, run: Run, change: Transition, action: str, by: str, now: datetime
+) -> None:
     if settle.settle(conn, [Settled(run=run, change=change)], now=now):
         raise Conflict(f"run {run.id} was settled by somebody else just now: look at it again")
+    columns: dict[str, tuple[object, object]] = {"state": (run.state, change.state)}
+    if change.collection_id is not None:
+        columns["collection_id"] = (run.collection_id, change.collection_id)
+    _record(conn, action, run.id, columns, by, now)
     announce(conn)
+
+
+def _record(
+    conn: Connection, action: str, run_id: int, columns: audit.Columns, by: str, now: datetime
+) -> None:
+    audit.record_change(
+        conn, who=by, action=action, subject=f"runs.{run_id}", columns=columns, now=now
+    )

@@ -7,7 +7,7 @@ import click
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
 from scheduler.cli.render import print_json, print_table
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import Session, pass_session, person
 
 if TYPE_CHECKING:
     from scheduler.actions.status import AccountStatus
@@ -45,7 +45,7 @@ def pause(session: Session, name: str, reason: str) -> None:
     from scheduler.actions.accounts import pause_account
 
     with session.writing() as conn:
-        pause_account(conn, name, reason=reason, now=session.now(conn))
+        pause_account(conn, name, by=person(), reason=reason, now=session.now(conn))
     click.echo(f"account {name} is paused")
 
 
@@ -57,7 +57,7 @@ def resume(session: Session, name: str) -> None:
     from scheduler.actions.accounts import resume_account
 
     with session.writing() as conn:
-        resume_account(conn, name)
+        resume_account(conn, name, by=person(), now=session.now(conn))
     click.echo(f"account {name} sends again")
 
 

@@ -31,7 +31,11 @@ _PLACES = {
     "thaw": "scheduler.cli.schedule_pause:thaw",
     "freezes": "scheduler.cli.schedule_pause:freezes",
     "config": "scheduler.cli.config:config",
+    "plan": "scheduler.cli.plan:plan",
     "apply": "scheduler.cli.apply:apply",
+    "drift": "scheduler.cli.plan:drift",
+    "export": "scheduler.cli.export:export",
+    "changes": "scheduler.cli.changes:changes",
     "db": "scheduler.cli.db:db",
     "doctor": "scheduler.cli.doctor:doctor",
     "sandbox": "scheduler.cli.sandbox:sandbox",
@@ -69,8 +73,11 @@ def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -
 
 def _call(argv: Sequence[str] | None, session: Session) -> int:
     try:
-        code = root.main(argv, prog_name="dca-scheduler", obj=session, standalone_mode=False)
-        return code if isinstance(code, int) else ExitCode.DONE
+        # Not root.main: it ends the process itself when a pipe breaks.
+        words = list(sys.argv[1:] if argv is None else argv)
+        with root.make_context("dca-scheduler", words, obj=session) as context:
+            root.invoke(context)
+        return ExitCode.DONE
     except Exit as end:
         return end.exit_code
     except NoArgsIsHelpError as error:
@@ -86,6 +93,11 @@ def _call(argv: Sequence[str] | None, session: Session) -> int:
         _complain(*([end.message] if end.message else []))
         return end.code
     except (Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    except RuntimeError as error:
+        # Before Python 3.12, a Ctrl-C while a class of an import is made arrives wrapped.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
         return ExitCode.INTERRUPTED
     except OSError as error:
         if error.errno == errno.EPIPE:

@@ -60,7 +60,7 @@ def resume(session: Session, name: str) -> None:
     from scheduler.actions.queues import resume_queue
 
     with session.writing() as conn:
-        waiting = resume_queue(conn, name)
+        waiting = resume_queue(conn, name, by=person(), now=session.now(conn))
     click.echo(f"queue {name} sends again: {waiting} waiting")
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -48,21 +48,28 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(json_value(value), indent=2))
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:
-    """Print *rows* under the headings *columns*; where there is none, say *empty* on stderr."""
+def print_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    empty: str,
+    spare: Sequence[str] = (),
+) -> None:
+    """
+    Print *rows* under the headings *columns*; where there is none, say *empty* on stderr.
+
+    A terminal too narrow for all goes without the *spare* columns, one after the other.
+    """
     if not rows:
         click.echo(empty, err=True)
         return
-    texts = [[cell(row.get(column)) for column in columns] for row in rows]
-    widths = [
-        max(len(column), *(len(line[index]) for line in texts))
-        for index, column in enumerate(columns)
-    ]
+    texts = {column: [cell(row.get(column)) for row in rows] for column in columns}
+    widths = {column: max(len(column), *map(len, texts[column])) for column in columns}
     if sys.stdout.isatty():
-        widths = fit(widths, columns, shutil.get_terminal_size().columns)
-    click.secho(_line(columns, widths), bold=True, color=_colour())
-    for line in texts:
-        click.echo(_line(line, widths))
+        widths = fit(widths, shutil.get_terminal_size().columns, spare=spare)
+    click.secho(_line(list(widths), widths.values()), bold=True, color=_colour())
+    for line in zip(*(texts[column] for column in widths), strict=True):
+        click.echo(_line(line, widths.values()))
 
 
 def print_fields(record: Mapping[str, Any]) -> None:
@@ -100,20 +107,31 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
 
 
-def fit(widths: Sequence[int], headings: Sequence[str], room: int) -> list[int]:
-    """Take from the widest columns until all fit into *room*, or none can give more."""
-    fitted = list(widths)
-    least = [max(_NARROWEST, len(heading)) for heading in headings]
-    while sum(fitted) + len(_GAP) * (len(fitted) - 1) > room:
-        spare = [width - floor for width, floor in zip(fitted, least, strict=True)]
-        widest = max(range(len(fitted)), key=lambda index: (spare[index] > 0, fitted[index]))
-        if spare[widest] <= 0:
+def fit(widths: Mapping[str, int], room: int, *, spare: Sequence[str] = ()) -> dict[str, int]:
+    """
+    Return the widths of the columns that fit into *room*.
+
+    Columns of *spare* go first, then the widest give way, as long as they can: a heading is
+    never cut.
+    """
+    fitted = dict(widths)
+    for column in spare:
+        if _total(fitted) <= room:
             break
-        fitted[widest] -= 1
+        del fitted[column]
+    while _total(fitted) > room:
+        cuttable = [name for name in fitted if fitted[name] > max(_NARROWEST, len(name))]
+        if not cuttable:
+            break
+        fitted[max(cuttable, key=lambda name: fitted[name])] -= 1
     return fitted
 
 
-def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
+def _total(widths: Mapping[str, int]) -> int:
+    return sum(widths.values()) + len(_GAP) * (len(widths) - 1)
+
+
+def _line(texts: Sequence[str], widths: Iterable[int]) -> str:
     cells = (_cut(text, width).ljust(width) for text, width in zip(texts, widths, strict=True))
     return _GAP.join(cells).rstrip()
 

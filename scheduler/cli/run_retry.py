@@ -10,7 +10,8 @@ import click
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import confirm, run_filters, yes_option
 from scheduler.cli.render import print_table
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import Session, pass_session, person
+from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import ENDED_STATES, Run, RunState
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def _by_filter(session: Session, wanted: "RunFilter", *, dry_run: bool, yes: boo
             found = _find(conn, wanted)
         for sentence in _left_out(found):
             click.echo(sentence, err=True)
-        print_table([asdict(run) for run in found.runs], _COLUMNS, empty="no run to retry")
+        rows = [asdict(run) for run in found.runs]
+        print_table(rows, _COLUMNS, empty="no run to retry", spare=("queue", "collector"))
         if dry_run or not found.runs:
             return
         confirm(f"Send {len(found.runs)} runs again?", yes=yes)
@@ -103,7 +105,9 @@ def _find(conn: "Connection", wanted: "RunFilter") -> Found:
     from scheduler.storage import runs
 
     chosen = wanted if wanted.states else replace(wanted, states=(RunState.FAILED,))
-    listed = runs.list_runs(conn, chosen, limit=_MOST)[::-1]
+    listed = runs.list_runs(conn, chosen, limit=_MOST + 1)[::-1]
+    if len(listed) > _MOST:
+        raise InvalidInput(f"more than {_MOST} runs are chosen: narrow the filter by --since")
     ended = [run for run in listed if run.state in ENDED_STATES]
     retried = runs.list_retried(conn, [run.id for run in ended])
     fresh = [run for run in ended if run.id not in retried]
@@ -128,7 +132,9 @@ def _left_out(found: Found) -> Iterator[str]:
 def _retry(conn: "Connection", now: datetime, run_ids: Sequence[int]) -> dict[int, int]:
     from scheduler.actions.runs import retry_run
 
-    return {run_id: retry_run(conn, run_id, now=now) for run_id in dict.fromkeys(run_ids)}
+    return {
+        run_id: retry_run(conn, run_id, by=person(), now=now) for run_id in dict.fromkeys(run_ids)
+    }
 
 
 def _tell(made: dict[int, int], *, dry_run: bool) -> None:

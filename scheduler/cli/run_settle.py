@@ -3,7 +3,7 @@
 import click
 
 from scheduler.cli.lazy import Command
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import Session, pass_session, person
 
 _run_id = click.argument("run_id", metavar="ID", type=int)
 
@@ -17,7 +17,7 @@ def adopt(session: Session, run_id: int, collection_id: str) -> None:
     from scheduler.actions.runs import adopt_run
 
     with session.writing() as conn:
-        adopt_run(conn, run_id, collection_id, now=session.now(conn))
+        adopt_run(conn, run_id, collection_id, by=person(), now=session.now(conn))
     click.echo(f"run {run_id} is collection {collection_id}")
 
 
@@ -29,7 +29,7 @@ def resend(session: Session, run_id: int) -> None:
     from scheduler.actions.runs import resend_run
 
     with session.writing() as conn:
-        resend_run(conn, run_id, now=session.now(conn))
+        resend_run(conn, run_id, by=person(), now=session.now(conn))
     click.echo(f"run {run_id} is sent again")
 
 
@@ -41,7 +41,7 @@ def abandon(session: Session, run_id: int) -> None:
     from scheduler.actions.runs import abandon_run
 
     with session.writing() as conn:
-        abandon_run(conn, run_id, now=session.now(conn))
+        abandon_run(conn, run_id, by=person(), now=session.now(conn))
     click.echo(f"run {run_id} is given up")
 
 
@@ -57,7 +57,7 @@ def cancel(session: Session, run_id: int) -> None:
     from scheduler.actions.runs import cancel_run
 
     with session.writing() as conn:
-        cancelled = cancel_run(conn, run_id, now=session.now(conn))
+        cancelled = cancel_run(conn, run_id, by=person(), now=session.now(conn))
     click.echo(
         f"run {run_id} is cancelled"
         if cancelled.at_once

@@ -29,6 +29,7 @@ COLUMNS = (
     "collection_id",
     "start_eta",
 )
+SPARE = ("start_eta", "queue", "collector", "reason")
 _INTERNAL = frozenset({"lease_owner", "lease_until", "fence", "lane", "looks"})
 _ATTEMPT = ("number", "claimed_at", "outcome", "http_status", "collection_id", "detail")
 _COLLECTION = (
@@ -87,7 +88,7 @@ def list_(
     if as_json:
         print_json([run_view(run) for run in found])
     else:
-        print_table([asdict(run) for run in found], COLUMNS, empty="no runs")
+        print_table([asdict(run) for run in found], COLUMNS, empty="no runs", spare=SPARE)
 
 
 @runs.command()

@@ -5,8 +5,9 @@ import click
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
 from scheduler.cli.render import print_fields, print_json, print_table
+from scheduler.cli.schedule_override import override, overrides, print_overrides, restore
 from scheduler.cli.schedule_pause import pause, resume
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import Session, pass_session, person
 from scheduler.domain.records import Schedule
 
 _COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector", "batch", "error")
@@ -17,8 +18,8 @@ def schedules() -> None:
     """Schedules: collector, batch and timetable."""
 
 
-schedules.add_command(pause)
-schedules.add_command(resume)
+for _command in (pause, resume, override, overrides, restore):
+    schedules.add_command(_command)
 
 
 @schedules.command("list")
@@ -45,14 +46,19 @@ def show(session: Session, name: str, as_json: bool) -> None:
     """Show all about one schedule."""
     from dataclasses import asdict
 
+    from scheduler.actions.overrides import list_overrides
     from scheduler.storage import schedules as stored
 
     with session.reading() as conn:
-        found = stored.get_schedule(conn, name).schedule
+        found = asdict(stored.get_schedule(conn, name).schedule)
+        in_force = list_overrides(conn, name, now=session.now(conn))
     if as_json:
-        print_json(found)
-    else:
-        print_fields(asdict(found))
+        print_json({**found, "overrides": in_force})
+        return
+    print_fields(found)
+    if in_force:
+        click.echo("\noverrides")
+        print_overrides(in_force)
 
 
 @schedules.command()
@@ -67,7 +73,12 @@ def enable(session: Session, name: str) -> None:
 @click.argument("name")
 @pass_session
 def disable(session: Session, name: str) -> None:
-    """Fire a schedule no more until it is enabled."""
+    """
+    Fire a schedule no more until it is enabled.
+
+    One that a file defines is switched as the file says when that is applied again, which a
+    daemon does at its start: set enabled = false there too, or use pause.
+    """
     _switch(session, name, enabled=False)
 
 
@@ -75,7 +86,7 @@ def _switch(session: Session, name: str, *, enabled: bool) -> None:
     from scheduler.actions import schedules as actions
 
     with session.writing() as conn:
-        actions.set_enabled(conn, name, enabled=enabled)
+        actions.set_enabled(conn, name, enabled=enabled, by=person(), now=session.now(conn))
     click.echo(f"schedule {name} is {'enabled' if enabled else 'disabled'}")
 
 

@@ -15,7 +15,7 @@ from scheduler.daemon.systemd import Notifier
 from scheduler.domain.errors import DatabaseError
 from scheduler.domain.records import RunState
 from scheduler.engine.loop import Loop
-from scheduler.storage import daemons, freezes
+from scheduler.storage import daemons, freezes, overrides
 from scheduler.storage.database import Connection, Database
 
 log = structlog.get_logger()
@@ -58,6 +58,7 @@ class Housekeeping:
         daemons.record_seen(conn, self.owner, now=now, trouble=self._trouble())
         daemons.delete_gone(conn, before=now - _GONE_AFTER)
         freezes.delete_lapsed(conn, before=now - _GONE_AFTER)
+        overrides.delete_lapsed(conn, before=now)
         return read_status(conn, now=now, count_schedules=False)
 
     def _trouble(self) -> str | None:

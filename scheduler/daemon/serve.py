@@ -144,12 +144,19 @@ class Daemon:
                     running = run_loop(
                         loop, clock=self.clock, stopping=self.stopping, passed=passed
                     )
-                    group.create_task(running, name=loop.name)
+                    task = group.create_task(running, name=loop.name)
+                    if loop.name == "listen":
+                        group.create_task(self._stop_listening(task))
         except* SchedulerError as errors:
             raise errors.exceptions[0] from None
         finally:
             chores.shutdown(wait=False)
             await self._leave(engine)
+
+    async def _stop_listening(self, task: asyncio.Task[None]) -> None:
+        """Break off the one pass that waits by itself, and has nothing to finish."""
+        await self.stopping.wait()
+        task.cancel()
 
     async def _leave(self, engine: Engine) -> None:
         self.notifier.stopping()

@@ -6,8 +6,8 @@ from datetime import timedelta
 from scheduler.domain.errors import InvalidInput
 
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PART = re.compile(r"(\d+)([wdhms])")
-_WHOLE = re.compile(r"(?:\d+[wdhms])+")
+_PART = re.compile(r"([0-9]{1,10}) *([wdhms])")
+_WHOLE = re.compile(rf"(?: *{_PART.pattern})+")
 # About 68 years: past any use, and far from where date arithmetic overflows.
 _LONGEST_SECONDS = 2**31 - 1
 
@@ -18,10 +18,10 @@ def parse_duration(text: str) -> timedelta:
 
     Raises InvalidInput for anything else, for a repeated or misordered unit, and for zero.
     """
-    compact = text.strip().lower().replace(" ", "")
-    parts = _PART.findall(compact)
+    plain = text.strip().lower()
+    parts = _PART.findall(plain)
     units = [unit for _, unit in parts]
-    if not _WHOLE.fullmatch(compact) or units != sorted(set(units), key=list(_UNITS).index):
+    if not _WHOLE.fullmatch(plain) or units != sorted(set(units), key=list(_UNITS).index):
         raise InvalidInput(f"{text!r} is not a duration: write it like 90m, 1h30m or 2d")
     seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
     if not 0 < seconds <= _LONGEST_SECONDS:

@@ -26,6 +26,7 @@ class Outlook:
     runs: int
     moved: int
     until: datetime
+    is_whole: bool
 
     @property
     def is_the_same(self) -> bool:
@@ -55,6 +56,7 @@ def compare_timetables(
         runs=len(come) - len(gone),
         moved=min(len(come), len(gone)),
         until=end,
+        is_whole=end == until,
     )
 
 

@@ -1,50 +1,118 @@
 """Inputs from JSON: an array of objects, one object, or an object a line."""
 
 import json
-from typing import Any, NoReturn
+import re
+from collections.abc import Iterator
+from itertools import islice
+from math import isinf
+from typing import Any, Final, NoReturn
 
 from scheduler.domain.errors import InputsError
 from scheduler.domain.records import JsonObject
 
+_ONE_DOCUMENT: Final = "write one array of objects (an object a line goes into a .jsonl file)"
+_ONE_A_LINE: Final = "each line must hold one whole object"
+
+_OPENING: Final = re.compile(r"\s*\[?\s*")
+_BETWEEN: Final = re.compile(r"[\s,]*")
+_HALF_CHARACTER: Final = re.compile(r"\\u[dD][89a-fA-F]")
+# Python itself reads no longer ones, and advises in its own words.
+_MOST_DIGITS: Final = 4300
+
 
 def read_json(text: str, place: str) -> list[JsonObject]:
     """Read an array of objects, or one object; *place* is named in errors."""
-    value = _load(text, place, first_line=1)
-    if isinstance(value, dict):
-        return [value]
-    if not isinstance(value, list):
-        raise InputsError(f"{place}: must be an array of objects, not {_kind(value)}")
-    for number, one in enumerate(value, 1):
-        if not isinstance(one, dict):
-            raise InputsError(f"{place}: input {number} is {_kind(one)}, not an object")
-    return value
+    if not text or text.isspace():
+        return []
+    value = _load(text, place, first_line=1, way_out=_ONE_DOCUMENT)
+    if not isinstance(value, list | dict):
+        raise InputsError(f"{place}: is {_kind(value)}: {_ONE_DOCUMENT}")
+    inputs = value if isinstance(value, list) else [value]
+    may_be_broken = _may_be_broken(text)
+    for number, one in enumerate(inputs, 1):
+        if flaw := _flaw(one, may_be_broken=may_be_broken):
+            start = next(islice(_input_starts(text), number - 1, None))
+            raise InputsError(f"{place}:{_line(text, start)}: input {number} {flaw}")
+    return inputs
 
 
 def read_json_lines(text: str, place: str) -> list[JsonObject]:
     """Read an object from each line that is not blank."""
     inputs = []
+    may_be_broken = _may_be_broken(text)
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            value = _load(line, place, first_line=number)
-            if not isinstance(value, dict):
-                raise InputsError(f"{place}:{number}: is {_kind(value)}, not an object")
+            value = _load(line, place, first_line=number, way_out=_ONE_A_LINE)
+            if flaw := _flaw(value, may_be_broken=may_be_broken):
+                raise InputsError(f"{place}:{number}: {flaw}")
             inputs.append(value)
     return inputs
 
 
-def _load(text: str, place: str, *, first_line: int) -> Any:
+def _load(text: str, place: str, *, first_line: int, way_out: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         line = first_line + error.lineno - 1
-        raise InputsError(f"{place}:{line}:{error.colno}: {error.msg.lower()}") from None
+        raise InputsError(f"{place}:{line}:{error.colno}: {error.msg.lower()}: {way_out}") from None
     except (ValueError, RecursionError) as error:
-        where = f"{place}:{first_line}" if first_line > 1 else place
-        raise InputsError(f"{where}: {error}") from None
+        *_, start = _input_starts(text)
+        line = first_line + _line(text, start) - 1
+        reason = "is nested too deeply" if isinstance(error, RecursionError) else error
+        raise InputsError(f"{place}:{line}: {reason}") from None
+
+
+def _input_starts(text: str) -> Iterator[int]:
+    """Yield where each input begins, up to and with the first that cannot be read."""
+    opening = _OPENING.match(text)
+    while opening:
+        yield opening.end()
+        try:
+            _, end = _DECODER.raw_decode(text, opening.end())
+        except (ValueError, RecursionError):
+            return
+        opening = _BETWEEN.match(text, end)
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _may_be_broken(text: str) -> bool:
+    return _HALF_CHARACTER.search(text) is not None
+
+
+def _flaw(value: object, *, may_be_broken: bool) -> str | None:
+    if not isinstance(value, dict):
+        return f"is {_kind(value)}, not an object: write it as {{…}}"
+    if may_be_broken and not _is_whole(value):
+        return r"holds half a character (\ud800 to \udfff without the other half): mend the escape"
+    return None
+
+
+def _is_whole(value: JsonObject) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not JSON: write null, or a number")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text[:20]} is too large for a number: write it as text")
+    return number
+
+
+def _int(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(text)} digits: write it as text")
+    return int(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,7 +120,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r} twice")
+        raise ValueError(f"an object has the key {twice!r} twice: keep one of them")
     return found
 
 
@@ -70,3 +138,8 @@ def _kind(value: object) -> str:
             return "true or false"
         case _:
             return "a number"
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
+)

@@ -16,8 +16,6 @@ def read_inputs(path: Path) -> list[JsonObject]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputsError(f"{path}: must end in one of {' '.join(_READERS)}")
-    if path.is_dir():
-        raise InputsError(f"{path}: is a folder, not a file")
     return _not_empty(reader(read_text(path), str(path)), str(path))
 
 
@@ -33,7 +31,7 @@ def _read_urls(text: str, place: str) -> list[JsonObject]:
 
 def _not_empty(inputs: list[JsonObject], place: str) -> list[JsonObject]:
     if not inputs:
-        raise InputsError(f"{place}: holds no inputs")
+        raise InputsError(f"{place}: holds no inputs: write at least one")
     return inputs
 
 

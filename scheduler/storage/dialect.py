@@ -162,7 +162,8 @@ def _limit_postgresql(engine: Engine) -> None:
         cursor = connection.cursor()
         cursor.execute("SET lock_timeout = '5s'")
         cursor.execute("SET statement_timeout = '30s'")
-        cursor.execute("SET idle_in_transaction_session_timeout = '30s'")
+        # A daemon that was stopped inside a transaction holds up all others no longer than this.
+        cursor.execute("SET idle_in_transaction_session_timeout = '10s'")
         cursor.close()
         connection.commit()
 

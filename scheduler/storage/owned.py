@@ -15,7 +15,8 @@ def list_rows(conn: Connection, table: str, *, hold: bool = False) -> dict[str, 
     """Return a definition table's rows by name; *hold* them until the transaction ends."""
     definitions = metadata.tables[table]
     query = select(definitions).order_by(definitions.c.name)
-    found = conn.execute(query.with_for_update() if hold else query)
+    # Not FOR UPDATE: that would wait for whoever writes a row that names one of these.
+    found = conn.execute(query.with_for_update(key_share=True) if hold else query)
     return {row["name"]: dict(row) for row in found.mappings()}
 
 

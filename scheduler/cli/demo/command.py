@@ -21,7 +21,8 @@ from scheduler.cli.demo.verdict import judge
 from scheduler.cli.demo.watch import Watch, columns_for_terminal
 from scheduler.cli.exit_codes import Ended, ExitCode
 from scheduler.cli.render import one_line, print_table
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import Session, pass_session, person
+from scheduler.clock import utc_now
 from scheduler.domain.records import Run, RunState
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def demo(session: Session, seconds: int | None, folder: Path) -> None:
     All of it stays on this machine. With --seconds, exit code 0 means that every schedule that
     was due has its collection_id stored.
     """
-    with demo_folder(folder) as place, _stop_on_signal() as stopping:
+    with _stop_on_signal() as stopping, demo_folder(folder) as place:
         course = Course(session=session, place=place, stopping=stopping)
         problems = course.run(seconds)
     if problems:
@@ -148,7 +149,8 @@ class Course:
         with db.reading() as conn:
             counts = runs.count_states(conn)
         click.echo(f"\nthe last {len(last)} runs")
-        print_table([asdict(run) for run in reversed(last)], _HISTORY, empty="no runs")
+        rows = [asdict(run) for run in reversed(last)]
+        print_table(rows, _HISTORY, empty="no runs", spare=("queue", "reason"))
         told = ", ".join(f"{count} {state}" for state, count in counts.items())
         click.echo(f"\nruns by state: {told or 'none'}\n\nlook further:")
         config, program = self.place.config, program_name()
@@ -211,7 +213,7 @@ def _switch_schedules(db: "Database", *, enabled: bool) -> None:
     with db.writing() as conn:
         for schedule in schedules.list_schedules(conn):
             if schedule.enabled != enabled:
-                set_enabled(conn, schedule.name, enabled=enabled)
+                set_enabled(conn, schedule.name, enabled=enabled, by=person(), now=utc_now())
 
 
 def program_name() -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from scheduler.domain.request.secrets import JSON_PARAMS
+
 _QUOTED_REFERENCE: Final = re.compile(r"%24%7Bsecret%3A([A-Za-z0-9_.-]+)%7D")
 
 
@@ -27,10 +29,10 @@ def curl_command(
     Return the command that sends exactly this trigger, safe to paste into bash, zsh or ksh.
 
     The token is the shell's variable *token_variable*; a reference `${secret:NAME}` stays as
-    it is, to be replaced by hand. With *body_file* the command reads the body from that file:
+    it is, to be replaced by hand with the secret percent-encoded. With *body_file* the command reads the body from that file:
     a shell takes no argument as long as a large body.
     """
-    query = _QUOTED_REFERENCE.sub(r"${secret:\1}", query_string(params))
+    query = "&".join(_pair(name, value) for name, value in params)
     url = f"{base_url.rstrip('/')}/dca/trigger?{query}"
     content = (
         f"--data-raw {_shell(body)}"
@@ -48,6 +50,11 @@ def curl_command(
     )
 
 
+def _pair(name: str, value: str) -> str:
+    pair = query_string([(name, value)])
+    return _QUOTED_REFERENCE.sub(r"${secret:\1}", pair) if name in JSON_PARAMS else pair
+
+
 def _shell(raw: bytes) -> str:
     """Quote *raw* for a shell: plain where it can be, escaped where pasting could change it."""
     text = raw.decode(errors="surrogateescape")
@@ -56,7 +63,15 @@ def _shell(raw: bytes) -> str:
     return "$'" + "".join(map(_escaped, text)) + "'"
 
 
-_ESCAPES: Final = {"'": "\\'", "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+# A shell that looks for history (`!`) before it looks for quotes may not know those of $'…'.
+_ESCAPES: Final = {
+    "'": "\\'",
+    "\\": "\\\\",
+    "!": "\\041",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
 
 
 def _escaped(char: str) -> str:

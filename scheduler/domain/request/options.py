@@ -14,6 +14,7 @@ from scheduler.domain.request.secrets import check_references
 Params = tuple[tuple[str, str], ...]
 """Query parameters in the order they are sent; no name occurs twice."""
 
+_COLLECTOR_ID: Final = re.compile(r"c_[!-~]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -79,8 +80,10 @@ def trigger_params(options: TriggerOptions) -> Params:
     what is sent. Raises InvalidInput for what the upstream does not document, and for a
     credential written out.
     """
-    if not options.collector_id.startswith("c_"):
-        raise InvalidInput(f"{options.collector_id!r} is not a collector's id: it starts with c_")
+    if not _COLLECTOR_ID.fullmatch(options.collector_id):
+        raise InvalidInput(
+            f"{options.collector_id!r} is not a collector's id: it starts with c_ and has no spaces"
+        )
     optional = {
         "version": _version(options.version),
         "name": _text("name", options.name),
@@ -134,8 +137,10 @@ def _text(key: str, text: str | None) -> str | None:
 def _json(key: str, value: Mapping[str, object] | None) -> str | None:
     if value is None:
         return None
-    check_references(value, place=key)
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        check_references(value, place=key)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()  # half a character has no place in a query
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{key} cannot be written as JSON: {error}") from None
+    return text

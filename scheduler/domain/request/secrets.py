@@ -13,19 +13,19 @@ from typing import Final
 from scheduler.domain.errors import InvalidInput
 
 # The parameters that may hold references; elsewhere `${secret:NAME}` is just text.
-_JSON_PARAMS: Final = frozenset({"notify", "deliver"})
+JSON_PARAMS: Final = frozenset({"notify", "deliver"})
 
 _REFERENCE: Final = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 _CREDENTIAL_WORDS: Final = frozenset(
     {
-        "apikey",
         "auth",
         "authorization",
         "bearer",
         "credential",
         "credentials",
+        "pass",
         "passphrase",
         "passwd",
         "password",
@@ -38,6 +38,11 @@ _CREDENTIAL_WORDS: Final = frozenset(
 )
 _KEY_OWNERS: Final = frozenset(
     {"access", "account", "api", "auth", "encryption", "private", "secret", "ssh"}
+)
+# The same as one word, too: `secretkey`, `sastoken`, `password2`.
+_CREDENTIAL: Final = re.compile(
+    rf"(?:{'|'.join(sorted(_CREDENTIAL_WORDS))}|[a-z]*(?:password|secret|token)"
+    rf"|(?:{'|'.join(sorted(_KEY_OWNERS))})key)[0-9]*"
 )
 _HARMLESS_AMONG_CREDENTIALS: Final = frozenset(
     {
@@ -58,6 +63,7 @@ _HARMLESS_AMONG_CREDENTIALS: Final = frozenset(
 _WRITTEN_OUT: Final = (
     re.compile(r"://[^/\s@:]*:[^/\s@]+@"),  # user:password@host
     re.compile(r"[?&](sig|signature|token|access_token|api_?key|password|secret)=[^&\s]", re.I),
+    re.compile(r"\b(account_?key|shared_?access_?(key|signature)|password|pwd)\s*=\s*[^\s;]", re.I),
     re.compile(r"^(bearer|basic)\s+\S", re.I),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
     re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),  # key ids of AWS
@@ -86,7 +92,7 @@ def check_references(value: Mapping[str, object], *, place: str) -> None:
 def secret_names(params: Iterable[tuple[str, str]]) -> frozenset[str]:
     """Return the names of all secrets that `expand_secrets` will ask for."""
     return frozenset(
-        name for key, text in params if key in _JSON_PARAMS for name in _REFERENCE.findall(text)
+        name for key, text in params if key in JSON_PARAMS for name in _REFERENCE.findall(text)
     )
 
 
@@ -107,9 +113,19 @@ def expand_secrets(
             f"no secret is called {', '.join(missing)}: name in the configuration where it is kept"
         )
     found = {name: secret for name, secret in known.items() if secret is not None}
+    if broken := [name for name, secret in found.items() if not _is_whole(secret)]:
+        raise InvalidInput(f"the secret {', '.join(broken)} is no text in UTF-8: store it as such")
     return tuple(
-        (key, _expand_json(text, found) if key in _JSON_PARAMS else text) for key, text in stored
+        (key, _expand_json(text, found) if key in JSON_PARAMS else text) for key, text in stored
     )
+
+
+def _is_whole(secret: str) -> bool:
+    try:
+        secret.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _expand_json(text: str, secrets: Mapping[str, str]) -> str:
@@ -146,7 +162,7 @@ def _names_credential(key: str) -> bool:
     if "".join(words) in _HARMLESS_AMONG_CREDENTIALS:
         return False
     names_a_key = "key" in words and not _KEY_OWNERS.isdisjoint(words)
-    return names_a_key or not _CREDENTIAL_WORDS.isdisjoint(words)
+    return names_a_key or any(_CREDENTIAL.fullmatch(word) for word in words)
 
 
 def _joined(key: str) -> str:

@@ -15,7 +15,8 @@ from scheduler.domain.errors import InvalidInput
 
 # Not %c, %x, %X (the locale's), %s (the machine's zone), nor what only some systems know.
 _DIRECTIVES: Final = "aAbBdfGHIjmMpSuUVwWyYzZ%"
-_TIME_FORMAT: Final = re.compile(rf"(?:[^%]|%[{_DIRECTIVES}])+")
+# Nor what strftime drops or trips over: control characters, and half a character.
+_TIME_FORMAT: Final = re.compile(rf"(?:[^%{{\x00-\x1f\x7f\ud800-\udfff]|%[{_DIRECTIVES}])+")
 
 
 def render_name(template: str, *, schedule: str, due_at: datetime, zone: tzinfo) -> str:
@@ -69,7 +70,7 @@ def _field(
 def _time(template: str, value: datetime, spec: str) -> str:
     if not spec:
         return value.isoformat(timespec="seconds")
-    if not _TIME_FORMAT.fullmatch(spec) or "{" in spec:
+    if not _TIME_FORMAT.fullmatch(spec):
         raise InvalidInput(
             f"{template!r}: {spec!r} is not a time format: write it like %Y-%m-%d %H:%M"
         )

@@ -1,0 +1,185 @@
+"""What is listed and shown, as tables and as JSON."""
+
+import pytest
+
+from tests.surfaces.rig import FAILED, NINE, Home, spoken
+
+PROMISED = {
+    *("id", "schedule", "collector", "queue", "state", "due_at", "triggered_at", "collection_id"),
+    *("start_eta", "attempts", "reason", "detail", "batch", "query", "account", "not_before"),
+    *("created_at", "ended_at", "retry_of"),
+}
+
+
+def make_history(home: Home) -> None:
+    """Write runs 1 to 4, due at 01:00 to 04:00."""
+    hours = [f"2026-03-02 0{hour}:00:00.000000" for hour in range(1, 5)]
+    home.make_run(ask="products", schedule="nightly", queue="nightly", due_at=hours[0])
+    home.make_run(ask="news", schedule="hourly", due_at=hours[1], **FAILED)
+    home.make_run(ask="news", due_at=hours[2], state="skipped", reason="missed", ended_at=hours[2])
+    home.make_run(ask="products", due_at=hours[3], **FAILED)
+
+
+def test_a_run_in_json_has_every_promised_field(home: Home) -> None:
+    home.make_run()
+
+    [run] = home.done("runs", "list", "--json").json
+
+    assert set(run) >= PROMISED
+    assert run["state"] == "queued"
+    assert run["due_at"] == "2026-03-02T09:00:00Z"
+    assert run["query"] == "collector=c_products&queue_next=1&deadline=2h"
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ([], [4, 3, 2, 1]),
+        (["--schedule", "nightly"], [1]),
+        (["--collector", "news"], [3, 2]),
+        (["--queue", "nightly"], [1]),
+        (["--state", "failed"], [4, 2]),
+        (["--state", "failed", "--state", "queued"], [4, 2, 1]),
+        (["--state", "failed", "--collector", "news"], [2]),
+        (["--since", "2026-03-02T03:00:00Z"], [4, 3]),
+        (["--since", "2026-03-02T03:00:00"], [4, 3]),
+        (["--since", "2026-03-02T04:00:00+01:00"], [4, 3]),
+        (["--until", "2026-03-02T02:00:00Z"], [2, 1]),
+        (["--limit", "2"], [4, 3]),
+        (["--limit", "2", "--before", "3"], [2, 1]),
+        (["--schedule", "nobody"], []),
+    ],
+    ids=spoken,
+)
+def test_runs_are_chosen_by_filters(home: Home, words: list[str], ids: list[int]) -> None:
+    make_history(home)
+
+    found = home.done("runs", "list", "--json", *words).json
+
+    assert [run["id"] for run in found] == ids
+
+
+def test_a_table_that_nobody_looks_at_is_not_cut(home: Home) -> None:
+    queue = "q" * 150
+    home.done("trigger", "news", "--batch", "pages", "--queue", queue)
+
+    heading, row = home.done("runs", "list").out.splitlines()
+
+    assert queue in row
+    assert heading.index("state") == row.index("queued")
+
+
+def test_an_empty_list_is_an_empty_array_or_a_word_on_stderr(home: Home) -> None:
+    as_json, as_table = home.done("runs", "list", "--json"), home.done("runs", "list")
+
+    assert as_json.json == []
+    assert (as_table.out, as_table.err) == ("", "no runs\n")
+
+
+def test_what_the_upstream_said_cannot_command_the_terminal(home: Home) -> None:
+    run_id = home.make_run(**FAILED, detail="no\x1b[2J such\ncollector\u202e")
+
+    shown = home.done("runs", "show", str(run_id)).out
+
+    assert "no\ufffd[2J such collector\ufffd" in shown
+
+
+def test_a_run_is_shown_with_its_attempts_and_collections(home: Home) -> None:
+    run_id = home.make_run()
+    home.sql(
+        "INSERT INTO attempts (run_id, number, daemon, request, outcome, claimed_at, settled_at,"
+        " collection_id) VALUES (?, 1, 'd', 'POST /', 'accepted', ?, ?, 'j_1')",
+        *(run_id, "2026-03-02 09:00:00", "2026-03-02 09:00:01"),
+    )
+    home.sql(
+        "INSERT INTO collections (id, run_id, account, collector_id, accepted_at)"
+        " VALUES ('j_1', ?, 'main', 'c_products', '2026-03-02 09:00:01')",
+        run_id,
+    )
+
+    run, shown = home.run(run_id), home.done("runs", "show", str(run_id)).out
+
+    assert [one["outcome"] for one in run["attempt_list"]] == ["accepted"]
+    assert run["attempt_list"][0]["settled_at"] == "2026-03-02T09:00:01Z"
+    assert [one["id"] for one in run["collections"]] == ["j_1"]
+    assert (run["send_as"], run["row_count"]) == ("json", 2)
+    assert shown.count("j_1") == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["schedules", "list"],
+            [
+                {"name": "hourly", "every": "1h", "enabled": True, "next_fire_at": None},
+                {"name": "nightly", "cron": "0 2 * * *", "timezone": "Europe/Berlin"},
+            ],
+        ),
+        (["collectors", "list"], [{"name": "news"}, {"name": "products", "deadline": "2h"}]),
+        (["batches", "list"], [{"name": "pages", "send_as": "json", "file": None}]),
+        (
+            ["accounts", "list"],
+            [{"name": "main", "token": "env:DCA_API_TOKEN", "paused_at": None, "in_flight": 0}],
+        ),
+        (["queues", "list"], [{"name": "nightly", "max_depth": 7, "waiting": 0, "head_id": None}]),
+    ],
+    ids=spoken,
+)
+def test_definitions_are_listed(
+    home: Home, words: list[str], expected: list[dict[str, object]]
+) -> None:
+    found, table = home.done(*words, "--json").json, home.done(*words).out
+
+    assert [
+        {key: one[key] for key in wanted} for one, wanted in zip(found, expected, strict=True)
+    ] == expected
+    assert [line.split()[0] for line in table.splitlines()[1:]] == [one["name"] for one in found]
+
+
+def test_a_schedule_is_shown(home: Home) -> None:
+    home.sql("UPDATE schedules SET error = 'the batch is gone' WHERE name = 'hourly'")
+
+    shown = home.done("schedules", "show", "hourly")
+    listed = home.done("schedules", "list")
+
+    assert home.done("schedules", "show", "hourly", "--json").json["every"] == "1h"
+    assert "error" in listed.out.splitlines()[0]
+    assert "the batch is gone" in shown.out
+
+
+def test_a_queue_tells_its_depth_head_age_and_why_it_waits(home: Home) -> None:
+    first = home.make_run(queue="nightly", due_at="2026-03-02 08:59:00.000000")
+    home.make_run(queue="nightly")
+    home.done("queues", "pause", "nightly", "--reason", "stock-taking")
+
+    [queue] = home.done("queues", "list", "--json").json
+
+    assert queue["waiting"] == 2
+    assert queue["head_id"] == first
+    assert queue["head_age_seconds"] == 60
+    assert queue["head_waits_for"] == "the queue is paused: stock-taking"
+
+
+def test_status_counts_and_names_who_is_alive(home: Home) -> None:
+    home.make_run()
+    home.sql(
+        "INSERT INTO daemons (id, host, pid, version, started_at, seen_at, trouble)"
+        " VALUES ('d', 'lab', 42, '1', ?, ?, 'the disk is full')",
+        *("2026-03-02 08:00:00.000000", "2026-03-02 08:59:30.000000"),
+    )
+
+    told, lines = home.done("status", "--json").json, home.done("status").out
+
+    assert told["at"] == NINE.isoformat().replace("+00:00", "Z")
+    assert told["open_runs"] == {"queued": 1}
+    assert told["enabled_schedules"] == 2
+    assert [one["pid"] for one in told["daemons"]] == [42]
+    assert "pid 42 on lab" in lines
+    assert "seen 30s ago, in trouble: the disk is full" in lines
+
+
+def test_status_says_how_a_paused_account_is_resumed(home: Home) -> None:
+    home.done("accounts", "pause", "main", "--reason", "the bill")
+
+    assert "paused: the bill (dca-scheduler accounts resume main)" in home.done("status").out
