@@ -42,9 +42,10 @@ def _existing_file(path: str, info: ValidationInfo) -> str:
 
 
 def _batch_file(path: str, info: ValidationInfo) -> str:
+    # Whether it is there is asked when a run is due: it may be written just before.
     if Path(path).suffix.lower() not in BATCH_SUFFIXES:
         raise ValueError(f"must end in one of {' '.join(BATCH_SUFFIXES)}")
-    return _existing_file(path, info)
+    return str(resolved(path, info))
 
 
 def _check_inputs(value: object) -> object:

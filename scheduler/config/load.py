@@ -9,7 +9,13 @@ from scheduler.config.model import Config
 from scheduler.config.overrides import Overridden, apply_overrides
 from scheduler.config.problems import Problem
 from scheduler.config.reading import read_model
-from scheduler.config.references import cyclic, dangling, settle_accounts, unlike_pauses
+from scheduler.config.references import (
+    cyclic,
+    dangling,
+    missing_files,
+    settle_accounts,
+    unlike_pauses,
+)
 from scheduler.config.timetables import (
     read_calendars,
     timetable_problems,
@@ -52,7 +58,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
         found = [*overridden.problems, *_in_order(document, problems)]
         source = str(path) if path else "the environment"
         raise ConfigError(source, [_told(problem, overridden) for problem in found])
-    return LoadedConfig(reading.config, tuple(timetable_warnings(specs)), path)
+    warnings = (*missing_files(reading.config), *timetable_warnings(specs))
+    return LoadedConfig(reading.config, warnings, path)
 
 
 def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from scheduler.config.definitions import RetryKeys
@@ -84,6 +85,21 @@ def _pause_problems(place: Place, levels: tuple[RetryKeys | Defaults, ...]) -> I
         check_pauses(first, longest)
     except ValueError as error:
         yield Problem(place, f"its longest_pause, {error}: set both")
+
+
+def missing_files(config: Config) -> Iterator[str]:
+    """Yield a warning for every batch whose file, or files by a pattern, are not there now."""
+    for name, batch in config.batches.items():
+        if batch.file is not None and not any(_files(batch.file)):
+            yield (
+                f"batches.{name}.file: there is no file {batch.file} now:"
+                " runs that are due before it is there will fail"
+            )
+
+
+def _files(pattern: str) -> Iterator[Path]:
+    place = Path(pattern)
+    return (found for found in place.parent.glob(place.name) if found.is_file())
 
 
 def _account_problems(

@@ -209,3 +209,23 @@ def test_importing_the_configuration_loads_neither_database_nor_http() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_batch_file_that_is_not_there_yet_is_a_warning(tmp_path: Path) -> None:
+    """It may be written just before it is due, and the rest must go on."""
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "inputs" / "a.csv").write_text("url\nhttps://example.com\n")
+    file = tmp_path / "config.toml"
+    file.write_text("""
+        [batches.there]
+        file = "inputs/*.csv"
+        [batches.absent]
+        file = "inputs/absent.csv"
+    """)
+
+    loaded = load_config(file, {})
+
+    assert loaded.warnings == (
+        f"batches.absent.file: there is no file {tmp_path}/inputs/absent.csv now:"
+        " runs that are due before it is there will fail",
+    )

@@ -24,7 +24,7 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
         id = "c_1"
         max_running = "many"
         [batches.pages]
-        file = "absent.csv"
+        file = "absent.xls"
         [schedules.nightly]
         collector = "product"
         batch = "pages"
@@ -40,7 +40,7 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
         " a lease that ends during a request gives its run away",
         "accounts.main.max_in_flght: unknown key; did you mean max_in_flight?",
         "collectors.products.max_running: must be a whole number, not text",
-        f"batches.pages.file: there is no file {tmp_path}/absent.csv",
+        "batches.pages.file: must end in one of .csv .json .jsonl .txt",
         "schedules.nightly.priority: must be a whole number, not a number with a fraction",
         "schedules.nightly: queue and confirm_cancel exclude each other: keep one of them",
         "schedules.nightly.collector: there is no [collectors.product]; did you mean products?",
