@@ -44,8 +44,7 @@ def apply_definitions(
             _write(conn, change, wanted, now)
     _delete(conn, changes, by=by, now=now)
     written = [change for change in changes if change.verb in WRITTEN]
-    for change in written:
-        _record(conn, change, by=by, now=now)
+    audit.record_changes(conn, [_recorded(change, by=by) for change in written], now=now)
     if written:
         announce(conn)
     return changes
@@ -94,9 +93,8 @@ def _deleted(changes: Sequence[Change], table: str) -> list[str]:
     return [one.name for one in changes if one.verb is Verb.DELETED and one.table == table]
 
 
-def _record(conn: Connection, change: Change, *, by: str, now: datetime) -> None:
-    audit.record_change(
-        conn,
+def _recorded(change: Change, *, by: str) -> audit.NewChange:
+    return audit.NewChange(
         who=by,
         action="prune" if change.verb is Verb.DELETED else "apply",
         subject=change.subject,
@@ -104,5 +102,4 @@ def _record(conn: Connection, change: Change, *, by: str, now: datetime) -> None
             column: (shown(column, before), shown(column, after))
             for column, (before, after) in change.columns.items()
         },
-        now=now,
     )

@@ -61,7 +61,9 @@ def compare(wanted: Rows, held: Rows, *, prune: bool = False) -> list[Change]:
     clashes = [
         change.subject
         for change in changes
-        if change.verb is Verb.UPDATED and held[change.table][change.name]["origin"] != Origin.FILE
+        if change.verb is Verb.UPDATED
+        and held[change.table][change.name]["origin"] != Origin.FILE
+        and "origin" not in change.columns
     ]
     if clashes:
         raise Conflict(
@@ -96,8 +98,17 @@ def _definition(table: str, name: str, columns: Columns, row: Columns | None) ->
         for column, value in columns.items()
         if before.get(column) != value
     }
+    if row is not None and differing and _only_holds_a_pause(table, columns, row):
+        differing["origin"] = (row["origin"], Origin.FILE)
     verb = Verb.CREATED if row is None else Verb.UPDATED if differing else Verb.UNCHANGED
     return Change(table=table, name=name, verb=verb, columns=differing)
+
+
+def _only_holds_a_pause(table: str, columns: Columns, row: Columns) -> bool:
+    """Tell whether a queue's row was made to pause it: it says nothing that a file could say."""
+    usual = owned.list_defaults(table)
+    is_plain = all(row[column] == usual[column] for column in columns)
+    return table == "queues" and row["origin"] != Origin.FILE and is_plain
 
 
 def _afterwards(wanted: Rows, held: Rows, deleted: set[tuple[str, str]]) -> Rows:
@@ -117,6 +128,8 @@ _MAY_HOLD_CREDENTIALS: Final = frozenset({"notify", "deliver"})
 
 def shown(column: str, value: Any) -> Any:
     """Return *value* as it may be shown and kept: no inputs, no credential that a row holds."""
+    if column == "base_url" and "@" in str(value):
+        return "(holds a credential)"
     if value is None or column not in _SIZED | _MAY_HOLD_CREDENTIALS:
         return value
     if column in _SIZED:

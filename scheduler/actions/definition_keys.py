@@ -1,6 +1,7 @@
 """From rows back to the keys of a configuration: the reverse of definition_rows.py."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from scheduler.domain.errors import InvalidInput
 Keys = dict[str, Any]
 
 ICALENDAR: Final = "BEGIN:VCALENDAR"
+_NOT_IN_A_FILE_NAME: Final = re.compile(r"[^\w-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def _calendar(name: str, rules: str) -> Iterator[Key]:
     if lines:
         yield Key("days", lines)
     if start >= 0:
-        yield Key("ics", f"{name}.ics", ics=rules[start:])
+        yield Key("ics", f"{_NOT_IN_A_FILE_NAME.sub('_', name)}.ics", ics=rules[start:])
 
 
 def _parsed(table: str, name: str, column: str, text: str) -> Any:
@@ -71,15 +73,19 @@ def _parsed(table: str, name: str, column: str, text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         raise InvalidInput(f"{table}.{name}: {column} is not JSON: mend the row first") from None
-    # TOML has no null: an input without a value has no such field.
-    return _without_null(value)
+    if _holds_null(value):
+        raise InvalidInput(
+            f"{table}.{name}: {column} holds null, which TOML does not know: leave the field out,"
+            " or keep the inputs in a file"
+        )
+    return value
 
 
-def _without_null(value: Any) -> Any:
+def _holds_null(value: Any) -> bool:
     match value:
         case dict():
-            return {key: _without_null(item) for key, item in value.items() if item is not None}
+            return any(map(_holds_null, value.values()))
         case list():
-            return [_without_null(item) for item in value]
+            return any(map(_holds_null, value))
         case _:
-            return value
+            return value is None

@@ -11,7 +11,7 @@ from scheduler.config import Config
 from scheduler.domain.definition import duration_of, excluded_calendars, timetable_of
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.firing import plan_firing
-from scheduler.domain.outlook import Outlook, compare_timetables
+from scheduler.domain.outlook import MOST_COUNTED, Outlook, compare_timetables
 from scheduler.domain.records import Calendar, CatchUp, Reason, Run, Schedule
 from scheduler.domain.timetable import Timetable
 from scheduler.storage import owned, pruning
@@ -19,7 +19,8 @@ from scheduler.storage.database import Connection
 from scheduler.storage.rows import record
 
 DAYS_AHEAD: Final = 30
-_MOST_SCHEDULES: Final = 2_000
+_MOST_SCHEDULES: Final = 1_000
+_MOST_OCCURRENCES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ def plan_definitions(
     changes = compare(wanted, held, prune=prune)
     deleted = [one.name for one in changes if one.verb is Verb.DELETED and one.table == "schedules"]
     pairs = list(_affected(wanted, held, changes, deleted))
+    counted = pairs[:_MOST_SCHEDULES]
     before, after = _calendars(held["calendars"]), _calendars(_merged("calendars", wanted, held))
     outlooks = [
         compare_timetables(
@@ -62,13 +64,14 @@ def plan_definitions(
             _timetable(new, after),
             now=now,
             until=now + timedelta(days=DAYS_AHEAD),
+            most=min(MOST_COUNTED, _MOST_OCCURRENCES // max(1, len(counted))),
         )
-        for name, old, new in pairs[:_MOST_SCHEDULES]
+        for name, old, new in counted
     ]
     return DefinitionPlan(
         changes=changes,
         outlooks=[one for one in outlooks if not one.is_the_same],
-        uncounted=max(0, len(pairs) - _MOST_SCHEDULES),
+        uncounted=len(pairs) - len(counted),
         waiting=pruning.list_waiting(conn, deleted),
         fires_at_once=[name for name, old, new in pairs if _is_mended(old, new, after, now)],
     )

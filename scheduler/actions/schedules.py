@@ -8,7 +8,12 @@ from scheduler.storage.dialect import announce
 
 
 def set_enabled(conn: Connection, name: str, *, enabled: bool, by: str, now: datetime) -> None:
-    """Switch a schedule on or off; what it has fired goes on either way."""
+    """
+    Switch a schedule on or off; what it has fired goes on either way.
+
+    Of one that came from a file, the file's `enabled` holds again at the next apply: a pause
+    is the operator's own.
+    """
     before = schedules.get_schedule(conn, name).schedule.enabled
     if before == enabled:
         return

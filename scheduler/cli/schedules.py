@@ -111,4 +111,6 @@ def timetable_text(one: Schedule) -> str:
         return f"every {one.every}"
     if one.at is not None:
         return f"at {one.at}"
+    if one.after is not None:
+        return f"after {one.after}"
     return one.calendar_interval or "manual"

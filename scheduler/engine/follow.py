@@ -106,7 +106,9 @@ class FollowStep:
         looks: list[_Look] = []
         heard = {one.look.account.name for one in seen}
         for name in sorted({*heard, *collections_.list_accounts_to_look_at(conn, now=now)}):
-            account = accounts.get_account(conn, name)
+            account = accounts.find_account(conn, name)
+            if account is None:
+                continue  # renamed since its collections were claimed
             budget = open_budget(conn, account, now=now)
             mine = [one for one in seen if one.look.account.name == name]
             budget.heard(conn, [signal for one in mine for signal in one.signals])

@@ -1,7 +1,7 @@
 """The audit: who changed what through our own doors, written with the change or not at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -37,6 +37,20 @@ class RecordedChange:
         return read if isinstance(read, dict) else {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChange:
+    """
+    That *who* did *action* to *subject*, such as `schedules.nightly` or `runs.17`.
+
+    *columns* are the values before and after; whoever makes it leaves secrets and inputs out.
+    """
+
+    who: str
+    action: str
+    subject: str
+    columns: Columns | None = None
+
+
 def record_change(
     conn: Connection,
     *,
@@ -46,15 +60,30 @@ def record_change(
     now: datetime,
     columns: Columns | None = None,
 ) -> None:
-    """
-    Note that *who* did *action* to *subject*, such as `schedules.nightly` or `runs.17`.
+    """Note one change: see NewChange."""
+    new = NewChange(who=who, action=action, subject=subject, columns=columns)
+    record_changes(conn, [new], now=now)
 
-    *columns* are the values before and after; the caller leaves secrets and inputs out.
-    """
-    detail = None if not columns else json.dumps(columns, ensure_ascii=False, default=str)
-    conn.execute(
-        insert(changes).values(at=now, who=who, action=action, subject=subject, detail=detail)
-    )
+
+def record_changes(conn: Connection, new: Sequence[NewChange], *, now: datetime) -> None:
+    """Note what was changed in this transaction, in order."""
+    if not new:
+        return
+    rows = [
+        {
+            "at": now,
+            "who": one.who,
+            "action": one.action,
+            "subject": one.subject,
+            "detail": _detail(one.columns),
+        }
+        for one in new
+    ]
+    conn.execute(insert(changes), rows)
+
+
+def _detail(columns: Columns | None) -> str | None:
+    return json.dumps(columns, ensure_ascii=False, default=str) if columns else None
 
 
 def list_changes(

@@ -169,6 +169,19 @@ def test_a_file_may_hold_a_persons_row_as_it_is_and_no_other(desk: Desk) -> None
     assert desk.sql("SELECT deadline FROM collectors") == [("2h",)]
 
 
+def test_a_queue_that_was_only_paused_becomes_the_files_and_stays_paused(desk: Desk) -> None:
+    desk.sql(
+        "INSERT INTO queues (name, paused_at, paused_by, paused_reason)"
+        " VALUES ('nightly', CURRENT_TIMESTAMP, 'bob', 'x')"
+    )
+
+    desk.apply()
+
+    found = desk.sql("SELECT max_depth, origin, paused_by FROM queues")
+    assert found == [(7, "file", "bob")]
+    assert desk.apply() == []
+
+
 def test_what_the_database_refuses_takes_everything_back(desk: Desk) -> None:
     desk.sql("CREATE UNIQUE INDEX one_schedule_each ON schedules (collector)")
 

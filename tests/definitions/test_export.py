@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from scheduler.actions.apply import apply_definitions
 from scheduler.actions.comparing import WRITTEN, Change
 from scheduler.actions.export import export_definitions
 from scheduler.config import load_config
+from scheduler.domain.errors import InvalidInput
 from scheduler.storage import owned
 from scheduler.storage.database import Connection, Database
 from tests.definitions.rig import FILE, HOURLY, Desk
@@ -137,12 +139,29 @@ def test_files_of_any_shape_are_exported_on_their_ground(desk: Desk, written: st
     assert exported.count("priority = 3") == len(desk.names("schedules")) - 1
 
 
+def test_what_toml_cannot_say_is_refused_with_its_place(desk: Desk) -> None:
+    desk.apply()
+    desk.sql("""UPDATE batches SET inputs = '[{"url": "x", "tags": [null]}]'""")
+
+    with pytest.raises(InvalidInput, match=r"batches\.pages: inputs holds null"):
+        desk.export(FILE)
+
+
+def test_a_calendars_name_leads_out_of_no_folder(desk: Desk) -> None:
+    desk.sql(
+        "INSERT INTO calendars (name, rules) VALUES ('../../etc/x', :rules)",
+        rules="BEGIN:VCALENDAR\nEND:VCALENDAR",
+    )
+
+    assert list(desk.export().calendars) == ["______etc_x.ics"]
+
+
 # --- any database: what is exported changes nothing
 
 TEXTS = st.sampled_from(["a", "ä b", 'q"uote', "back\\slash", "two\nlines", "#hash", "{x}"])
 DURATIONS = st.sampled_from(["90s", "1h30m", "2d"])
 MAYBE_COUNT = st.none() | st.integers(1, 9)
-TRIGGERS = {
+TRIGGERS: dict[str, st.SearchStrategy[Any]] = {
     "deadline": st.none() | DURATIONS,
     "version": st.sampled_from([None, "dev"]),
     "trigger_name": st.sampled_from([None, "{schedule} {due_at:%Y}"]),
@@ -150,7 +169,7 @@ TRIGGERS = {
     "max_attempts": MAYBE_COUNT,
     "on_unconfirmed": st.sampled_from([None, "hold", "skip"]),
 }
-COLUMNS = {
+COLUMNS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "accounts": {
         "base_url": st.sampled_from(["https://a.example", "http://127.0.0.1:1"]),
         "token": st.sampled_from(["env:OTHER", "file:/run/token", "credential:dca"]),

@@ -49,6 +49,18 @@ def test_a_schedule_that_fires_each_second_is_counted_up_to_a_bound(desk: Desk) 
     assert not found.is_whole
 
 
+def test_many_changed_schedules_are_counted_less_far(desk: Desk) -> None:
+    more = "".join(
+        f"[schedules.n{number}]\ncollector = 'products'\nbatch = 'pages'\nevery = '1m'\n"
+        for number in range(1_200)
+    )
+
+    found = desk.plan(FILE + more)
+
+    assert (len(found.outlooks), found.uncounted) == (1_000, 202)
+    assert not any(one.is_whole for one in found.outlooks if one.schedule.startswith("n1"))
+
+
 def test_a_mended_schedule_that_owes_a_run_is_named(desk: Desk) -> None:
     desk.apply()
     desk.sql("UPDATE schedules SET exclude = 'nowhere' WHERE name = 'hourly'")

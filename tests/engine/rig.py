@@ -26,6 +26,7 @@ from scheduler.sandbox import Fault, Sandbox, SandboxSettings
 from scheduler.sandbox.journal import Request as Received
 from scheduler.storage import accounts, collections_, owned, runs, schedules
 from scheduler.storage.database import Database
+from tests.judge import complaints, jobs_of
 
 NINE: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SHOP: Final = "c_shop"
@@ -65,6 +66,7 @@ class Room:
     upstreams: Upstreams
     token: list[str]
     answered: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
+    seen: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
 
     # --- steps
 
@@ -121,6 +123,7 @@ class Room:
             "first_pause": timedelta(seconds=10),
             "longest_pause": timedelta(minutes=5),
             "request_timeout": REQUEST_TIMEOUT,
+            "wake": lambda: self.seen.put_nowait(None),
             "wake_dispatch": _nobody,
         }
         return FollowStep(**(usual | parts))
@@ -160,10 +163,18 @@ class Room:
             self.clock.now = max(due, self.clock.now)
             await step.run(self.clock())
 
-    async def follow(self, after: timedelta | float = 0) -> None:
-        """Let that much time pass, and look once at the collections that are due."""
+    async def follow(
+        self, after: timedelta | float = 0, step: FollowStep | None = None
+    ) -> datetime | None:
+        """Let that much time pass, look at the collections that are due, and record it."""
+        step = step or self.follow_step()
         self.clock.tick(after)
-        await self.follow_step().run(self.clock())
+        next_at = await step.run(self.clock())
+        while step.in_flight:
+            async with asyncio.timeout(20):
+                await self.seen.get()
+            next_at = await step.run(self.clock())
+        return next_at
 
     # --- definitions and runs by hand
 
@@ -189,6 +200,14 @@ class Room:
         if not {"cron", "every", "at", "calendar_interval", "manual"} & columns.keys():
             usual["cron"] = "0 * * * *"
         self.define("schedules", name, **(usual | columns))
+
+    def shops(self, count: int, **columns: Any) -> list[str]:
+        """Write *count* further collectors, and return their names."""
+        names = [f"shop{number}" for number in range(1, count + 1)]
+        for name in names:
+            usual = {"account": "main", "collector_id": f"c_{name}"}
+            self.define("collectors", name, **(usual | columns))
+        return names
 
     def ask(self, collector: str = "shop", **request: Any) -> int:
         """Ask for a run by hand, and return its id."""
@@ -262,6 +281,11 @@ class Room:
         """The ids of all jobs that the sandbox has, in the order they were accepted."""
         return list(self.sandbox.account.book.jobs)
 
+    def complaints(self) -> list[str]:
+        """Return what the judge has to say."""
+        with self.db.reading() as conn:
+            return complaints(conn, jobs_of(self.sandbox))
+
     def queries(self) -> list[Mapping[str, str]]:
         """Return the parameters of every trigger received."""
         return [dict(one.query) for one in self.triggers]
@@ -269,14 +293,18 @@ class Room:
 
 @asynccontextmanager
 async def engine_room(
-    url: str, settings: SandboxSettings | None = None, *, inputs: Sequence[object] = ()
+    url: str,
+    settings: SandboxSettings | None = None,
+    *,
+    inputs: Sequence[object] = (),
+    database: type[Database] = Database,
 ) -> AsyncIterator[Room]:
     """Open a room at nine o'clock with an account, a collector `shop` and a batch `one`."""
     clock = ManualClock()
     sandbox = Sandbox(settings, clock)
     token = ["token"]
     upstreams = Upstreams(request_timeout=REQUEST_TIMEOUT, read_secret=partial(_read, token))
-    with Database(url, checkpoints=True) as db:
+    with database(url, checkpoints=True) as db:
         async with sandbox.serving() as base_url:
             room = Room(
                 db=db,

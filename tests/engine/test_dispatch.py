@@ -261,7 +261,7 @@ async def test_the_attempt_is_on_disk_when_its_request_arrives(database_url: str
 
     state, outcome, request = seen[0]
     assert (state, outcome) == (RunState.DISPATCHING, Outcome.SENDING)
-    assert request == "POST /dca/trigger?collector=c_shop&queue_next=1&name=the%20one"
+    assert request == "POST /dca/trigger?collector=c_shop&name=the%20one&queue_next=1"
 
 
 async def test_the_stored_request_is_the_one_that_was_sent(database_url: str) -> None:

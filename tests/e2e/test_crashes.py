@@ -1,0 +1,82 @@
+"""Daemons that are killed at random while answers get lost at random, judged by the upstream."""
+
+import random
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.e2e.rig import (
+    AT_RANDOM,
+    QUICK,
+    House,
+    accepted,
+    house,
+    pause,
+    serving,
+)
+
+SECONDS = 15.0
+
+
+def test_killed_again_and_again_on_sqlite_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:
+    chance = random.Random(1)  # noqa: S311 - repeatable on purpose
+    url = f"sqlite:///{tmp_path / 'scheduler.db'}"
+    with (
+        serving(replace(QUICK, faults=AT_RANDOM)) as (sandbox, base_url),
+        house(tmp_path, url, base_url) as built,
+    ):
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            daemon = built.start(wait=True)
+            pause(chance.uniform(0.2, 2.0))
+            daemon.kill()
+        sandbox.account.faults.disarm()
+        built.settle()
+
+        assert built.complaints(accepted(sandbox)) == [], built.tell()
+        assert_it_was_hard(built, jobs=len(accepted(sandbox)))
+
+
+def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    chance = random.Random(2)  # noqa: S311 - repeatable on purpose
+    with (
+        serving(replace(QUICK, faults=AT_RANDOM)) as (sandbox, base_url),
+        house(tmp_path, postgresql_url, base_url) as built,
+    ):
+        daemons = [built.start() for _ in range(3)]
+        daemons[0].wait_until_it_said("run_accepted")
+        # One sleeps for longer than its lease, with requests under way, from the beginning on.
+        sleeper = daemons.pop(0)
+        sleeper.send(signal.SIGSTOP)
+        slept_since = time.monotonic()
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            pause(chance.uniform(0.5, 2.0))
+            which = chance.randrange(2)
+            if chance.random() < 0.6:
+                daemons[which].kill()
+                daemons[which] = built.start()
+            else:
+                daemons[which].send(signal.SIGSTOP)
+                pause(chance.uniform(0.5, 2.0))
+                daemons[which].send(signal.SIGCONT)
+        pause(max(0.0, 14 - (time.monotonic() - slept_since)))
+        sleeper.send(signal.SIGCONT)
+        pause(2)
+        statuses = [daemon.stop(within=30) for daemon in (sleeper, *daemons)]
+        sandbox.account.faults.disarm()
+        built.settle()
+
+        assert statuses == [0, 0, 0]
+        assert built.complaints(accepted(sandbox)) == [], built.tell()
+        assert_it_was_hard(built, jobs=len(accepted(sandbox)))
+
+
+def assert_it_was_hard(built: House, *, jobs: int) -> None:
+    """Show that the promise was tried at all: much was sent, and some of it was lost."""
+    lost = built.count("id IN (SELECT run_id FROM attempts WHERE outcome IN ('adopted', 'absent'))")
+    assert jobs > 30, built.tell()
+    assert lost > 5, built.tell()

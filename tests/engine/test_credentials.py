@@ -1,0 +1,69 @@
+"""CredentialsStep: an account that was paused for its token sends again with another one."""
+
+from scheduler.domain.records import Reason, RunState
+from scheduler.engine.credentials import CredentialsStep
+from scheduler.sandbox import SandboxSettings
+from scheduler.storage import accounts
+from tests.engine.rig import Room, engine_room
+
+ONLY_NEW = SandboxSettings(tokens=frozenset({"new"}))
+
+
+def credentials_step(room: Room, woken: list[str]) -> CredentialsStep:
+    return CredentialsStep(
+        db=room.db, upstreams=room.upstreams, wake_dispatch=lambda: woken.append("dispatch")
+    )
+
+
+async def test_a_new_token_lifts_the_pause_without_a_restart(database_url: str) -> None:
+    woken: list[str] = []
+    async with engine_room(database_url, ONLY_NEW) as room:
+        refused = room.ask()
+        dispatch = await room.dispatch()
+        waiting = room.ask()
+        step = credentials_step(room, woken)
+        await step.run(room.clock())
+        await room.dispatch(dispatch)
+        still_paused, asked_once = room.brake().paused_at, len(room.triggers)
+        room.token[0] = "new"
+        await step.run(room.clock())
+        await room.dispatch(dispatch)
+
+        ends = [(run.state, run.reason) for run in (room.run(refused), room.run(waiting))]
+
+    assert still_paused is not None
+    assert asked_once == 1
+    assert woken == ["dispatch"]
+    assert ends == [
+        (RunState.FAILED, Reason.BAD_CREDENTIALS),
+        (RunState.COLLECTING, Reason.ACCEPTED),
+    ]
+
+
+async def test_a_person_can_lift_the_pause_with_the_same_token(database_url: str) -> None:
+    async with engine_room(database_url, ONLY_NEW) as room:
+        room.ask()
+        dispatch = await room.dispatch()
+        waiting = room.ask()
+        with room.db.writing() as conn:
+            accounts.set_resumed(conn, "main")
+        await room.dispatch(dispatch)
+
+        run = room.run(waiting)
+
+    assert (run.state, run.reason) == (RunState.FAILED, Reason.BAD_CREDENTIALS)
+    assert len(room.triggers) == 2
+
+
+async def test_a_persons_own_pause_is_not_lifted_by_a_token(database_url: str) -> None:
+    woken: list[str] = []
+    async with engine_room(database_url) as room:
+        with room.db.writing() as conn:
+            accounts.set_paused(conn, "main", reason="holidays", now=room.clock())
+        room.token[0] = "another"
+        await credentials_step(room, woken).run(room.clock())
+
+        brake = room.brake()
+
+    assert brake.paused_reason == "holidays"
+    assert woken == []

@@ -1,0 +1,58 @@
+"""A real database whose next writes meet with trouble, each as it is armed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from scheduler.domain.errors import DatabaseError
+from scheduler.storage.database import Connection, Database
+
+Result = TypeVar("Result")
+
+Really = Callable[[], Awaitable[Any]]
+Trouble = Callable[[Really], Awaitable[Any]]
+"""What happens in place of a write, which *really* carries out."""
+
+
+class TroubledDatabase(Database):
+    """Writes as its troubles say, one after the other, and then as usual."""
+
+    def __init__(self, url: str, *, checkpoints: bool = False) -> None:
+        super().__init__(url, checkpoints=checkpoints)
+        self.troubles: list[Trouble] = []
+
+    async def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Do *work*, unless there is trouble."""
+        if not self.troubles:
+            return await super().write(work)
+        result: Result = await self.troubles.pop(0)(
+            lambda: super(TroubledDatabase, self).write(work)
+        )
+        return result
+
+
+async def nothing(really: Really) -> Any:
+    """No trouble this time."""
+    return await really()
+
+
+async def before_the_commit(really: Really) -> Any:
+    """The database is away."""
+    raise DatabaseError("connection refused")
+
+
+async def after_the_commit(really: Really) -> Any:
+    """The commit is done, and nobody is told."""
+    await really()
+    raise DatabaseError("server closed the connection unexpectedly")
+
+
+async def cancelled_before_the_commit(really: Really) -> Any:
+    """The caller is cancelled before anything is written."""
+    raise asyncio.CancelledError
+
+
+async def cancelled_after_the_commit(really: Really) -> Any:
+    """The caller is cancelled while the commit is on its way, and waits until that is certain."""
+    await really()
+    raise asyncio.CancelledError
