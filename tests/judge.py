@@ -26,7 +26,8 @@ class Job:
 
 def jobs_of(sandbox: Sandbox) -> list[Job]:
     """Return every job that *sandbox* accepted."""
-    return [Job(job.id, job.order.name) for job in sandbox.account.book.jobs.values()]
+    # A copy at one go: the sandbox may be at work in a thread of its own.
+    return [Job(job.id, job.order.name) for job in list(sandbox.account.book.jobs.values())]
 
 
 def complaints(conn: Connection, jobs: Iterable[Job]) -> list[str]:

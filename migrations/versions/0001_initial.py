@@ -73,8 +73,56 @@ EDIT_WATCH = {
         """,
     ],
 }
-EDIT_WATCH_GONE = {
-    "sqlite": ["DROP TRIGGER schedules_edited"],
+
+# SQLite keeps a time as text. What people may write is brought into the one form that sorts by
+# time and that every version of this program reads; what is no time is refused.
+TIMES = {
+    "schedules": ("paused_at", "paused_until", "created_at"),
+    "queues": ("paused_at",),
+    "freezes": ("frozen_at", "until"),
+    "overrides": ("made_at", "until"),
+}
+_DATE = "0000-00-00".replace("0", "[0-9]")
+_AS_STORED = "0000-00-00 00:00:00.000000".replace("0", "[0-9]")
+
+
+def _time_watch(table: str, columns: tuple[str, ...]) -> list[str]:
+    differs = " OR ".join(f"NEW.{column} NOT GLOB '{_AS_STORED}'" for column in columns)
+    unreadable = " OR ".join(
+        f"NEW.{column} NOT GLOB '{_DATE}*'"
+        f" OR (NEW.{column} IS NOT NULL AND julianday(NEW.{column}) IS NULL)"
+        for column in columns
+    )
+    rewritten = ", ".join(
+        f"{column} = CASE WHEN {column} GLOB '{_AS_STORED}' THEN {column}"
+        f" ELSE strftime('%Y-%m-%d %H:%M:%f', {column}) || '000' END"
+        for column in columns
+    )
+    return [
+        f"""
+        CREATE TRIGGER {table}_{name}_times AFTER {event} ON {table} WHEN {differs}
+        BEGIN
+            SELECT RAISE(ABORT, '{table}: not a time; write it in UTC, such as 2026-03-02 09:00')
+            WHERE {unreadable};
+            UPDATE {table} SET {rewritten} WHERE rowid = NEW.rowid;
+        END
+        """
+        for name, event in (("new", "INSERT"), ("edited", f"UPDATE OF {', '.join(columns)}"))
+    ]
+
+
+WATCH = {
+    "sqlite": [
+        *EDIT_WATCH["sqlite"],
+        *(trigger for table, columns in TIMES.items() for trigger in _time_watch(table, columns)),
+    ],
+    "postgresql": EDIT_WATCH["postgresql"],
+}
+WATCH_GONE = {
+    "sqlite": [
+        "DROP TRIGGER schedules_edited",
+        *(f"DROP TRIGGER {table}_{name}_times" for table in TIMES for name in ("new", "edited")),
+    ],
     "postgresql": [
         "DROP TRIGGER schedules_edited ON schedules",
         "DROP FUNCTION schedules_edited()",
@@ -94,15 +142,17 @@ def upgrade() -> None:
         sa.Column("max_in_flight", sa.Integer(), server_default="32", nullable=False),
         sa.Column("requests_per_second", sa.Float(), server_default="20", nullable=False),
         sa.Column("origin", sa.Text(), server_default="database", nullable=False),
-        sa.CheckConstraint("origin IN ('file', 'database')", name="ck_accounts_origin"),
+        sa.CheckConstraint("origin IN ('file', 'database')", name=op.f("ck_accounts_origin")),
         sa.CheckConstraint(
-            "token LIKE 'env:%%' OR token LIKE 'file:%%' OR token LIKE 'credential:%%'",
-            name="ck_accounts_token_is_a_reference",
+            "token LIKE 'env:%' OR token LIKE 'file:%' OR token LIKE 'credential:%'",
+            name=op.f("ck_accounts_token_is_a_reference"),
         ),
-        sa.CheckConstraint("max_in_flight >= 1", name="ck_accounts_max_in_flight"),
+        sa.CheckConstraint(
+            "max_in_flight BETWEEN 1 AND 2147483647", name=op.f("ck_accounts_max_in_flight")
+        ),
         sa.CheckConstraint(
             "requests_per_second > 0 AND requests_per_second <= 1000000",
-            name="ck_accounts_requests_per_second",
+            name=op.f("ck_accounts_requests_per_second"),
         ),
         sa.PrimaryKeyConstraint("name", name="pk_accounts"),
     )
@@ -122,11 +172,21 @@ def upgrade() -> None:
         sa.Column("required", sa.Text(), nullable=True),
         sa.Column("max_change_percent", sa.Integer(), nullable=True),
         sa.Column("origin", sa.Text(), server_default="database", nullable=False),
-        sa.CheckConstraint("origin IN ('file', 'database')", name="ck_batches_origin"),
-        sa.CheckConstraint("send_as IN ('json', 'csv', 'multipart')", name="ck_batches_send_as"),
-        sa.CheckConstraint("(file IS NULL) <> (inputs IS NULL)", name="ck_batches_file_or_inputs"),
-        sa.CheckConstraint("max_change_percent >= 0", name="ck_batches_max_change_percent"),
-        sa.CheckConstraint("max_inputs_per_trigger >= 1", name="ck_batches_max_inputs_per_trigger"),
+        sa.CheckConstraint("origin IN ('file', 'database')", name=op.f("ck_batches_origin")),
+        sa.CheckConstraint(
+            "send_as IN ('json', 'csv', 'multipart')", name=op.f("ck_batches_send_as")
+        ),
+        sa.CheckConstraint(
+            "(file IS NULL) <> (inputs IS NULL)", name=op.f("ck_batches_file_or_inputs")
+        ),
+        sa.CheckConstraint(
+            "max_change_percent BETWEEN 0 AND 2147483647",
+            name=op.f("ck_batches_max_change_percent"),
+        ),
+        sa.CheckConstraint(
+            "max_inputs_per_trigger BETWEEN 1 AND 2147483647",
+            name=op.f("ck_batches_max_inputs_per_trigger"),
+        ),
         sa.PrimaryKeyConstraint("name", name="pk_batches"),
     )
     op.create_table(
@@ -137,7 +197,9 @@ def upgrade() -> None:
         sa.Column("byte_count", ID, nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
-        sa.CheckConstraint("send_as IN ('json', 'csv', 'multipart')", name="ck_bodies_send_as"),
+        sa.CheckConstraint(
+            "send_as IN ('json', 'csv', 'multipart')", name=op.f("ck_bodies_send_as")
+        ),
         sa.PrimaryKeyConstraint("fingerprint", name="pk_bodies"),
     )
     op.create_table(
@@ -145,7 +207,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("rules", sa.Text(), nullable=False),
         sa.Column("origin", sa.Text(), server_default="database", nullable=False),
-        sa.CheckConstraint("origin IN ('file', 'database')", name="ck_calendars_origin"),
+        sa.CheckConstraint("origin IN ('file', 'database')", name=op.f("ck_calendars_origin")),
         sa.PrimaryKeyConstraint("name", name="pk_calendars"),
     )
     op.create_table(
@@ -179,8 +241,8 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("until", MOMENT, nullable=True),
         sa.CheckConstraint(
-            "scope = 'all' OR scope LIKE 'collector:%%' OR scope LIKE 'label:%%'",
-            name="ck_freezes_scope",
+            "scope = 'all' OR scope LIKE 'collector:%' OR scope LIKE 'label:%'",
+            name=op.f("ck_freezes_scope"),
         ),
         sa.PrimaryKeyConstraint("scope", name="pk_freezes"),
     )
@@ -193,9 +255,11 @@ def upgrade() -> None:
         sa.Column("paused_at", MOMENT, nullable=True),
         sa.Column("paused_by", sa.Text(), nullable=True),
         sa.Column("paused_reason", sa.Text(), nullable=True),
-        sa.CheckConstraint("origin IN ('file', 'database')", name="ck_queues_origin"),
-        sa.CheckConstraint("queue_order IN ('strict', 'relaxed')", name="ck_queues_queue_order"),
-        sa.CheckConstraint("max_depth >= 1", name="ck_queues_max_depth"),
+        sa.CheckConstraint("origin IN ('file', 'database')", name=op.f("ck_queues_origin")),
+        sa.CheckConstraint(
+            "queue_order IN ('strict', 'relaxed')", name=op.f("ck_queues_queue_order")
+        ),
+        sa.CheckConstraint("max_depth BETWEEN 1 AND 2147483647", name=op.f("ck_queues_max_depth")),
         sa.PrimaryKeyConstraint("name", name="pk_queues"),
     )
     op.create_table(
@@ -243,16 +307,23 @@ def upgrade() -> None:
         sa.Column("on_unconfirmed", sa.Text(), nullable=True),
         sa.Column("origin", sa.Text(), server_default="database", nullable=False),
         sa.CheckConstraint(
-            "collector_id LIKE 'c\\_%%' ESCAPE '\\'", name="ck_collectors_collector_id"
+            "collector_id LIKE 'c\\_%' ESCAPE '\\'", name=op.f("ck_collectors_collector_id")
         ),
         sa.CheckConstraint(
-            "on_unconfirmed IN ('resend', 'hold', 'skip')", name="ck_collectors_on_unconfirmed"
+            "on_unconfirmed IN ('resend', 'hold', 'skip')",
+            name=op.f("ck_collectors_on_unconfirmed"),
         ),
-        sa.CheckConstraint("origin IN ('file', 'database')", name="ck_collectors_origin"),
-        sa.CheckConstraint("version IN ('dev')", name="ck_collectors_version"),
-        sa.CheckConstraint("max_attempts >= 1", name="ck_collectors_max_attempts"),
-        sa.CheckConstraint("max_running >= 1", name="ck_collectors_max_running"),
-        sa.CheckConstraint("max_unsettled >= 1", name="ck_collectors_max_unsettled"),
+        sa.CheckConstraint("origin IN ('file', 'database')", name=op.f("ck_collectors_origin")),
+        sa.CheckConstraint("version IN ('dev')", name=op.f("ck_collectors_version")),
+        sa.CheckConstraint(
+            "max_attempts BETWEEN 1 AND 2147483647", name=op.f("ck_collectors_max_attempts")
+        ),
+        sa.CheckConstraint(
+            "max_running BETWEEN 1 AND 2147483647", name=op.f("ck_collectors_max_running")
+        ),
+        sa.CheckConstraint(
+            "max_unsettled BETWEEN 1 AND 2147483647", name=op.f("ck_collectors_max_unsettled")
+        ),
         sa.ForeignKeyConstraint(
             ["account"], ["accounts.name"], name="fk_collectors_account", onupdate="CASCADE"
         ),
@@ -312,33 +383,34 @@ def upgrade() -> None:
         sa.Column("ended_at", MOMENT, nullable=True),
         sa.CheckConstraint(
             "(state IN ('succeeded', 'partial', 'failed', 'cancelled', 'skipped')) = (ended_at IS NOT NULL)",
-            name="ck_runs_ended_has_a_time",
+            name=op.f("ck_runs_ended_has_a_time"),
         ),
         sa.CheckConstraint(
-            "body IS NOT NULL OR state IN ('failed', 'skipped')", name="ck_runs_sent_has_a_body"
+            "body IS NOT NULL OR state IN ('failed', 'skipped')",
+            name=op.f("ck_runs_sent_has_a_body"),
         ),
         sa.CheckConstraint(
-            "on_unconfirmed IN ('resend', 'hold', 'skip')", name="ck_runs_on_unconfirmed"
+            "on_unconfirmed IN ('resend', 'hold', 'skip')", name=op.f("ck_runs_on_unconfirmed")
         ),
         sa.CheckConstraint(
             "reason IN ('due', 'requested', 'backfill', 'not_sent', 'throttled', 'job_limit', 'absent', 'lease_ended', 'answer_lost', 'daemon_died', 'several_candidates', 'lookup_failed', 'duplicate_id', 'held', 'accepted', 'adopted', 'done', 'some_inputs_failed', 'deadline_reached', 'collection_failed', 'collection_cancelled', 'collection_gone', 'replaced', 'refused', 'bad_credentials', 'bad_inputs', 'bad_definition', 'attempts_exhausted', 'abandoned', 'cancelled_by_hand', 'missed', 'coalesced', 'superseded', 'overlapped', 'paused', 'frozen', 'predecessor_failed', 'queue_full', 'flushed')",
-            name="ck_runs_reason",
+            name=op.f("ck_runs_reason"),
         ),
         sa.CheckConstraint(
             "state <> 'dispatching' OR (lease_owner IS NOT NULL AND lease_until IS NOT NULL)",
-            name="ck_runs_dispatching_has_a_lease",
+            name=op.f("ck_runs_dispatching_has_a_lease"),
         ),
         sa.CheckConstraint(
             "state <> 'unconfirmed' OR look_at IS NOT NULL",
-            name="ck_runs_unconfirmed_is_looked_for",
+            name=op.f("ck_runs_unconfirmed_is_looked_for"),
         ),
         sa.CheckConstraint(
             "state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting', 'succeeded', 'partial', 'failed', 'cancelled', 'skipped')",
-            name="ck_runs_state",
+            name=op.f("ck_runs_state"),
         ),
         sa.CheckConstraint(
             "state NOT IN ('collecting', 'succeeded', 'partial') OR collection_id IS NOT NULL",
-            name="ck_runs_accepted_has_a_collection",
+            name=op.f("ck_runs_accepted_has_a_collection"),
         ),
         sa.ForeignKeyConstraint(
             ["account"], ["accounts.name"], name="fk_runs_account", onupdate="CASCADE"
@@ -511,15 +583,15 @@ def upgrade() -> None:
         sa.Column("collection_id", sa.Text(), nullable=True),
         sa.CheckConstraint(
             "(outcome IN ('accepted', 'adopted')) = (collection_id IS NOT NULL)",
-            name="ck_attempts_accepted_has_a_collection",
+            name=op.f("ck_attempts_accepted_has_a_collection"),
         ),
         sa.CheckConstraint(
             "(outcome IN ('sending', 'lost')) = (settled_at IS NULL)",
-            name="ck_attempts_settled_has_a_time",
+            name=op.f("ck_attempts_settled_has_a_time"),
         ),
         sa.CheckConstraint(
             "outcome IN ('sending', 'accepted', 'rejected', 'deferred', 'lost', 'adopted', 'absent', 'abandoned')",
-            name="ck_attempts_outcome",
+            name=op.f("ck_attempts_outcome"),
         ),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_attempts_run_id"),
         sa.PrimaryKeyConstraint("run_id", "number", name="pk_attempts"),
@@ -655,34 +727,48 @@ def upgrade() -> None:
         sa.Column("fired_until", MOMENT, nullable=True),
         sa.Column("next_fire_at", MOMENT, nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.CheckConstraint("after_when IN ('ended', 'succeeded')", name="ck_schedules_after_when"),
-        sa.CheckConstraint("catch_up IN ('latest', 'all', 'none')", name="ck_schedules_catch_up"),
-        sa.CheckConstraint("dst_fold IN ('first', 'both')", name="ck_schedules_dst_fold"),
-        sa.CheckConstraint("dst_gap IN ('shift', 'skip')", name="ck_schedules_dst_gap"),
         sa.CheckConstraint(
-            "on_unconfirmed IN ('resend', 'hold', 'skip')", name="ck_schedules_on_unconfirmed"
+            "after_when IN ('ended', 'succeeded')", name=op.f("ck_schedules_after_when")
         ),
-        sa.CheckConstraint("origin IN ('file', 'database')", name="ck_schedules_origin"),
+        sa.CheckConstraint(
+            "catch_up IN ('latest', 'all', 'none')", name=op.f("ck_schedules_catch_up")
+        ),
+        sa.CheckConstraint("dst_fold IN ('first', 'both')", name=op.f("ck_schedules_dst_fold")),
+        sa.CheckConstraint("dst_gap IN ('shift', 'skip')", name=op.f("ck_schedules_dst_gap")),
+        sa.CheckConstraint(
+            "on_unconfirmed IN ('resend', 'hold', 'skip')", name=op.f("ck_schedules_on_unconfirmed")
+        ),
+        sa.CheckConstraint("origin IN ('file', 'database')", name=op.f("ck_schedules_origin")),
         sa.CheckConstraint(
             "overlap IN ('queue', 'allow', 'skip', 'queue_one', 'replace')",
-            name="ck_schedules_overlap",
+            name=op.f("ck_schedules_overlap"),
         ),
-        sa.CheckConstraint("queue <> ''", name="ck_schedules_queue"),
-        sa.CheckConstraint("version IN ('dev')", name="ck_schedules_version"),
+        sa.CheckConstraint("queue <> ''", name=op.f("ck_schedules_queue")),
+        sa.CheckConstraint("version IN ('dev')", name=op.f("ck_schedules_version")),
         sa.CheckConstraint(
             "CASE WHEN cron IS NULL THEN 0 ELSE 1 END + CASE WHEN every IS NULL THEN 0 ELSE 1 END + CASE WHEN calendar_interval IS NULL THEN 0 ELSE 1 END + CASE WHEN at IS NULL THEN 0 ELSE 1 END + CASE WHEN after IS NULL THEN 0 ELSE 1 END + CASE WHEN manual THEN 1 ELSE 0 END = 1",
-            name="ck_schedules_one_timetable",
+            name=op.f("ck_schedules_one_timetable"),
         ),
         sa.CheckConstraint(
             "anchor IS NULL OR every IS NOT NULL OR calendar_interval IS NOT NULL",
-            name="ck_schedules_anchor_needs_a_beat",
+            name=op.f("ck_schedules_anchor_needs_a_beat"),
         ),
-        sa.CheckConstraint("catch_up_max >= 1", name="ck_schedules_catch_up_max"),
-        sa.CheckConstraint("max_attempts >= 1", name="ck_schedules_max_attempts"),
-        sa.CheckConstraint("max_runs >= 1", name="ck_schedules_max_runs"),
-        sa.CheckConstraint("pause_after_failures >= 1", name="ck_schedules_pause_after_failures"),
         sa.CheckConstraint(
-            "queue IS NULL OR NOT confirm_cancel", name="ck_schedules_one_behaviour"
+            "catch_up_max BETWEEN 1 AND 2147483647", name=op.f("ck_schedules_catch_up_max")
+        ),
+        sa.CheckConstraint(
+            "max_attempts BETWEEN 1 AND 2147483647", name=op.f("ck_schedules_max_attempts")
+        ),
+        sa.CheckConstraint("max_runs BETWEEN 1 AND 2147483647", name=op.f("ck_schedules_max_runs")),
+        sa.CheckConstraint(
+            "pause_after_failures BETWEEN 1 AND 2147483647",
+            name=op.f("ck_schedules_pause_after_failures"),
+        ),
+        sa.CheckConstraint(
+            "priority BETWEEN -2147483647 AND 2147483647", name=op.f("ck_schedules_priority")
+        ),
+        sa.CheckConstraint(
+            "queue IS NULL OR NOT confirm_cancel", name=op.f("ck_schedules_one_behaviour")
         ),
         sa.ForeignKeyConstraint(
             ["batch"], ["batches.name"], name="fk_schedules_batch", onupdate="CASCADE"
@@ -754,14 +840,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_overrides"),
     )
     op.create_index("uq_overrides_schedule_field", "overrides", ["schedule", "field"], unique=True)
-    # ### end Alembic commands ###
-    for statement in EDIT_WATCH[op.get_bind().dialect.name]:
+    for statement in WATCH[op.get_bind().dialect.name]:
         op.execute(statement)
 
 
 def downgrade() -> None:
     """Take it back: everything goes."""
-    for statement in EDIT_WATCH_GONE[op.get_bind().dialect.name]:
+    for statement in WATCH_GONE[op.get_bind().dialect.name]:
         op.execute(statement)
     op.drop_index("uq_overrides_schedule_field", table_name="overrides")
     op.drop_table("overrides")
@@ -935,4 +1020,3 @@ def downgrade() -> None:
     op.drop_table("bodies")
     op.drop_table("batches")
     op.drop_table("accounts")
-    # ### end Alembic commands ###

@@ -1,10 +1,12 @@
 """A run asked for by hand: written as a row that the daemon sends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
+from scheduler.domain.batch import DueTime
 from scheduler.domain.definition import Fallbacks
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.new_run import requested_run
@@ -20,7 +22,7 @@ from scheduler.domain.request import (
     trigger_params,
 )
 from scheduler.domain.timetable import find_zone
-from scheduler.inputs import parse_inputs, read_inputs
+from scheduler.inputs import iter_bodies, read_inputs
 from scheduler.storage import accounts, definitions, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
@@ -68,7 +70,7 @@ def prepare_trigger(conn: Connection, request: Request, *, now: datetime) -> Pre
         account=accounts.get_account(conn, collector.account),
         collector=collector,
         params=_params(request, collector, now),
-        body=_body(conn, request),
+        body=_body(conn, request, now),
     )
 
 
@@ -123,18 +125,24 @@ def _params(request: Request, collector: Collector, now: datetime) -> Params:
     )
 
 
-def _body(conn: Connection, request: Request) -> StoredBody:
+def _body(conn: Connection, request: Request, now: datetime) -> StoredBody:
     given = [request.batch is not None, request.file is not None, bool(request.inputs)]
     if sum(given) != 1:
         raise InvalidInput("say with what to trigger: exactly one of a batch, a file and inputs")
     if request.batch is not None:
         batch = definitions.get_batch(conn, request.batch)
-        return render_body(_batch_inputs(batch), request.send_as or SendAs(batch.send_as))
+        send_as = request.send_as or SendAs(batch.send_as)
+        return _only_body(replace(batch, send_as=send_as), DueTime(now, "UTC"))
     inputs = request.inputs if request.file is None else read_inputs(request.file)
     return render_body(list(inputs), request.send_as or SendAs.JSON)
 
 
-def _batch_inputs(batch: Batch) -> list[JsonObject]:
-    if batch.file is not None:
-        return read_inputs(Path(batch.file))
-    return parse_inputs(batch.inputs or "", place=f"batch {batch.name!r}")
+def _only_body(batch: Batch, due: DueTime) -> StoredBody:
+    """Return what a batch makes by its rules, which must be a single trigger's."""
+    body, *others = islice(iter_bodies(batch, due), 2)
+    if others:
+        raise InvalidInput(
+            f"batch {batch.name!r} has more inputs than max_inputs_per_trigger"
+            f" ({batch.max_inputs_per_trigger}): only a schedule sends it, in parts"
+        )
+    return body

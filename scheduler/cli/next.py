@@ -11,6 +11,7 @@ from scheduler.cli.render import moment_text, print_json, print_table
 from scheduler.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from scheduler.actions.timetables import NextOccurrence
     from scheduler.domain.timetable import Timetable
 
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     help="Count from this time, without an offset in the timetable's zone.  [default: now]",
 )
 @click.option("--count", type=click.IntRange(1, 10_000), default=10, show_default=True)
+@click.option(
+    "--excluded", is_flag=True, help="Also those that a calendar excludes, and which calendar."
+)
 @json_option
 @pass_session
 def next_(
@@ -34,9 +38,14 @@ def next_(
     timezone: str | None,
     start: datetime | None,
     count: int,
+    excluded: bool,
     as_json: bool,
 ) -> None:
-    """Print when a SCHEDULE, or crontab text, is due next."""
+    """
+    Print when a SCHEDULE, or crontab text, is due next.
+
+    Where jitter or spread let it start later than it is due, that time is told, too.
+    """
     if (schedule is None) == (cron is None):
         raise click.UsageError("name a schedule, or give --cron EXPR: one of the two")
     if timezone is not None and cron is None:
@@ -46,20 +55,39 @@ def next_(
     timetable, now = _timetable(session, schedule, cron, timezone)
     if start is not None and start.tzinfo is None:
         start = start.replace(tzinfo=timetable.zone)
-    found = list_next(timetable, start=start or now, count=count)
+    found = list_next(timetable, start=start or now, count=count, with_excluded=excluded)
     if as_json:
-        print_json([{"at": one.at.isoformat(), "utc": one.utc, "dst": one.dst} for one in found])
+        print_json([_view(one) for one in found])
         return
-    rows = [
-        {
-            "at": f"{one.at:%a %Y-%m-%d %H:%M:%S %z}",
-            "utc": moment_text(one.utc),
-            "clock change": one.dst and one.dst.replace("_", " "),
-        }
-        for one in found
-    ]
-    columns = ("at", "utc", *(["clock change"] if any(one.dst for one in found) else []))
+    rows = [_row(one) for one in found]
+    columns = [name for name in _COLUMNS if name in _ALWAYS or any(row[name] for row in rows)]
     print_table(rows, columns, empty="never")
+
+
+_ALWAYS = ("at", "utc")
+_COLUMNS = (*_ALWAYS, "starts", "clock change", "excluded by")
+
+
+def _row(one: "NextOccurrence") -> dict[str, object]:
+    from scheduler.actions.timetables import dst_words
+
+    return {
+        "at": f"{one.at:%a %Y-%m-%d %H:%M:%S %z}",
+        "utc": moment_text(one.utc),
+        "starts": moment_text(one.starts) if one.starts != one.utc else None,
+        "clock change": one.dst and dst_words(one.dst),
+        "excluded by": one.excluded_by,
+    }
+
+
+def _view(one: "NextOccurrence") -> dict[str, object]:
+    return {
+        "at": one.at.isoformat(),
+        "utc": one.utc,
+        "starts": one.starts,
+        "dst": one.dst,
+        "excluded_by": one.excluded_by,
+    }
 
 
 def _timetable(

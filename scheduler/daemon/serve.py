@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 # timeout(1) and some terminals send the same signal twice: that is one wish to stop.
 _ONE_SIGNAL_SECONDS = 0.5
+
+_CUT_OFF = timedelta(seconds=1)
 
 
 async def serve(
@@ -161,12 +164,15 @@ class Daemon:
     async def _leave(self, engine: Engine) -> None:
         self.notifier.stopping()
         grace = self.loaded.config.daemon.shutdown_grace
-        left = await engine.dispatch.drain(grace)
+        left, _ = await asyncio.gather(engine.dispatch.drain(grace), engine.follow.drain(grace))
         if left:
             log.warning("left_unsettled", runs=left, why="no answer within shutdown_grace")
         if engine.listener is not None:
             await engine.listener.close()
         await engine.upstreams.close()
+        # What was cut off by that has been answered as lost: whoever is there may look for it.
+        await engine.dispatch.drain(_CUT_OFF)
+        await engine.follow.drain(_CUT_OFF)
         try:
             stopped = partial(daemons.record_stopped, daemon_id=self.owner, now=self.clock())
             await self.db.write(stopped)
@@ -189,7 +195,7 @@ class Daemon:
                 return
             log.info("daemon_stopping", signal=signal.Signals(number).name)
             self.stopping.set()
-            engine.dispatch.accepting = False
+            engine.dispatch.accepting = engine.follow.accepting = False
             engine.wake_all()
 
         def reload() -> None:

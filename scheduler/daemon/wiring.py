@@ -61,6 +61,7 @@ class Engine:
     loops: list[Loop]
     dispatch: DispatchStep
     reconcile: ReconcileStep
+    follow: FollowStep
     upstreams: Upstreams
     listener: Listener | None
 
@@ -86,7 +87,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
 
         return wake_them
 
-    upstreams = Upstreams(request_timeout=timeout, read_secret=settings.token)
+    upstreams = Upstreams(request_timeout=timeout, clock=clock, read_secret=settings.token)
     dispatch = DispatchStep(
         db=db,
         upstreams=upstreams,
@@ -109,6 +110,17 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         wake_dispatch=wake("dispatch"),
         wake_follow=wake("follow"),
     )
+    follow = FollowStep(
+        db=db,
+        upstreams=upstreams,
+        clock=clock,
+        owner=owner,
+        first_pause=config.follow.first_pause,
+        longest_pause=config.follow.longest_pause,
+        request_timeout=timeout,
+        wake=wake("follow"),
+        wake_dispatch=wake("dispatch"),
+    )
     steps: dict[str, Step] = {
         "fire": FireStep(
             db=db,
@@ -118,17 +130,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         ),
         "dispatch": dispatch,
         "reconcile": reconcile,
-        "follow": FollowStep(
-            db=db,
-            upstreams=upstreams,
-            clock=clock,
-            owner=owner,
-            first_pause=config.follow.first_pause,
-            longest_pause=config.follow.longest_pause,
-            request_timeout=timeout,
-            wake=wake("follow"),
-            wake_dispatch=wake("dispatch"),
-        ),
+        "follow": follow,
         "credentials": CredentialsStep(db=db, upstreams=upstreams, wake_dispatch=wake("dispatch")),
     }
     listener = Listener(config.database.url) if db.file is None else None
@@ -139,6 +141,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         loops=list(loops.values()),
         dispatch=dispatch,
         reconcile=reconcile,
+        follow=follow,
         upstreams=upstreams,
         listener=listener,
     )

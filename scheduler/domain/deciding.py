@@ -4,6 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from scheduler.domain.batch import (
+    Asked,
+    DueTime,
+    Parts,
+    Readings,
+    change_problem,
+    find_parts,
+    list_unread,
+    split_run,
+)
 from scheduler.domain.definition import (
     Fallbacks,
     check_definition,
@@ -11,7 +21,7 @@ from scheduler.domain.definition import (
     misfire_grace_of,
     timetable_of,
 )
-from scheduler.domain.errors import InvalidInput, SchedulerError
+from scheduler.domain.errors import InputsError, InvalidInput, SchedulerError
 from scheduler.domain.firing import PROMPT, Owed, Plan, Timetable, plan_firing
 from scheduler.domain.follow_up import Ended, FollowUp
 from scheduler.domain.new_run import Occurrence, scheduled_run
@@ -26,10 +36,7 @@ from scheduler.domain.records import (
     Reason,
     RunState,
     Schedule,
-    StoredBody,
 )
-
-Bodies = Mapping[str, StoredBody | SchedulerError]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +44,16 @@ class Known:
     """
     What deciding rests on besides the rows, read in one transaction.
 
-    *bodies* are by batch, the rest by schedule; *made* counts the runs of schedules
-    that have `max_runs`.
+    *sent* is how many inputs a batch had when it was last sent, where `max_change_percent`
+    asks; *made* counts the runs of schedules that have `max_runs`.
     """
 
     now: datetime
     calendars: Mapping[str, Calendar]
     orders: Mapping[str, QueueOrder]
     freezes: Sequence[Freeze]
-    bodies: Bodies
+    readings: Readings
+    sent: Mapping[str, int]
     unfinished: Mapping[str, Sequence[Unfinished]]
     ends: Mapping[str, Sequence[Ended]]
     made: Mapping[str, int]
@@ -72,8 +80,8 @@ class Decision:
 
 def decide(
     schedule: Schedule, collector: Collector | None, batch: Batch | None, known: Known
-) -> Decision | None:
-    """Decide what the schedule owes; None if its batch must be read first."""
+) -> Decision | list[Asked]:
+    """Decide what the schedule owes; or return what must be read before that."""
     try:
         collector, batch = check_definition(schedule, collector, batch)
         timetable = _timetable(schedule, known)
@@ -83,15 +91,20 @@ def decide(
         return Decision(
             schedule=schedule.name, next_fire_at=schedule.next_fire_at, error=str(error)
         )
-    if plan.owed and batch.name not in known.bodies:
-        return None
     plan = _within_max_runs(schedule, plan, known)
     occurrences = _occurrences(schedule, timetable, plan, known)
+    due = [_due_time(schedule, one) for one in occurrences if one.fate is Reason.DUE]
+    if unread := list_unread(known.readings, batch.name, due):
+        return unread
     decision = Decision(
         schedule=schedule.name, fired_until=plan.fired_until, next_fire_at=plan.next_fire_at
     )
-    for occurrence in _with_inputs(occurrences, batch, known):
-        _add(decision, schedule, collector, batch, occurrence, known)
+    for occurrence in occurrences:
+        parts = _parts_of(batch, _due_time(schedule, occurrence), known)
+        if occurrence.fate is Reason.DUE and isinstance(parts, SchedulerError):
+            occurrence = occurrence.with_fate(Reason.BAD_INPUTS, str(parts))
+        sent = parts if isinstance(parts, tuple) else ()
+        _add(decision, schedule, collector, batch, occurrence, sent, known)
     return decision
 
 
@@ -183,17 +196,18 @@ def _fate(
     return owed.fate, None
 
 
-def _with_inputs(
-    occurrences: Sequence[Occurrence], batch: Batch, known: Known
-) -> Sequence[Occurrence]:
-    """Let what is due fail where its batch cannot be read."""
-    read = known.bodies.get(batch.name)
-    if not isinstance(read, SchedulerError):
-        return occurrences
-    return [
-        one.with_fate(Reason.BAD_INPUTS, str(read)) if one.fate is Reason.DUE else one
-        for one in occurrences
-    ]
+def _due_time(schedule: Schedule, occurrence: Occurrence) -> DueTime:
+    return DueTime(occurrence.due_at, schedule.timezone)
+
+
+def _parts_of(batch: Batch, due: DueTime, known: Known) -> Parts | SchedulerError | None:
+    """Return what the batch came to, or why it is not sent; None when it was not read."""
+    parts = find_parts(known.readings, batch.name, due)
+    if not isinstance(parts, tuple):
+        return parts
+    count = sum(part.row_count for part in parts)
+    problem = change_problem(batch, count, known.sent.get(batch.name))
+    return parts if problem is None else InputsError(problem)
 
 
 def _add(
@@ -202,9 +216,10 @@ def _add(
     collector: Collector,
     batch: Batch,
     occurrence: Occurrence,
+    parts: Parts,
     known: Known,
 ) -> None:
-    """Add the run of *occurrence* to *decision*, as it stands to the runs before it."""
+    """Add the runs of *occurrence*, one for each of *parts*, as they stand to those before."""
     unfinished = [*known.unfinished.get(schedule.name, ())]
     ahead = [run for run in decision.runs if run.state is RunState.QUEUED]
     standing = stand(schedule.overlap, [*unfinished, *(_PLANNED for _ in ahead)])
@@ -217,7 +232,7 @@ def _add(
         collector,
         batch,
         occurrence,
-        body=_body_of(known.bodies.get(batch.name)),
+        body=None,  # each part brings its own
         order=known.orders.get(schedule.queue or "", QueueOrder.STRICT),
         fallbacks=known.fallbacks,
         now=known.now,
@@ -230,9 +245,10 @@ def _add(
             decision.cancels.extend(
                 one.collection_id
                 for one in unfinished
-                if one.run_id == standing.waits_for and one.collection_id is not None
+                # Not only the last: those before it may be parts of the same occurrence.
+                if one.collection_id is not None
             )
-    decision.runs.append(run)
+    decision.runs.extend(split_run(run, parts))
 
 
 # Stands for a run that this very pass writes: it waits, and has no id yet.
@@ -247,7 +263,3 @@ def _supersede(decision: Decision, waiting: Sequence[int], now: datetime) -> Non
         else run
         for run in decision.runs
     ]
-
-
-def _body_of(read: StoredBody | SchedulerError | None) -> StoredBody | None:
-    return read if isinstance(read, StoredBody) else None

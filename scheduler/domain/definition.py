@@ -195,6 +195,11 @@ def check_definition(
         raise InvalidInput(f"collector: no collector is called {schedule.collector!r}")
     if batch is None:
         raise InvalidInput(f"batch: no batch is called {schedule.batch!r}")
+    if schedule.confirm_cancel and batch.max_inputs_per_trigger is not None:
+        raise InvalidInput(
+            f"confirm_cancel: batch {batch.name!r} has max_inputs_per_trigger, and each part would"
+            ' cancel the one before it: write overlap = "replace" instead'
+        )
     misfire_grace_of(schedule)
     for row in (schedule, collector):
         if row.trigger_name is not None:

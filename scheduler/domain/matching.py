@@ -8,16 +8,33 @@ from typing import Final
 from scheduler.domain.answers import EchoedInputs, ListedJob, input_key
 
 CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
-"""How far the upstream's clock may be from ours."""
+"""How far the upstream's clock may be from ours, beyond what its answers tell."""
+
+_MOST_BEHIND: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostTrigger:
-    """What is known of a trigger whose answer was lost; its job has one of *inputs* as its count."""
+    """
+    What is known of a trigger whose answer was lost.
+
+    *claimed_at* is by the upstream's clock, as far as that is known: see by_their_clock.
+    The job's count of inputs is one of *inputs*.
+    """
 
     claimed_at: datetime
     inputs: frozenset[int]
     name: str | None
+
+
+def by_their_clock(claimed_at: datetime, difference: timedelta | None) -> datetime:
+    """
+    Return when the trigger was claimed by a clock that is *difference* ahead of ours.
+
+    Only a clock that is behind moves it, and by a day at most: what is too early finds more
+    candidates, what is too late would miss the one.
+    """
+    return claimed_at - min(max(-(difference or timedelta()), timedelta()), _MOST_BEHIND)
 
 
 def dates_to_search(claimed_at: datetime, now: datetime) -> tuple[date, date]:
@@ -46,7 +63,7 @@ def candidates(
 
 
 def possible_counts(sent: Sequence[Mapping[str, object]]) -> frozenset[int]:
-    """Return how many inputs a job of *sent* may be listed with: all, or each once (`dup_inputs`)."""
+    """Return the counts that a job of *sent* may be listed with: all, or equal ones once."""
     return frozenset({len(sent), len({input_key(one) for one in sent})})
 
 

@@ -187,7 +187,13 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A named list of inputs: a file read at fire time, or *inputs* as JSON text."""
+    """
+    A named list of inputs: a file read at fire time, or *inputs* as JSON text.
+
+    *file* may be a glob: the files that it matches are joined in the order of their names. In
+    texts, `{due_at:%Y-%m-%d}` becomes the time the run was due; all other braces are data.
+    *required* has field names with commas between them.
+    """
 
     name: str
     file: str | None

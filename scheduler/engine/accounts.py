@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from scheduler.clock import Clock
 from scheduler.config.secrets import SecretReference
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.records import Account
@@ -16,6 +17,7 @@ class Upstreams:
     """Opens one client for each account, and a new one when the account's row changes."""
 
     request_timeout: timedelta
+    clock: Clock
     read_secret: Callable[[SecretReference], str]
     _open: dict[str, tuple[Account, Dca]] = field(default_factory=dict)
     _replaced: list[Dca] = field(default_factory=list)
@@ -32,6 +34,7 @@ class Upstreams:
             token=lambda: self._token(account),
             total_timeout=self.request_timeout,
             connections=account.max_in_flight,
+            clock=self.clock,
         )
         self._open[account.name] = (account, client)
         return client

@@ -120,10 +120,11 @@ class DispatchStep:
             raise
         self._unsure = False
         del self._answers[: len(answers)]
-        self._report(answers, done)
+        # Before anything is logged: a log that cannot be written fails, too.
         send_before = claimed_at + (self.lease - self.request_timeout).total_seconds()
         for claim in done.claims:
             self._send(claim, send_before)
+        self._report(answers, done)
         return done.look_again_at
 
     async def drain(self, grace: timedelta) -> list[int]:
@@ -244,9 +245,15 @@ class DispatchStep:
         fingerprint = str(run.body)
         if fingerprint not in self._bodies:
             self._bodies[fingerprint] = definitions.get_body(conn, fingerprint)
-            while len(self._bodies) > _BODIES_KEPT:
-                self._bodies.popitem(last=False)
+            self._forget_bodies()
         return self._bodies[fingerprint]
+
+    def _forget_bodies(self) -> None:
+        held = sum(body.byte_count for body in self._bodies.values())
+        while len(self._bodies) > 1 and (
+            len(self._bodies) > _BODIES_KEPT or held > _BODY_BYTES_KEPT
+        ):
+            held -= self._bodies.popitem(last=False)[1].byte_count
 
     def _send(self, claim: Claim, send_before: float) -> None:
         task = asyncio.create_task(self._trigger(claim, send_before))
@@ -288,6 +295,7 @@ class DispatchStep:
 
 
 _BODIES_KEPT = 64
+_BODY_BYTES_KEPT = 64 * 1024**2
 
 
 def _after_unsendable(reply: Unsendable) -> Transition:

@@ -1,17 +1,18 @@
 """Due schedules become runs."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
-from scheduler.domain.deciding import Bodies, Decision, Known, decide
+from scheduler.domain.batch import Asked, Reading, Readings
+from scheduler.domain.deciding import Decision, Known, decide
 from scheduler.domain.definition import Fallbacks
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.records import (
+    Batch,
     CatchUp,
     NewRun,
     Overlap,
@@ -23,7 +24,7 @@ from scheduler.domain.records import (
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
-from scheduler.storage import collections_, definitions, freezes, overrides, runs, schedules
+from scheduler.storage import collections_, definitions, freezes, overrides, runs, schedules, sent
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 _AT_ONCE = 500
 _RUNS_AT_ONCE = 20_000
 _SET_ASIDE_AGAIN = timedelta(seconds=5)
+_STILL_READING_AGAIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +58,17 @@ class FireStep:
         found = await self.db.read(partial(self._list_work, now=now))
         if not found:
             return await self.db.read(schedules.find_next_fire)
-        bodies = await asyncio.to_thread(self._read_batches, found, now)
-        names = [whole.schedule.name for whole in found]
-        fired = await self.db.write(partial(self._fire, names=names, bodies=bodies, now=now))
+        fired = await self._read_and_fire(found, now)
         if any(run.state is RunState.QUEUED for run in fired):
             self.wake_dispatch()
         for run in fired:
             _log_fired(run, now)
-        return now if len(found) >= _AT_ONCE else await self.db.read(schedules.find_next_fire)
+        if len(found) >= _AT_ONCE:
+            return now
+        following = await self.db.read(schedules.find_next_fire)
+        if following is not None and self.reader.is_busy:
+            return max(following, now + _STILL_READING_AGAIN)
+        return following
 
     def _list_work(self, conn: Connection, *, now: datetime) -> list[WholeSchedule]:
         found = schedules.list_due(conn, now=now, limit=_AT_ONCE)
@@ -75,52 +80,66 @@ class FireStep:
         found = list({whole.schedule.name: whole for whole in found}.values())
         return overrides.lay_over(conn, found, now=now)
 
-    def _read_batches(self, found: Sequence[WholeSchedule], now: datetime) -> Bodies:
-        """Read each batch once, as it is now; only schedules that may owe something need theirs."""
-        needed = {
-            whole.batch.name: whole.batch
-            for whole in found
-            if whole.batch is not None and _may_owe(whole.schedule, now)
-        }
-        return {name: self.reader.read(batch) for name, batch in needed.items()}
+    async def _read_and_fire(self, found: Sequence[WholeSchedule], now: datetime) -> list[NewRun]:
+        """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
+        names = [whole.schedule.name for whole in found]
+        batches = _batches_of(found, now)
+        store = partial(self._store, now=now)
+        readings: dict[Asked, Reading] = {}
+        asked: Collection[Asked] = [Asked(name) for name in batches]
+        fired: list[NewRun] = []
+        for _ in range(2):
+            wanted = {one: batches[one.batch] for one in asked if one.batch in batches}
+            readings |= await self.reader.read_all(wanted, store=store)
+            write = partial(self._fire, names=names, readings=readings, now=now)
+            written, asked = await self.db.write(write)
+            fired += written
+            if not asked:
+                break
+        return fired
+
+    def _store(self, body: StoredBody, *, now: datetime) -> None:
+        """Keep a body before its run is written: many such would not fit into memory."""
+        with self.db.writing() as conn:
+            definitions.insert_bodies(conn, [body], now=now)
 
     def _fire(
-        self, conn: Connection, *, names: Sequence[str], bodies: Bodies, now: datetime
-    ) -> list[NewRun]:
+        self, conn: Connection, *, names: Sequence[str], readings: Readings, now: datetime
+    ) -> tuple[list[NewRun], list[Asked]]:
         held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
         queues = {queue.name: queue for queue in definitions.list_queues(conn)}
-        known = self._known(conn, [whole.schedule for whole in held], queues, bodies, now)
-        decisions = [
-            decision
-            for whole in held
-            if (decision := decide(whole.schedule, whole.collector, whole.batch, known))
-        ]
+        known = self._known(conn, held, queues, readings, now)
+        decided = [decide(one.schedule, one.collector, one.batch, known) for one in held]
+        decisions = [one for one in decided if isinstance(one, Decision)]
+        unread = [asked for one in decided if not isinstance(one, Decision) for asked in one]
         fired = [run for decision in decisions for run in decision.runs]
         fired = _refuse_beyond_depth(conn, fired, queues, now)
         _carry_out(conn, decisions, now)
         _coalesce(conn, held, fired, now)
-        _insert(conn, fired, bodies, now)
+        _insert(conn, fired, readings, now)
         _record_marks(conn, held, decisions, now)
         schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        return fired
+        return fired, unread
 
     def _known(
         self,
         conn: Connection,
-        held: Sequence[Schedule],
+        whole: Sequence[WholeSchedule],
         queues: Mapping[str, Queue],
-        bodies: Bodies,
+        readings: Readings,
         now: datetime,
     ) -> Known:
+        held = [one.schedule for one in whole]
         overlapping = [one.name for one in held if one.overlap not in _NEVER_OVERLAPS]
         return Known(
             now=now,
             calendars=definitions.list_calendars(conn),
             orders={name: queue.queue_order for name, queue in queues.items()},
             freezes=freezes.list_freezes(conn),
-            bodies=bodies,
+            readings=readings,
+            sent=sent.count_last_sent(conn, _guarded(whole)),
             unfinished=runs.list_unfinished(conn, overlapping),
             ends=schedules.list_ends(conn, [one for one in held if one.after is not None]),
             made=runs.count_made(conn, [one.name for one in held if one.max_runs is not None]),
@@ -130,6 +149,20 @@ class FireStep:
 
 
 _NEVER_OVERLAPS = (Overlap.QUEUE, Overlap.ALLOW)
+
+
+def _batches_of(found: Sequence[WholeSchedule], now: datetime) -> dict[str, Batch]:
+    """Return the batches that are needed; only schedules that may owe something need theirs."""
+    return {
+        whole.batch.name: whole.batch
+        for whole in found
+        if whole.batch is not None and _may_owe(whole.schedule, now)
+    }
+
+
+def _guarded(held: Sequence[WholeSchedule]) -> set[str]:
+    batches = (whole.batch for whole in held if whole.batch is not None)
+    return {batch.name for batch in batches if batch.max_change_percent is not None}
 
 
 def _may_owe(schedule: Schedule, now: datetime) -> bool:
@@ -191,10 +224,11 @@ def _coalesce(
             runs.coalesce_waiting(conn, names, due_before=now - PROMPT, reason=reason, now=now)
 
 
-def _insert(conn: Connection, fired: Sequence[NewRun], bodies: Bodies, now: datetime) -> None:
-    used = {run.body for run in fired}
-    read = [body for body in bodies.values() if isinstance(body, StoredBody)]
-    definitions.insert_bodies(conn, [b for b in read if b.fingerprint in used], now=now)
+def _insert(conn: Connection, fired: Sequence[NewRun], readings: Readings, now: datetime) -> None:
+    used = {run.body for run in fired if run.body is not None}
+    parts = [part for read in readings.values() if isinstance(read, tuple) for part in read]
+    read = {part.fingerprint: part.body for part in parts if part.body is not None}
+    definitions.insert_bodies(conn, [read[one] for one in used & read.keys()], now=now)
     runs.insert_runs(conn, fired)
     if any(run.state is RunState.QUEUED for run in fired):
         announce(conn)
@@ -235,6 +269,7 @@ def _log_fired(run: NewRun, now: datetime) -> None:
         late_seconds=round((now - run.due_at).total_seconds(), 3),
         state=run.state.value,
         reason=run.reason.value,
+        **({"part": run.part, "parts": run.parts} if run.parts > 1 else {}),
         **({"detail": run.detail} if run.detail else {}),
     )
 

@@ -1,7 +1,8 @@
 """Collections are followed, gently, until they have ended; and cancelled where that was asked."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ import structlog
 from scheduler.clock import Clock
 from scheduler.domain.answers import CollectionLog, Gone, LogAnswer, Unanswered
 from scheduler.domain.durations import parse_duration
+from scheduler.domain.errors import DatabaseError
 from scheduler.domain.records import Account, Collection, Reason, Run, RunState
 from scheduler.domain.verdict import (
     Verdict,
@@ -22,7 +24,7 @@ from scheduler.domain.verdict import (
     next_look_after,
 )
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import Signal, open_budget, signal_of_answer
+from scheduler.engine.budget import Budget, Signal, open_budget, signal_of_answer
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, collections_, runs
@@ -71,6 +73,7 @@ class FollowStep:
     request_timeout: timedelta
     wake: Wake
     wake_dispatch: Wake
+    accepting: bool = True
     _seen: list[_Seen] = field(default_factory=list)
     _looking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -86,7 +89,11 @@ class FollowStep:
             due = await self.db.read(collections_.find_next_look)
             if due is None or due > now:
                 return due
-        looks, verdicts = await self.db.write(partial(self._pass, seen=seen, now=now))
+        # Here and not in the transaction: meanwhile, what was asked may be answered.
+        looking = Counter(task.get_name() for task in self._looking.values())
+        looks, verdicts = await self.db.write(
+            partial(self._pass, seen=seen, looking=looking, now=now)
+        )
         del self._seen[: len(seen)]
         for one, verdict in zip(seen, verdicts, strict=True):
             _log_look(one, verdict)
@@ -99,8 +106,18 @@ class FollowStep:
         # What is due and was not taken waits for an answer, or for the brake.
         return due if due is not None and due > now else None
 
+    async def drain(self, grace: timedelta) -> None:
+        """Look at nothing more, wait for the looks under way, and record what they saw."""
+        self.accepting = False
+        if self._looking:
+            await asyncio.wait(list(self._looking.values()), timeout=grace.total_seconds())
+        try:
+            await self.run(self.clock())
+        except DatabaseError as error:
+            log.warning("trouble", loop="follow", trouble=str(error))
+
     def _pass(
-        self, conn: Connection, *, seen: Sequence[_Seen], now: datetime
+        self, conn: Connection, *, seen: Sequence[_Seen], looking: Mapping[str, int], now: datetime
     ) -> tuple[list[_Look], list[Verdict | None]]:
         verdicts = [self._record(conn, one, now) for one in seen]
         looks: list[_Look] = []
@@ -118,7 +135,7 @@ class FollowStep:
                 now=now,
                 owner=self.owner,
                 lease_until=now + 2 * self.request_timeout + _MARGIN,
-                limit=min(_AT_ONCE - self._looking_for(name), budget.questions().count),
+                limit=self._limit(looking.get(name, 0), budget),
             )
             budget.spend(len(due))
             budget.close(conn)
@@ -128,8 +145,8 @@ class FollowStep:
             ]
         return looks, verdicts
 
-    def _looking_for(self, account: str) -> int:
-        return sum(task.get_name() == account for task in self._looking.values())
+    def _limit(self, looking: int, budget: Budget) -> int:
+        return min(_AT_ONCE - looking, budget.questions().count) if self.accepting else 0
 
     async def _look(self, look: _Look) -> None:
         mark = self.upstreams.token_mark(look.account)

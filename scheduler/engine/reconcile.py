@@ -20,6 +20,7 @@ from scheduler.domain.answers import EchoedInputs, ListedJob, Unanswered
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.matching import (
     LostTrigger,
+    by_their_clock,
     candidates,
     dates_to_search,
     may_be_ours,
@@ -144,14 +145,18 @@ class ReconcileStep:
         run, attempt = look.lost.run, look.lost.attempt
         client = self.upstreams.client(look.account)
         mark = self.upstreams.token_mark(look.account)
-        first, last = dates_to_search(attempt.claimed_at, self.clock())
+        claimed_at = by_their_clock(attempt.claimed_at, client.clock_difference)
+        first, last = dates_to_search(claimed_at, self.clock())
         listed = await client.list_jobs(run.collector_id, from_date=first, to_date=last)
         signals = [signal_of_answer(listed, token_mark=mark)]
         if isinstance(listed, Unanswered):
             return Unreadable(listed.detail), signals
         sent = body_inputs(look.body)
         trigger = LostTrigger(
-            claimed_at=attempt.claimed_at, inputs=possible_counts(sent), name=_name_of(run)
+            # This answer has told their clock, too.
+            claimed_at=by_their_clock(attempt.claimed_at, client.clock_difference),
+            inputs=possible_counts(sent),
+            name=_name_of(run),
         )
         ids = [job.id for job in listed]
         owned = await self.db.read(partial(collections_.list_owners, ids=ids))

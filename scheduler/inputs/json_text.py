@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from math import isinf
 from typing import Any, Final, NoReturn
@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from scheduler.domain.errors import InputsError
 from scheduler.domain.records import JsonObject
 
-_ONE_DOCUMENT: Final = "write one array of objects (an object a line goes into a .jsonl file)"
+ONE_DOCUMENT: Final = "write one array of objects (an object a line goes into a .jsonl file)"
 _ONE_A_LINE: Final = "each line must hold one whole object"
 
 _OPENING: Final = re.compile(r"\s*\[?\s*")
@@ -24,29 +24,31 @@ def read_json(text: str, place: str) -> list[JsonObject]:
     """Read an array of objects, or one object; *place* is named in errors."""
     if not text or text.isspace():
         return []
-    value = _load(text, place, first_line=1, way_out=_ONE_DOCUMENT)
+    value = _load(text, place, first_line=1, way_out=ONE_DOCUMENT)
     if not isinstance(value, list | dict):
-        raise InputsError(f"{place}: is {_kind(value)}: {_ONE_DOCUMENT}")
+        raise InputsError(f"{place}: is {_kind(value)}: {ONE_DOCUMENT}")
     inputs = value if isinstance(value, list) else [value]
     may_be_broken = _may_be_broken(text)
     for number, one in enumerate(inputs, 1):
-        if flaw := _flaw(one, may_be_broken=may_be_broken):
+        if flaw := flaw_of(one, may_be_broken=may_be_broken):
             start = next(islice(_input_starts(text), number - 1, None))
             raise InputsError(f"{place}:{_line(text, start)}: input {number} {flaw}")
     return inputs
 
 
 def read_json_lines(text: str, place: str) -> list[JsonObject]:
-    """Read an object from each line that is not blank."""
-    inputs = []
-    may_be_broken = _may_be_broken(text)
-    for number, line in enumerate(text.split("\n"), 1):
+    """Return the inputs of a whole *text*; see `iter_json_lines`."""
+    return [one for _, one in iter_json_lines(text.split("\n"), place)]
+
+
+def iter_json_lines(lines: Iterable[str], place: str) -> Iterator[tuple[int, JsonObject]]:
+    """Yield an object from each line that is not blank, with the line's number."""
+    for number, line in enumerate(lines, 1):
         if line.strip():
             value = _load(line, place, first_line=number, way_out=_ONE_A_LINE)
-            if flaw := _flaw(value, may_be_broken=may_be_broken):
+            if flaw := flaw_of(value, may_be_broken=_may_be_broken(line)):
                 raise InputsError(f"{place}:{number}: {flaw}")
-            inputs.append(value)
-    return inputs
+            yield number, value
 
 
 def _load(text: str, place: str, *, first_line: int, way_out: str) -> Any:
@@ -58,8 +60,17 @@ def _load(text: str, place: str, *, first_line: int, way_out: str) -> Any:
     except (ValueError, RecursionError) as error:
         *_, start = _input_starts(text)
         line = first_line + _line(text, start) - 1
-        reason = "is nested too deeply" if isinstance(error, RecursionError) else error
-        raise InputsError(f"{place}:{line}: {reason}") from None
+        raise InputsError(f"{place}:{line}: {reason_of(error)}") from None
+
+
+def decode_at(text: str, position: int) -> tuple[Any, int]:
+    """Read the value at *position*; return it, and where it ends. Raises what `json` raises."""
+    return _DECODER.raw_decode(text, position)
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a value cannot be read that is no broken JSON."""
+    return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _input_starts(text: str) -> Iterator[int]:
@@ -82,7 +93,8 @@ def _may_be_broken(text: str) -> bool:
     return _HALF_CHARACTER.search(text) is not None
 
 
-def _flaw(value: object, *, may_be_broken: bool) -> str | None:
+def flaw_of(value: object, *, may_be_broken: bool) -> str | None:
+    """Return what keeps *value* from being an input, if anything does."""
     if not isinstance(value, dict):
         return f"is {_kind(value)}, not an object: write it as {{…}}"
     if may_be_broken and not _is_whole(value):

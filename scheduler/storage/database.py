@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
-from scheduler.storage.dialect import create_engines, parse_url, sqlite_file
+from scheduler.storage.dialect import create_engines, shown_url, sqlite_file
 
 __all__ = ["Connection", "Database"]
 
@@ -35,9 +35,9 @@ class Database:
     """
 
     def __init__(self, url: str, *, checkpoints: bool = False) -> None:
-        self._writer, self._reader = create_engines(url, checkpoints=checkpoints)
-        self.name = parse_url(url).render_as_string(hide_password=True)
+        self.name = shown_url(url)
         self.file: Path | None = sqlite_file(url)
+        self._writer, self._reader = create_engines(url, checkpoints=checkpoints)
         # SQLite has one writer: a second thread would only wait.
         writers = 1 if self.file is not None else 4
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
@@ -84,7 +84,9 @@ class Database:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             # A cancelled write may have committed: nobody goes on before that is certain.
-            await asyncio.wait([running])
+            while not running.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([running])
             raise
 
     @contextmanager
@@ -100,7 +102,7 @@ class Database:
             raise self._explain(error) from error
 
     def _explain(self, error: Exception) -> DatabaseError:
-        cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        cause = str(_cause(error)).strip()
         first_line = cause.splitlines()[0] if cause else type(error).__name__
         kind = DatabaseDamaged if _is_damage(error) else DatabaseError
         return kind(f"{self.name}: {first_line}{_way_out(first_line)}")
@@ -110,7 +112,13 @@ _DAMAGE = ("malformed", "file is not a database")
 
 
 def _is_damage(error: Exception) -> bool:
-    return any(words in str(error) for words in _DAMAGE)
+    """Only SQLite's own words count: ours repeat the statement, and what it was to write."""
+    cause = _cause(error)
+    return isinstance(cause, sqlite3.Error) and any(words in str(cause) for words in _DAMAGE)
+
+
+def _cause(error: Exception) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
 _WAYS_OUT = {

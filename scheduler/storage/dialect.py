@@ -83,6 +83,13 @@ def parse_url(url: str) -> URL:
             raise DatabaseError(f"database.url names {brand}: use sqlite:///FILE or postgresql://…")
 
 
+def shown_url(url: str) -> str:
+    """Return *url* for messages, without its passwords, wherever they stand in it."""
+    parsed = parse_url(url)
+    secret = [key for key in parsed.query if "password" in key.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
 def sqlite_file(url: str) -> Path | None:
     """Return the file behind *url*; None for PostgreSQL. A database in memory is refused."""
     parsed = parse_url(url)
@@ -100,12 +107,14 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
     SQLite: one connection that writes, beginning IMMEDIATE, and a few that only
     read, so that readers never wait for the writer. Only who *checkpoints* moves the
     log into the file: SQLite before 3.51.3 may damage it when two do at once.
-    PostgreSQL: the same engine twice.
+    PostgreSQL: the same engine twice. Errors are logged: they hide what was to be written.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        writer = create_engine(parsed, pool_size=1, max_overflow=0, pool_timeout=60)
-        reader = create_engine(parsed, pool_size=4, max_overflow=4)
+        writer = create_engine(
+            parsed, pool_size=1, max_overflow=0, pool_timeout=60, hide_parameters=True
+        )
+        reader = create_engine(parsed, pool_size=4, max_overflow=4, hide_parameters=True)
         _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", checkpoints=checkpoints)
         _prepare_sqlite(reader, begin="BEGIN", query_only=True)
         return writer, reader
@@ -115,6 +124,7 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
             pool_size=4,
             max_overflow=8,
             pool_pre_ping=True,
+            hide_parameters=True,
             connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
         )
     except ModuleNotFoundError as error:

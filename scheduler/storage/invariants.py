@@ -26,11 +26,13 @@ class Invariant:
 INVARIANTS: Final = (
     Invariant(
         name="one_run_per_occurrence",
-        sentence="an occurrence of a schedule has one run",
+        sentence="an occurrence of a schedule has one run, or one for each of its parts",
         sql="""
             SELECT schedule, due_at FROM runs
             WHERE schedule IS NOT NULL AND retry_of IS NULL
-            GROUP BY schedule, due_at HAVING count(*) > 1
+            GROUP BY schedule, due_at
+            HAVING count(*) <> max(parts) OR count(DISTINCT part) <> max(parts)
+                OR min(parts) <> max(parts) OR max(part) <> max(parts)
         """,
     ),
     Invariant(
@@ -40,6 +42,8 @@ INVARIANTS: Final = (
             SELECT runs.id AS run, schedules.name AS schedule FROM runs
             JOIN schedules ON schedules.name = runs.schedule
             WHERE runs.retry_of IS NULL
+              -- A schedule of this name that is gone may have been decided further.
+              AND runs.created_at >= schedules.created_at
               AND (schedules.fired_until IS NULL OR runs.due_at > schedules.fired_until)
         """,
     ),
@@ -137,8 +141,9 @@ INVARIANTS: Final = (
         sql="""
             SELECT ahead.id AS waiting, behind.id AS sent FROM runs AS ahead
             JOIN runs AS behind
-              ON behind.lane = ahead.lane AND behind.priority = ahead.priority
-             AND behind.due_at > ahead.due_at
+              ON behind.lane = ahead.lane
+             AND (behind.priority < ahead.priority OR (behind.priority = ahead.priority
+                  AND (behind.due_at, behind.id) > (ahead.due_at, ahead.id)))
             JOIN attempts ON attempts.run_id = behind.id
             WHERE ahead.lane LIKE 'queue:%' AND attempts.claimed_at > ahead.created_at
               AND ahead.state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention')

@@ -74,7 +74,10 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(column == value)
     if wanted.states:
-        conditions.append(runs.c.state.in_(wanted.states))
+        conditions.append(in_state(runs, *wanted.states))
+        if set(wanted.states) <= set(OPEN_STATES):
+            # Says nothing new, but lets the index of what is open be used.
+            conditions.append(in_state(runs, *OPEN_STATES))
     if wanted.since is not None:
         conditions.append(runs.c.due_at >= wanted.since)
     if wanted.until is not None:
@@ -216,11 +219,11 @@ def count_last_failures(conn: Connection, schedule: str, *, limit: int) -> int:
 
 
 def find_occurrence(conn: Connection, schedule: str, due_at: datetime) -> Run | None:
-    """Return the run of one occurrence of a schedule, if it has been decided."""
+    """Return the run of one occurrence of a schedule, or its first part, if it was decided."""
     found = conn.execute(
-        select(runs).where(
-            runs.c.schedule == schedule, runs.c.due_at == due_at, runs.c.retry_of.is_(None)
-        )
+        select(runs)
+        .where(runs.c.schedule == schedule, runs.c.due_at == due_at, runs.c.retry_of.is_(None))
+        .order_by(runs.c.part)
     )
     row = found.mappings().first()
     return None if row is None else record(Run, row)

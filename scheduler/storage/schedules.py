@@ -21,6 +21,7 @@ from sqlalchemy import (
 from scheduler.domain.errors import NotFound
 from scheduler.domain.follow_up import Ended
 from scheduler.domain.records import Batch, Collector, RunState, Schedule
+from scheduler.storage.parts import is_last_of_parts, state_of_all_parts
 from scheduler.storage.rows import record
 from scheduler.storage.tables import batches, collectors, runs, schedules
 
@@ -81,6 +82,7 @@ def list_followers(conn: Connection, *, limit: int) -> list[WholeSchedule]:
     ended = exists().where(
         runs.c.schedule == schedules.c.after,
         runs.c.collection_id.is_not(None),
+        is_last_of_parts(),
         runs.c.ended_at > func.coalesce(schedules.c.fired_until, schedules.c.created_at),
     )
     query = _joined().where(_runnable, schedules.c.after.is_not(None), ended)
@@ -93,10 +95,11 @@ def list_ends(conn: Connection, followers: Sequence[Schedule]) -> dict[str, list
     for follower in followers:
         since = follower.fired_until or follower.created_at
         ended = conn.execute(
-            select(runs.c.id, runs.c.state, runs.c.ended_at)
+            select(runs.c.id, state_of_all_parts().label("state"), runs.c.ended_at)
             .where(
                 runs.c.schedule == follower.after,
                 runs.c.collection_id.is_not(None),
+                is_last_of_parts(),
                 runs.c.ended_at > since,
             )
             .order_by(runs.c.ended_at)

@@ -63,6 +63,15 @@ def _one_of(column: str, values: type[StrEnum] | Iterable[str]) -> CheckConstrai
     return CheckConstraint(f"{column} IN ({_quoted(values)})", name=column)
 
 
+# Of PostgreSQL's integers. The bounds keep words out of SQLite's number columns as well, which
+# would take them: there, text is greater than any number.
+_LARGEST = 2**31 - 1
+
+
+def _number(column: str, *, least: int = 1) -> CheckConstraint:
+    return CheckConstraint(f"{column} BETWEEN {least} AND {_LARGEST}", name=column)
+
+
 def _state_in(states: Iterable[str]) -> str:
     return f"state IN ({_quoted(states)})"
 
@@ -105,7 +114,7 @@ accounts = Table(
         "token LIKE 'env:%' OR token LIKE 'file:%' OR token LIKE 'credential:%'",
         name="token_is_a_reference",
     ),
-    CheckConstraint("max_in_flight >= 1", name="max_in_flight"),
+    _number("max_in_flight"),
     CheckConstraint(
         "requests_per_second > 0 AND requests_per_second <= 1000000", name="requests_per_second"
     ),
@@ -167,9 +176,9 @@ collectors = Table(
     _origin(),
     CheckConstraint("collector_id LIKE 'c\\_%' ESCAPE '\\'", name="collector_id"),
     CheckConstraint("version IN ('dev')", name="version"),
-    CheckConstraint("max_running >= 1", name="max_running"),
-    CheckConstraint("max_unsettled >= 1", name="max_unsettled"),
-    CheckConstraint("max_attempts >= 1", name="max_attempts"),
+    _number("max_running"),
+    _number("max_unsettled"),
+    _number("max_attempts"),
     _one_of("on_unconfirmed", OnUnconfirmed),
     _one_of("origin", Origin),
     Index("ix_collectors_account", "account"),
@@ -196,8 +205,8 @@ batches = Table(
     Column("required", Text),
     Column("max_change_percent", Integer),
     _origin(),
-    CheckConstraint("max_inputs_per_trigger >= 1", name="max_inputs_per_trigger"),
-    CheckConstraint("max_change_percent >= 0", name="max_change_percent"),
+    _number("max_inputs_per_trigger"),
+    _number("max_change_percent", least=0),
     CheckConstraint("(file IS NULL) <> (inputs IS NULL)", name="file_or_inputs"),
     _one_of("send_as", ("json", "csv", "multipart")),
     _one_of("origin", Origin),
@@ -226,7 +235,7 @@ queues = Table(
     Column("paused_by", Text),
     Column("paused_reason", Text),
     _one_of("queue_order", QueueOrder),
-    CheckConstraint("max_depth >= 1", name="max_depth"),
+    _number("max_depth"),
     _one_of("origin", Origin),
 )
 
@@ -297,11 +306,12 @@ schedules = Table(
     _one_of("dst_fold", ("first", "both")),
     CheckConstraint("queue IS NULL OR NOT confirm_cancel", name="one_behaviour"),
     CheckConstraint("queue <> ''", name="queue"),
+    _number("priority", least=-_LARGEST),
     CheckConstraint("version IN ('dev')", name="version"),
-    CheckConstraint("max_attempts >= 1", name="max_attempts"),
-    CheckConstraint("max_runs >= 1", name="max_runs"),
-    CheckConstraint("catch_up_max >= 1", name="catch_up_max"),
-    CheckConstraint("pause_after_failures >= 1", name="pause_after_failures"),
+    _number("max_attempts"),
+    _number("max_runs"),
+    _number("catch_up_max"),
+    _number("pause_after_failures"),
     _one_of("catch_up", CatchUp),
     _one_of("overlap", Overlap),
     _one_of("after_when", AfterWhen),

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
 
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
 from scheduler.storage.accounts import suspect_throttles
@@ -53,19 +53,22 @@ def _lose(
     )
     lost = [record(Run, row) for row in changed.mappings()]
     if lost:
-        conn.execute(
-            update(attempts)
-            .where(
-                tuple_(attempts.c.run_id, attempts.c.number).in_(
-                    [(run.id, run.fence) for run in lost]
-                ),
-                attempts.c.outcome == Outcome.SENDING,
-            )
-            .values(outcome=Outcome.LOST, detail=Reason.DAEMON_DIED)
-        )
+        conn.execute(_LOST, [{"of_run": run.id, "of_number": run.fence} for run in lost])
     for account, count in Counter(run.account for run in lost).items():
         suspect_throttles(conn, account, count, now=now)
     return lost
+
+
+# One by one: SQLite finds no list of pairs by an index.
+_LOST = (
+    update(attempts)
+    .where(
+        attempts.c.run_id == bindparam("of_run"),
+        attempts.c.number == bindparam("of_number"),
+        attempts.c.outcome == Outcome.SENDING,
+    )
+    .values(outcome=Outcome.LOST, detail=Reason.DAEMON_DIED)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

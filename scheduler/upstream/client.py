@@ -54,6 +54,7 @@ class Dca:
     *token* is asked before each request, so a new one is used at once; where it cannot be read,
     nothing is sent. Each request, the wait for one of the *connections* included, lasts
     *total_timeout* at most. It goes on when its caller is cancelled, so no connection is lost.
+    *clock_difference* is how far the upstream's clock is ahead of ours, as it last told.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Dca:
         self._prefix = url.raw_path.decode().rstrip("/")
         self._token = token
         self._clock = clock
+        self.clock_difference: timedelta | None = None
         self._exchanges = Exchanges(
             UpstreamTransport(f"{url.scheme}://{url.netloc.decode()}"),
             total_timeout=total_timeout,
@@ -177,7 +179,9 @@ class Dca:
         )
         secrets = partial(scrub, token=token, params=params)
         gate = body.gate if body else None
-        return await self._exchanges.run(request, sink, scrub=secrets, gate=gate)
+        heard = await self._exchanges.run(request, sink, scrub=secrets, gate=gate)
+        self.clock_difference = heard.clock_difference() or self.clock_difference
+        return heard
 
     async def _jobs_page(self, params: Params) -> JobsPage | Unanswered:
         return read_jobs_page(await self._ask("GET", _path("/dca/collector/jobs", params)))

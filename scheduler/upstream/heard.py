@@ -34,6 +34,11 @@ class Heard:
     flaw: str | None = None
     scrub: Scrub = field(default=str, repr=False)
 
+    def clock_difference(self) -> timedelta | None:
+        """Return how far the upstream's clock is ahead of ours; None if it does not tell."""
+        told = _http_date(self.headers.get("date", ""))
+        return None if told is None else told - self.heard_at
+
     def words(self) -> str:
         """Return what the body says: its error's text, or its beginning, on one line."""
         text = _error_text(read_json(self.body)) or self.body.decode(errors="replace").strip()

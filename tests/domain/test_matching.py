@@ -10,6 +10,7 @@ from scheduler.domain.answers import EchoedInputs, ListedJob, input_key
 from scheduler.domain.matching import (
     CLOCK_DIFFERENCE,
     LostTrigger,
+    by_their_clock,
     candidates,
     dates_to_search,
     may_be_ours,
@@ -151,3 +152,20 @@ def test_a_job_may_be_listed_with_each_of_equal_inputs_once() -> None:
     sent: list[dict[str, object]] = [{"url": "a", "n": 1}, {"n": 1, "url": "a"}, {"url": "b"}]
 
     assert possible_counts(sent) == {3, 2}
+
+
+@pytest.mark.parametrize(
+    ("difference", "moved"),
+    [
+        (None, seconds(0)),
+        (seconds(0), seconds(0)),
+        (seconds(90), seconds(0)),
+        (-seconds(90), seconds(90)),
+        (-minutes(60 * 24 * 365), minutes(60 * 24)),
+    ],
+    ids=["not told", "equal", "ahead", "behind", "absurd"],
+)
+def test_a_claim_is_searched_for_by_the_upstreams_clock(
+    difference: timedelta | None, moved: timedelta
+) -> None:
+    assert by_their_clock(NINE, difference) == NINE - moved

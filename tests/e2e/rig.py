@@ -21,7 +21,7 @@ from sqlalchemy import Connection, text
 from scheduler.domain.errors import DatabaseError
 from scheduler.sandbox import Fault, FaultKind, Sandbox, SandboxSettings, When
 from scheduler.storage.database import Database
-from tests.judge import Job, complaints, jobs_of, not_ended, states
+from tests.judge import Job, complaints, not_ended, states
 
 Seen = TypeVar("Seen")
 
@@ -290,11 +290,6 @@ def _schedule(number: int) -> str:
         *(["confirm_cancel = true"] if number == 7 else []),
     ]
     return "\n".join(lines)
-
-
-def accepted(sandbox: Sandbox) -> list[Job]:
-    """Return the jobs of a sandbox that nobody asks any more."""
-    return jobs_of(sandbox)
 
 
 def most_429_in_five_minutes(sandbox: Sandbox) -> int:

@@ -10,13 +10,13 @@ from tests.e2e.rig import (
     AT_RANDOM,
     QUICK,
     House,
-    accepted,
     house,
     pause,
     serving,
 )
+from tests.judge import jobs_of
 
-SECONDS = 15.0
+SECONDS = 12.0
 
 
 def test_killed_again_and_again_on_sqlite_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_killed_again_and_again_on_sqlite_nothing_is_lost_or_sent_twice(tmp_path
         sandbox.account.faults.disarm()
         built.settle()
 
-        assert built.complaints(accepted(sandbox)) == [], built.tell()
-        assert_it_was_hard(built, jobs=len(accepted(sandbox)))
+        assert built.complaints(jobs_of(sandbox)) == [], built.tell()
+        assert_it_was_hard(built, jobs=len(jobs_of(sandbox)))
 
 
 def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
@@ -71,8 +71,8 @@ def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
         built.settle()
 
         assert statuses == [0, 0, 0]
-        assert built.complaints(accepted(sandbox)) == [], built.tell()
-        assert_it_was_hard(built, jobs=len(accepted(sandbox)))
+        assert built.complaints(jobs_of(sandbox)) == [], built.tell()
+        assert_it_was_hard(built, jobs=len(jobs_of(sandbox)))
 
 
 def assert_it_was_hard(built: House, *, jobs: int) -> None:

@@ -4,72 +4,72 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from scheduler.sandbox import Fault, FaultKind, When
-from tests.e2e.rig import QUICK, Daemon, House, accepted, house, serving, wait_for
+from tests.e2e.rig import QUICK, house, pause, serving, wait_for
+from tests.judge import jobs_of
+
+
+class Systemd:
+    """Hears what a daemon says of itself, in order."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._unheeded: list[str] = []
+
+    def hear(self, words: str, *, within: float = 20) -> None:
+        """Wait until a line that begins with *words* is said, after all that was heard before."""
+        wait_for(lambda: self._said(words), within=within, what=words, also=lambda: self._unheeded)
+
+    def _said(self, words: str) -> bool:
+        with suppress(BlockingIOError):
+            while True:
+                self._unheeded += self._channel.recv(4096).decode().splitlines()
+        found = [at for at, line in enumerate(self._unheeded) if line.startswith(words)]
+        if found:
+            del self._unheeded[: found[0] + 1]
+        return bool(found)
 
 
 @contextmanager
-def notify_socket(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Listen as systemd does; give the address and the list of all that was said so far."""
+def systemd(folder: Path) -> Iterator[tuple[str, Systemd]]:
+    """Listen at an address in *folder*; give both."""
     address = str(folder / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(address)
         channel.setblocking(False)
-        yield address, _Heard(channel)
-
-
-class _Heard(list[str]):
-    """Everything that came so far, read when it is looked at."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        super().__init__()
-        self._channel = channel
-
-    def __contains__(self, words: object) -> bool:
-        try:
-            while True:
-                self.extend(self._channel.recv(4096).decode().splitlines())
-        except BlockingIOError:
-            pass
-        return any(line.startswith(str(words)) for line in self)
-
-
-def hear(heard: list[str], words: str, *, within: float = 20) -> None:
-    """Wait until a line that begins with *words* was heard, and forget what came before."""
-    wait_for(lambda: words in heard, within=within, what=words, also=lambda: list(heard))
-    heard.clear()
+        yield address, Systemd(channel)
 
 
 def test_systemd_is_told_of_a_whole_life(tmp_path: Path, database_url: str) -> None:
     with (
         serving() as (sandbox, base_url),
-        notify_socket(tmp_path) as (address, heard),
+        systemd(tmp_path) as (address, manager),
         house(tmp_path, database_url, base_url, schedules=4) as built,
     ):
         daemon = built.start(environ={"NOTIFY_SOCKET": address})
-        hear(heard, "READY=1")
-        hear(heard, "WATCHDOG=1")
+        manager.hear("READY=1")
+        manager.hear("WATCHDOG=1")
         built.edit('every = "1s"', 'every = "2s"')
         daemon.send(signal.SIGHUP)
-        hear(heard, "RELOADING=1")
-        hear(heard, "READY=1")
+        manager.hear("RELOADING=1")
+        manager.hear("READY=1")
         daemon.wait_until_it_said('"reloaded"')
         built.edit("[batches.x]", "[batches.y]")
         daemon.send(signal.SIGHUP)
-        hear(heard, "RELOADING=1")
-        hear(heard, "READY=1")
+        manager.hear("RELOADING=1")
+        manager.hear("READY=1")
         daemon.wait_until_it_said("reload_refused")
-        before = len(accepted(sandbox))
-        wait_for(lambda: len(accepted(sandbox)) > before, within=10, what="it still works")
-        hear(heard, "STATUS=next fire", within=15)
+        before = len(jobs_of(sandbox))
+        wait_for(lambda: len(jobs_of(sandbox)) > before, within=10, what="it still works")
+        manager.hear("STATUS=next fire", within=15)
         daemon.send(signal.SIGTERM)
-        hear(heard, "STOPPING=1")
+        manager.hear("STOPPING=1")
 
         assert daemon.process.wait(10) == 0, daemon.said()[-2000:]
 
@@ -93,7 +93,31 @@ def test_a_stop_under_load_lets_requests_settle_and_gives_back_every_lease(
         assert took < 6, daemon.said()[-2000:]
         assert built.count("lease_owner IS NOT NULL") == 0, built.tell()
         assert built.count("state = 'unconfirmed'") == 0, built.tell()
-        assert built.complaints(accepted(sandbox)) == []
+        assert built.complaints(jobs_of(sandbox)) == []
+
+
+def test_what_is_not_answered_within_the_grace_is_given_back_to_be_looked_for(
+    tmp_path: Path, database_url: str
+) -> None:
+    hanging = Fault(kind=FaultKind.HANG, when=When.AFTER, times=None, seconds=3)
+    with (
+        serving(replace(QUICK, faults=(hanging,))) as (sandbox, base_url),
+        house(
+            tmp_path, database_url, base_url, schedules=4, daemon='shutdown_grace = "1s"'
+        ) as built,
+    ):
+        daemon = built.start(wait=True)
+        under_way = "state = 'dispatching'"
+        wait_for(lambda: built.count(under_way), within=20, what="requests under way")
+        status = daemon.stop(within=5)
+
+        assert status == 0, daemon.said()[-2000:]
+        assert built.count("lease_owner IS NOT NULL") == 0, built.tell()
+        assert built.count("state = 'unconfirmed'") > 0, built.tell()
+
+        sandbox.account.faults.disarm()
+        built.settle()
+        assert built.complaints(jobs_of(sandbox)) == []
 
 
 def test_a_second_signal_leaves_at_once_and_the_next_start_finds_what_was_sent(
@@ -105,17 +129,17 @@ def test_a_second_signal_leaves_at_once_and_the_next_start_finds_what_was_sent(
         house(tmp_path, sqlite_url, base_url) as built,
     ):
         daemon = built.start(wait=True)
-        wait_for(lambda: len(accepted(sandbox)) > 2, within=20, what="jobs", also=built.tell)
+        wait_for(lambda: len(jobs_of(sandbox)) > 2, within=20, what="jobs", also=built.tell)
         daemon.send(signal.SIGTERM)
         daemon.wait_until_it_said("daemon_stopping")
-        time.sleep(0.6)  # the same signal at once would be one wish
+        pause(0.6)  # the same signal at once would be one wish
         daemon.send(signal.SIGINT)
         status = daemon.process.wait(2)
         sandbox.account.faults.disarm()
         built.settle()
 
         assert status == 128 + signal.SIGINT
-        assert built.complaints(accepted(sandbox)) == [], built.tell()
+        assert built.complaints(jobs_of(sandbox)) == [], built.tell()
 
 
 def test_a_second_daemon_on_the_same_file_is_refused_with_the_first_ones_pid(
@@ -159,7 +183,7 @@ def test_a_damaged_database_ends_the_start_with_78(tmp_path: Path, sqlite_url: s
 
 
 def test_commands_work_beside_a_busy_daemon(tmp_path: Path, sqlite_url: str) -> None:
-    with serving() as (sandbox, base_url), house(tmp_path, sqlite_url, base_url) as built:
+    with serving() as (_, base_url), house(tmp_path, sqlite_url, base_url) as built:
         daemon = built.start(wait=True)
         done = [
             built.call(*words)
@@ -173,12 +197,8 @@ def test_commands_work_beside_a_busy_daemon(tmp_path: Path, sqlite_url: str) -> 
                 ("doctor", "--invariants"),
             )
         ]
-        assert _still_works(built, daemon, len(accepted(sandbox)), sandbox=accepted(sandbox))
-
+        assert daemon.stop() == 0
+        assert "locked" not in daemon.said()
         assert [one.returncode for one in done] == [0] * len(done), [
             (one.args, one.stdout, one.stderr) for one in done if one.returncode
         ]
-
-
-def _still_works(built: House, daemon: Daemon, jobs: int, *, sandbox: object) -> bool:
-    return daemon.stop() == 0 and "locked" not in daemon.said() and built.count() > 0

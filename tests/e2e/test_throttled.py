@@ -19,7 +19,7 @@ def test_however_often_it_is_killed_an_account_collects_fewer_than_ten_429(
         serving(replace(QUICK, faults=(EVERYTHING,))) as (sandbox, base_url),
         house(tmp_path, database_url, base_url) as built,
     ):
-        until = time.monotonic() + 14
+        until = time.monotonic() + 12
         while time.monotonic() < until:
             daemon = built.start(wait=True)
             pause(chance.uniform(0.05, 1.5))
@@ -32,9 +32,9 @@ def test_a_storm_that_begins_under_load_is_weathered(tmp_path: Path, sqlite_url:
     """Triggers, looks and polls are all under way when the upstream begins to refuse."""
     with serving() as (sandbox, base_url), house(tmp_path, sqlite_url, base_url) as built:
         daemon = built.start(wait=True)
-        pause(4)
+        pause(3)
         sandbox.arm(EVERYTHING)
-        pause(6)
+        pause(4)
         daemon.kill()
         again = built.start(wait=True)
         pause(3)

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.sandbox import Fault, FaultKind, SandboxCollector, SandboxSettings, When
-from tests.engine.rig import NINE, REQUEST_TIMEOUT, Room, engine_room
+from tests.engine.rig import NINE, REQUEST_TIMEOUT, engine_room
 
 QUEUED, COLLECTING, UNCONFIRMED, FAILED, SKIPPED = (
     RunState.QUEUED,
@@ -18,6 +18,7 @@ QUEUED, COLLECTING, UNCONFIRMED, FAILED, SKIPPED = (
     RunState.FAILED,
     RunState.SKIPPED,
 )
+
 
 LOST_ANSWERS = [
     Fault(kind=FaultKind.LOST, when=When.BEFORE),
@@ -139,112 +140,6 @@ async def test_a_refusal_is_final_and_keeps_the_upstreams_words(
     assert len(room.triggers) == 1
 
 
-async def test_429_puts_the_run_back_uncounted_and_closes_the_brake(database_url: str) -> None:
-    async with engine_room(database_url) as room:
-        room.arm(Fault(kind=FaultKind.THROTTLE, retry_after=7))
-        run_id = room.ask()
-        step = await room.dispatch()
-        put_back, brake = room.run(run_id), room.brake()
-        room.clock.tick(6.9)
-        await room.dispatch(step)
-        too_early = len(room.triggers)
-        room.clock.tick(0.2)
-        await room.dispatch(step)
-
-        run = room.run(run_id)
-
-    assert (put_back.state, put_back.reason, put_back.attempts) == (QUEUED, Reason.THROTTLED, 0)
-    assert brake.open_until == NINE + timedelta(seconds=7)
-    assert too_early == 1
-    assert (run.state, run.attempts, run.fence) == (COLLECTING, 1, 2)
-
-
-async def test_a_full_collector_is_asked_again_after_half_a_minute(database_url: str) -> None:
-    async with engine_room(database_url) as room:
-        room.arm(Fault(kind=FaultKind.JOB_LIMIT))
-        run_id = room.ask()
-        step = await room.dispatch()
-        put_back = room.run(run_id)
-        next_at = await step.run(room.clock())
-        room.clock.tick(30)
-        await room.dispatch(step)
-
-        run = room.run(run_id)
-
-    assert (put_back.reason, put_back.attempts) == (Reason.JOB_LIMIT, 0)
-    assert put_back.not_before == NINE + timedelta(seconds=30)
-    assert next_at == put_back.not_before
-    assert run.state is COLLECTING
-
-
-async def test_what_could_not_leave_is_put_back_and_one_probe_finds_the_way(
-    database_url: str,
-) -> None:
-    async with engine_room(database_url) as room:
-        room.change("accounts", "main", base_url="http://127.0.0.1:9")
-        collectors = [f"shop{number}" for number in range(3)]
-        for name in collectors:
-            room.define("collectors", name, account="main", collector_id=f"c_{name}")
-        run_ids = [room.ask(name) for name in collectors]
-        step = await room.dispatch()
-        put_back = [room.run(run_id) for run_id in run_ids]
-        brake = room.brake()
-        room.change("accounts", "main", base_url=room.base_url)
-        room.clock.tick(2)
-        await step.run(room.clock())
-        probes = step.in_flight
-        await room.next_answer()
-        await room.dispatch(step)
-
-        sent = [room.run(run_id).state for run_id in run_ids]
-
-    assert {(run.state, run.reason, run.attempts) for run in put_back} == {
-        (QUEUED, Reason.NOT_SENT, 0)
-    }
-    assert brake.open_until == NINE + timedelta(seconds=2)
-    assert probes == 1
-    assert sent == [COLLECTING] * 3
-
-
-async def test_the_third_answer_lost_in_a_row_closes_the_brake(database_url: str) -> None:
-    async with engine_room(database_url) as room:
-        room.arm(Fault(kind=FaultKind.ERROR, times=None))
-        for number in range(4):
-            room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
-        step = room.dispatch_step()
-        strikes = []
-        for number in range(3):
-            room.ask(f"s{number}")
-            await room.dispatch(step)
-            strikes.append(room.brake().strikes)
-        room.ask("s3")
-        await room.dispatch(step)
-
-    assert strikes == [0, 0, 1]
-    assert len(room.triggers) == 3
-
-
-async def test_bad_credentials_pause_the_account_instead_of_burning_every_run(
-    database_url: str,
-) -> None:
-    async with engine_room(database_url, SandboxSettings(tokens=frozenset({"new"}))) as room:
-        for number in range(5):
-            room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
-        first = room.ask("s0")
-        step = await room.dispatch()
-        others = [room.ask(f"s{number}") for number in range(1, 5)]
-        room.clock.tick(timedelta(hours=1))
-        await room.dispatch(step)
-
-        burnt, paused_at = room.run(first), room.brake().paused_at
-        waiting = {room.run(run_id).state for run_id in others}
-
-    assert (burnt.state, burnt.reason) == (FAILED, Reason.BAD_CREDENTIALS)
-    assert waiting == {QUEUED}
-    assert len(room.triggers) == 1
-    assert paused_at == NINE
-
-
 async def test_the_attempt_is_on_disk_when_its_request_arrives(database_url: str) -> None:
     """The sandbox asks its clock when a request's head has come: there the database is read."""
     seen = []
@@ -342,46 +237,6 @@ async def test_a_request_whose_lease_is_over_does_not_leave(database_url: str) -
     assert (run.state, run.reason, run.attempts) == (QUEUED, Reason.NOT_SENT, 0)
     assert attempt.outcome is Outcome.DEFERRED
     assert room.received == []
-
-
-async def requests_per_pass(room: Room, passes: int) -> list[int]:
-    step = room.dispatch_step()
-    counts = []
-    for _ in range(passes):
-        before = len(room.triggers)
-        await room.dispatch(step)
-        counts.append(len(room.triggers) - before)
-    return counts
-
-
-async def test_no_more_requests_leave_in_a_second_than_the_account_allows(
-    database_url: str,
-) -> None:
-    async with engine_room(database_url) as room:
-        room.change("accounts", "main", requests_per_second=2.0)
-        for number in range(6):
-            room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
-            room.ask(f"s{number}")
-        at_once = await requests_per_pass(room, 3)
-        room.clock.tick(1)
-        a_second_later = await requests_per_pass(room, 2)
-
-    assert at_once == [2, 0, 0]
-    assert a_second_later == [2, 0]
-
-
-async def test_no_more_collections_run_than_the_collector_allows(database_url: str) -> None:
-    async with engine_room(database_url) as room:
-        room.change("collectors", "shop", max_running=2)
-        run_ids = [room.ask() for _ in range(4)]
-        step = await room.dispatch()
-        sent = [room.run(run_id).state for run_id in run_ids]
-        await room.follow(after=60)
-        await room.dispatch(step)
-        after_two_ended = len(room.triggers)
-
-    assert sent == [COLLECTING, COLLECTING, QUEUED, QUEUED]
-    assert after_two_ended == 4
 
 
 def test_lost_answers_are_a_table_of_every_way_to_lose_one() -> None:

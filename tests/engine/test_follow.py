@@ -1,11 +1,12 @@
 """FollowStep: collections are asked about until they have ended, and their runs end with them."""
 
-import itertools
 import asyncio
+import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from scheduler.actions.runs import cancel_run
 from scheduler.domain.records import Reason, Run, RunState
@@ -224,3 +225,25 @@ async def test_a_renamed_account_does_not_keep_its_collections_from_ending(
         run = room.run(run_id)
 
     assert (run.state, run.account) == (SUCCEEDED, "renamed")
+
+
+async def test_drain_takes_no_more_looks_and_records_those_under_way(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.shops(1)
+        looked_at = await sent(room)
+        room.arm(Fault(kind=FaultKind.SLOW, path="/dca/log/*", seconds=0.2))
+        step = room.follow_step()
+        room.clock.tick(60)
+        await step.run(room.clock())
+        later = await sent(room, collector="shop1")
+        room.clock.tick(60)
+        await step.drain(timedelta(seconds=10))
+
+        states = [room.run(run_id).state for run_id in (looked_at, later)]
+        with room.db.reading() as conn:
+            leased = conn.scalar(
+                text("SELECT count(*) FROM collections WHERE lease_owner IS NOT NULL")
+            )
+
+    assert states == [SUCCEEDED, COLLECTING]
+    assert leased == 0

@@ -4,24 +4,21 @@ Each protection of docs/promise.md taken out, to show that the judge would notic
 Every test here is a pair: the same trouble with the protection, and without it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
-from scheduler.domain.brake import CEILING, WINDOW
-from scheduler.domain.errors import DatabaseError
-from scheduler.domain.records import Reason, RunState
+from scheduler.domain.records import RunState
 from scheduler.engine.dispatch import Answered, Claim, DispatchStep
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage.settle import Settled
 from tests.engine.rig import LEASE, LOOK_AFTER, NINE, REQUEST_TIMEOUT, Room, engine_room
-from tests.engine.troubled import TroubledDatabase, after_the_commit, before_the_commit
 
 BOTH = pytest.mark.parametrize("protected", [True, False], ids=["protected", "unprotected"])
+
+
 HOUR = timedelta(hours=1)
 
 
@@ -31,9 +28,6 @@ async def start_anew(room: Room) -> None:
     await room.look_to_the_end()
     room.clock.tick(timedelta(minutes=30))
     await room.dispatch(room.dispatch_step(owner="d2"))
-
-
-# --- an occurrence has one run
 
 
 @pytest.mark.parametrize(
@@ -67,9 +61,6 @@ async def test_the_mark_and_the_unique_index_each_keep_an_occurrence_to_one_run(
     assert ("sent 2 times: hourly 10:00" in said) == (sent == 2)
 
 
-# --- nothing is sent without a trace
-
-
 class SendsBeforeTheCommit(DispatchStep):
     """Sends what it claimed before that is on disk, and dies."""
 
@@ -101,9 +92,6 @@ async def test_the_claim_is_on_disk_before_its_request_leaves(
 
     assert ("sent 2 times: the only one" in said) == (not protected)
     assert (said == []) == protected
-
-
-# --- nothing is sent twice
 
 
 async def send_again_what_has_no_lease(room: Room) -> None:
@@ -158,9 +146,6 @@ async def test_only_the_last_look_proves_absence(database_url: str, protected: b
     assert ("sent 2 times: the only one" in said) == (not protected)
 
 
-# --- a lost answer can be attributed
-
-
 @BOTH
 async def test_one_unsettled_trigger_at_a_time_can_be_attributed(
     database_url: str, protected: bool
@@ -182,9 +167,6 @@ async def test_one_unsettled_trigger_at_a_time_can_be_attributed(
     assert (states == {RunState.COLLECTING}) == protected
     assert (RunState.NEEDS_ATTENTION in states) == (not protected)
     assert (said == []) == protected
-
-
-# --- a stalled daemon sends nothing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -226,9 +208,6 @@ async def test_a_daemon_that_wakes_up_after_its_lease_sends_nothing(
     assert (said == []) == protected
 
 
-# --- a stalled daemon overwrites nothing
-
-
 class ForgetsItsFence(DispatchStep):
     """Records its answer for whatever claim the run has by now."""
 
@@ -260,144 +239,3 @@ async def test_an_answer_for_an_older_claim_moves_nothing(
 
     assert (stands is RunState.DISPATCHING) == protected
     assert (stands is RunState.FAILED) == (not protected)
-
-
-# --- a collection_id is never dropped
-
-
-class DropsAnswers(DispatchStep):
-    """Forgets the answers that it could not record, as an exception handler soon does."""
-
-    async def run(self, now: datetime) -> datetime | None:
-        try:
-            return await DispatchStep.run(self, now)
-        except DatabaseError:
-            self._answers.clear()
-            raise
-
-
-@BOTH
-async def test_answers_are_kept_while_the_database_is_away(
-    database_url: str, protected: bool
-) -> None:
-    async with engine_room(database_url, database=TroubledDatabase) as room:
-        assert isinstance(room.db, TroubledDatabase)
-        room.ask()
-        step = room.dispatcher(DispatchStep if protected else DropsAnswers)
-        await step.run(room.clock())
-        await room.next_answer()
-        room.db.troubles.append(before_the_commit)
-        with suppress(DatabaseError):
-            await step.run(room.clock())
-        await step.run(room.clock())
-
-        said = room.complaints()
-
-    assert (f"accepted and not stored: {room.jobs[0]}" in said) == (not protected)
-    assert (said == []) == protected
-
-
-# --- order in a queue
-
-
-@BOTH
-async def test_the_head_of_a_queue_is_not_passed_while_it_is_unsettled(
-    database_url: str, protected: bool
-) -> None:
-    async with engine_room(database_url) as room:
-        # Without that, one unsettled run of the collector alone would hold the others.
-        room.change("collectors", "shop", max_unsettled=5)
-        room.arm(Fault(kind=FaultKind.LOST, when=When.BEFORE))
-        for number in range(3):
-            room.ask(queue="q", name=f"run {number}")
-        if not protected:
-            room.execute("UPDATE runs SET lane = NULL")
-        step = room.dispatch_step()
-        for _ in range(3):
-            await room.dispatch(step)
-            await room.look_to_the_end()
-            room.clock.tick(timedelta(minutes=2))
-
-        order = [job.order.name for job in room.sandbox.account.book.jobs.values()]
-
-    assert (order == ["run 0", "run 1", "run 2"]) == protected
-    assert sorted(str(name) for name in order) == ["run 0", "run 1", "run 2"]
-
-
-# --- fewer than ten 429 in five minutes
-
-
-async def ask_for(
-    room: Room, steps: Sequence[Callable[[], Awaitable[Any]]], time: timedelta
-) -> int:
-    """Let all steps work for *time*; return the most 429s in any five minutes."""
-    until = room.clock() + time
-    while room.clock() < until:
-        for step in steps:
-            await step()
-        room.clock.tick(5)
-    at = [one.at for one in room.received if one.status == 429]
-    return max(sum(start <= one < start + WINDOW for one in at) for start in at)
-
-
-@BOTH
-async def test_the_429s_of_five_minutes_are_counted(sqlite_url: str, protected: bool) -> None:
-    """Triggers, looks and polls of two daemons, against an upstream that throttles everything."""
-    settings = SandboxSettings(block_rule=False)
-    async with engine_room(sqlite_url, settings) as room:
-        for name in room.shops(12):
-            room.ask(name)
-        room.ask()
-        await room.dispatch()
-        room.arm(Fault(kind=FaultKind.THROTTLE, path="/dca/*", times=None, retry_after=1))
-        for name in ("shop1", "shop2", "shop3"):
-            room.ask(name)
-        daemons = [room.dispatch_step(owner=f"d{number}") for number in range(2)]
-        follower = room.follow_step()
-
-        async def forget() -> None:
-            if not protected:
-                room.execute("DELETE FROM throttles")
-
-        most = await ask_for(
-            room,
-            [
-                forget,
-                *(lambda step=step: room.dispatch(step) for step in daemons),
-                lambda: room.follow(step=follower),
-            ],
-            timedelta(minutes=12),
-        )
-
-    assert (most < 10) == protected
-    assert most >= CEILING
-
-
-# --- nothing is forgotten by a commit whose answer was lost
-
-
-class TrustsItsCommits(DispatchStep):
-    """Does not look for the claims of a commit that nobody confirmed."""
-
-    async def run(self, now: datetime) -> datetime | None:
-        self._unsure = False
-        return await DispatchStep.run(self, now)
-
-
-@BOTH
-async def test_claims_of_an_unconfirmed_commit_are_read_back(
-    database_url: str, protected: bool
-) -> None:
-    async with engine_room(database_url, database=TroubledDatabase) as room:
-        assert isinstance(room.db, TroubledDatabase)
-        run_id = room.ask()
-        step = room.dispatcher(DispatchStep if protected else TrustsItsCommits)
-        room.db.troubles.append(after_the_commit)
-        with suppress(DatabaseError):
-            await step.run(room.clock())
-        await room.dispatch(step)
-
-        run = room.run(run_id)
-
-    assert (run.reason is Reason.ACCEPTED) == protected
-    assert (run.state is RunState.DISPATCHING) == (not protected)

@@ -12,8 +12,10 @@ def test_crontab_text_needs_no_configuration_and_no_database(tmp_path: Path) -> 
 
     assert done.returncode == 0, done.stderr
     assert "".join(done.stdout.split()) == (
-        '[{"at":"2027-03-27T02:30:00+01:00","utc":"2027-03-27T01:30:00Z","dst":null},'
-        '{"at":"2027-03-28T03:00:00+02:00","utc":"2027-03-28T01:00:00Z","dst":"shifted"}]'
+        '[{"at":"2027-03-27T02:30:00+01:00","utc":"2027-03-27T01:30:00Z",'
+        '"starts":"2027-03-27T01:30:00Z","dst":null,"excluded_by":null},'
+        '{"at":"2027-03-28T03:00:00+02:00","utc":"2027-03-28T01:00:00Z",'
+        '"starts":"2027-03-28T01:00:00Z","dst":"shifted","excluded_by":null}]'
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -35,7 +37,9 @@ def test_a_stored_schedule_counts_from_now(home: Home) -> None:
     assert told[0] == {
         "at": "2026-03-03T02:00:00+01:00",
         "utc": "2026-03-03T01:00:00Z",
+        "starts": "2026-03-03T01:00:00Z",
         "dst": None,
+        "excluded_by": None,
     }
     assert table.splitlines()[1] == "Tue 2026-03-03 02:00:00 +0100  2026-03-03 01:00:00Z"
 

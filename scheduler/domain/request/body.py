@@ -134,7 +134,7 @@ def _cell(value: object, place: str) -> str:
         case dict() | list():
             flaw = "is an object or an array"
         case _:
-            flaw = "is no JSON value (a number must be finite)"
+            raise InvalidInput(f"{place} is no JSON value: write text, or a finite number")
     raise InvalidInput(
         f'{place} {flaw}, which CSV cannot hold: change it, or write send_as = "json"'
     )

@@ -29,8 +29,8 @@ def curl_command(
     Return the command that sends exactly this trigger, safe to paste into bash, zsh or ksh.
 
     The token is the shell's variable *token_variable*; a reference `${secret:NAME}` stays as
-    it is, to be replaced by hand with the secret percent-encoded. With *body_file* the command reads the body from that file:
-    a shell takes no argument as long as a large body.
+    it is, to be replaced by hand with the secret, percent-encoded. With *body_file* the command
+    reads the body from that file: a shell takes no argument as long as a large body.
     """
     query = "&".join(_pair(name, value) for name, value in params)
     url = f"{base_url.rstrip('/')}/dca/trigger?{query}"

@@ -1,0 +1,169 @@
+"""
+What a batch asks of its inputs, and what they become: parts, each of which is one trigger's.
+
+A text in an input may hold `{due_at:%Y-%m-%d}`: the time its run was due, in the schedule's zone.
+Only what begins with `{due_at` is looked at: all other braces are data, and stay.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from scheduler.domain.errors import InvalidInput, SchedulerError
+from scheduler.domain.records import Batch, JsonObject, NewRun, RunState, StoredBody
+from scheduler.domain.request import render_due_at
+from scheduler.domain.timetable import find_zone
+
+_PLACEHOLDER: Final = re.compile(r"\{due_at\b[^{}]*\}?")
+
+
+@dataclass(frozen=True, slots=True)
+class DueTime:
+    """When a run was due, and the name of the zone in which that is told."""
+
+    due_at: datetime
+    zone: str
+
+
+class DueTimeNeeded(Exception):
+    """An input holds `{due_at…}`: what the batch comes to differs from one due time to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A body that a batch made; where that is stored already, only its measures are here."""
+
+    fingerprint: str
+    row_count: int
+    body: StoredBody | None
+
+
+class Dated(Enum):
+    """Stands for what a batch comes to while no due time is given that it depends on."""
+
+    DATED = "dated"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A batch to read, and for which due time; None where that makes no difference."""
+
+    batch: str
+    due: DueTime | None = None
+
+
+Parts = tuple[Part, ...]
+Reading = Parts | SchedulerError | Dated
+Readings = Mapping[Asked, Reading]
+
+
+def find_parts(readings: Readings, batch: str, due: DueTime) -> Parts | SchedulerError | None:
+    """Return what *batch* came to for *due*; None when that was not read."""
+    found = readings.get(Asked(batch))
+    if found is Dated.DATED:
+        found = readings.get(Asked(batch, due))
+    return None if isinstance(found, Dated) else found
+
+
+def list_unread(readings: Readings, batch: str, dues: Sequence[DueTime]) -> list[Asked]:
+    """Return what must be read before it is known what *batch* comes to for each of *dues*."""
+    if not dues:
+        return []
+    if Asked(batch) not in readings:
+        return [Asked(batch)]
+    if readings[Asked(batch)] is not Dated.DATED:
+        return []
+    return [asked for due in dues if (asked := Asked(batch, due)) not in readings]
+
+
+def required_fields(batch: Batch) -> tuple[str, ...]:
+    """Return the fields that every input of *batch* must have, as its row lists them."""
+    return tuple(name.strip() for name in (batch.required or "").split(",") if name.strip())
+
+
+def find_lack(one: JsonObject, required: Sequence[str]) -> str | None:
+    """Return the first of *required* that *one* lacks, or has without a value."""
+    for field in required:
+        value = one.get(field)
+        has_value = bool(value.strip()) if isinstance(value, str) else value not in (None, [], {})
+        if not has_value:
+            return field
+    return None
+
+
+def input_digest(one: JsonObject) -> bytes:
+    """Return what is the same for equal inputs, whatever the order of their keys."""
+    text = json.dumps(one, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def fill_due_at(one: JsonObject, due: DueTime | None) -> JsonObject:
+    """
+    Return *one* with `{due_at:…}` filled in, in texts at any depth; keys stay as they are.
+
+    Raises DueTimeNeeded when there is one and *due* is None, InvalidInput for a malformed one.
+    """
+    if not any(not isinstance(value, str) or "{due_at" in value for value in one.values()):
+        return one
+    return {key: _fill(value, due) for key, value in one.items()}
+
+
+def _fill(value: Any, due: DueTime | None) -> Any:
+    match value:
+        case str() if "{due_at" in value:
+            return _PLACEHOLDER.sub(lambda found: _render(found[0], due), value)
+        case list():
+            return [_fill(item, due) for item in value]
+        case dict():
+            return {key: _fill(item, due) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _render(placeholder: str, due: DueTime | None) -> str:
+    if due is None:
+        raise DueTimeNeeded
+    if not placeholder.endswith("}"):
+        raise InvalidInput(f"{placeholder[:40]!r}: the brace is not closed: write {{due_at:%Y-%m}}")
+    return render_due_at(placeholder, due_at=due.due_at, zone=find_zone(due.zone))
+
+
+def change_problem(batch: Batch, count: int, last: int | None) -> str | None:
+    """
+    Return why *count* inputs are too far from the *last* ones sent; None when they are not.
+
+    With nothing sent before, or without `max_change_percent`, any number is right.
+    """
+    allowed = batch.max_change_percent
+    if allowed is None or not last or abs(count - last) * 100 <= allowed * last:
+        return None
+    percent = abs(count - last) * 100 / last
+    is_split = batch.max_inputs_per_trigger is not None and count > batch.max_inputs_per_trigger
+    by_hand = "" if is_split else ", or send it once by hand: the next is compared with that"
+    return (
+        f"batch {batch.name!r} has {count} inputs and the last run sent had {last}: {percent:.0f} %"
+        f" {'more' if count > last else 'fewer'}, above max_change_percent = {allowed}: see"
+        f" `dca-scheduler batches diff {batch.name}`; if that is right, raise it{by_hand}"
+    )
+
+
+def split_run(run: NewRun, parts: Sequence[Part]) -> list[NewRun]:
+    """
+    Return one run for each part, in order; a run that is not to be sent stays one.
+
+    They share a lane, so that they go in that order: one of their own where *run* has none.
+    """
+    if run.state is not RunState.QUEUED:
+        return [run]
+    lane = run.lane
+    if len(parts) > 1 and lane is None:
+        lane = f"occurrence:{run.schedule}/{run.due_at.isoformat()}"
+    return [
+        replace(run, body=part.fingerprint, part=number, parts=len(parts), lane=lane)
+        for number, part in enumerate(parts, 1)
+    ]

@@ -1,0 +1,79 @@
+"""A schedule's runs found by the time they were due, and the runs that a backfill writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, bindparam, func, select, update
+
+from scheduler.domain.records import NewRun, Reason, Run
+from scheduler.storage.dialect import insert_new
+from scheduler.storage.rows import record
+from scheduler.storage.tables import runs, schedules
+
+
+def list_at(conn: Connection, schedule: str, due_at: datetime) -> list[Run]:
+    """Return all runs of one occurrence, retries and parts included, the oldest first."""
+    return list_between(conn, schedule, due_at, due_at)
+
+
+def list_between(conn: Connection, schedule: str, start: datetime, end: datetime) -> list[Run]:
+    """Return all runs due from *start* to *end*, both included, the oldest first."""
+    found = select(runs).where(runs.c.schedule == schedule, runs.c.due_at.between(start, end))
+    return [record(Run, row) for row in conn.execute(found.order_by(runs.c.id)).mappings()]
+
+
+def find_before(conn: Connection, schedule: str, moment: datetime) -> Run | None:
+    """Return the run of the last occurrence that was due before *moment*."""
+    query = _occurrences(schedule).where(runs.c.due_at < moment)
+    return _first(conn, query.order_by(runs.c.due_at.desc(), runs.c.part))
+
+
+def find_after(conn: Connection, schedule: str, moment: datetime) -> Run | None:
+    """Return the run of the first occurrence that was due after *moment*."""
+    query = _occurrences(schedule).where(runs.c.due_at > moment)
+    return _first(conn, query.order_by(runs.c.due_at, runs.c.part))
+
+
+def hold_schedule(conn: Connection, name: str) -> None:
+    """Wait until nobody else fires or backfills the schedule, and keep it until the end."""
+    conn.execute(select(schedules.c.name).where(schedules.c.name == name).with_for_update())
+
+
+Key = tuple[datetime, int, int | None]
+"""What tells the runs of one backfill apart: due time, part, and the run that it retries."""
+
+
+def insert_backfilled(conn: Connection, schedule: str, new: Sequence[NewRun]) -> dict[Key, int]:
+    """
+    Write runs of *schedule* and return their ids; an occurrence that has its run is left out.
+
+    The caller holds the schedule.
+    """
+    newest = conn.scalar(select(func.max(runs.c.id))) or 0
+    insert_new(conn, runs, [asdict(run) for run in new])
+    found = conn.execute(
+        select(runs.c.id, runs.c.due_at, runs.c.part, runs.c.retry_of).where(
+            runs.c.schedule == schedule, runs.c.reason == Reason.BACKFILL, runs.c.id > newest
+        )
+    )
+    return {(row.due_at, row.part, row.retry_of): row.id for row in found}
+
+
+def set_waits_for(conn: Connection, ahead: Mapping[int, int]) -> None:
+    """Let each run wait for the end of the one that *ahead* has for it."""
+    if ahead:
+        waits = update(runs).where(runs.c.id == bindparam("run_id"))
+        conn.execute(
+            waits.values(waits_for=bindparam("ahead")),
+            [{"run_id": run_id, "ahead": other} for run_id, other in ahead.items()],
+        )
+
+
+def _occurrences(schedule: str) -> Select[tuple[object, ...]]:
+    return select(runs).where(runs.c.schedule == schedule, runs.c.retry_of.is_(None))
+
+
+def _first(conn: Connection, query: Select[tuple[object, ...]]) -> Run | None:
+    row = conn.execute(query.limit(1)).mappings().first()
+    return None if row is None else record(Run, row)

@@ -1,0 +1,65 @@
+"""What was last sent of a batch: the bodies of the last occurrence that the upstream accepted."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from scheduler.domain.records import Run
+from scheduler.storage.rows import record
+from scheduler.storage.tables import bodies, runs, schedules
+
+
+def find_last_sent(conn: Connection, batch: str) -> Run | None:
+    """Return the last run of *batch* that was accepted, by a schedule that has it or by hand."""
+    named = conn.scalars(select(schedules.c.name).where(schedules.c.batch == batch))
+    owners = [runs.c.schedule.is_(None), *(runs.c.schedule == name for name in named)]
+    found = [run for owner in owners if (run := _last_of(conn, batch, owner)) is not None]
+    return max(found, key=lambda run: run.id, default=None)
+
+
+def _last_of(conn: Connection, batch: str, owner: ColumnElement[bool]) -> Run | None:
+    """Look from the newest run back: what was sent is seldom far."""
+    found = conn.execute(
+        select(runs)
+        .where(
+            owner,
+            runs.c.batch == batch,
+            runs.c.collection_id.is_not(None),
+            runs.c.retry_of.is_(None),
+        )
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+    row = found.mappings().first()
+    return None if row is None else record(Run, row)
+
+
+def count_last_sent(conn: Connection, batches: Collection[str]) -> dict[str, int]:
+    """Return how many inputs each batch had when it was last sent, all parts together."""
+    counts = {}
+    for batch in batches:
+        last = find_last_sent(conn, batch)
+        if last is not None:
+            counts[batch] = conn.scalar(
+                select(func.sum(bodies.c.row_count))
+                .select_from(runs)
+                .join(bodies, bodies.c.fingerprint == runs.c.body)
+                .where(*_parts_of(last))
+            )
+    return {batch: int(count) for batch, count in counts.items() if count is not None}
+
+
+def list_parts(conn: Connection, run: Run) -> list[Run]:
+    """Return the runs of the occurrence that *run* is a part of, in order."""
+    found = conn.execute(select(runs).where(*_parts_of(run)).order_by(runs.c.part))
+    return [record(Run, row) for row in found.mappings()]
+
+
+def _parts_of(run: Run) -> list[ColumnElement[bool]]:
+    if run.schedule is None or run.retry_of is not None:
+        return [runs.c.id == run.id]
+    return [
+        runs.c.schedule == run.schedule,
+        runs.c.due_at == run.due_at,
+        runs.c.retry_of.is_(None),
+    ]

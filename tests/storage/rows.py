@@ -1,0 +1,117 @@
+"""Rows for the storage's tests: valid by default, written as any client can write them."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, func, insert, select
+
+from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Run, RunState
+from scheduler.storage import claims, runs, tables
+from scheduler.storage.claims import NewAttempt
+from scheduler.storage.database import Database
+from tests.make import (
+    NINE,
+    make_account,
+    make_attempt,
+    make_batch,
+    make_body,
+    make_collection,
+    make_collector,
+    make_run,
+    make_schedule,
+)
+
+LEASE: Final = timedelta(seconds=60)
+
+
+def insert_world(conn: Connection) -> None:
+    """Write an account, a collector, a batch, a schedule and a body: what runs refer to."""
+    insert_account(conn)
+    insert_collector(conn)
+    insert_batch(conn)
+    insert_body(conn)
+    insert_schedule(conn)
+
+
+def insert_account(conn: Connection, **overrides: Any) -> None:
+    _insert(conn, tables.accounts, asdict(make_account()) | overrides)
+
+
+def insert_collector(conn: Connection, **overrides: Any) -> None:
+    _insert(conn, tables.collectors, asdict(make_collector()) | overrides)
+
+
+def insert_batch(conn: Connection, **overrides: Any) -> None:
+    _insert(conn, tables.batches, asdict(make_batch()) | overrides)
+
+
+def insert_body(conn: Connection, **overrides: Any) -> None:
+    _insert(conn, tables.bodies, asdict(make_body()) | {"created_at": NINE} | overrides)
+
+
+def insert_schedule(conn: Connection, **overrides: Any) -> None:
+    _insert(conn, tables.schedules, asdict(make_schedule()) | overrides)
+
+
+def insert_run(conn: Connection, **overrides: Any) -> int:
+    """Write a run asked for by hand, due at NINE and waiting; return its id."""
+    usual = asdict(make_run(schedule=None, lane=None))
+    usual["id"] = (conn.scalar(select(func.max(tables.runs.c.id))) or 0) + 1
+    if overrides.get("state") in ENDED_STATES:
+        usual["ended_at"] = NINE
+    _insert(conn, tables.runs, usual | overrides)
+    return int((usual | overrides)["id"])
+
+
+def insert_attempt(conn: Connection, run_id: int, **overrides: Any) -> None:
+    usual = asdict(make_attempt(run_id=run_id))
+    if overrides.get("outcome", Outcome.SENDING) not in OPEN_OUTCOMES:
+        usual["settled_at"] = NINE
+    _insert(conn, tables.attempts, usual | overrides)
+
+
+def insert_collection(conn: Connection, run_id: int, **overrides: Any) -> None:
+    _insert(conn, tables.collections, asdict(make_collection(run_id=run_id)) | overrides)
+
+
+def _insert(conn: Connection, table: Table, values: dict[str, Any]) -> None:
+    conn.execute(insert(table).values(**values))
+
+
+def claim(db: Database, *, owner: str = "d1", **how: Any) -> list[Run]:
+    """Claim runs of the account `main` at NINE and write their attempts, as dispatch does."""
+    with db.writing() as conn:
+        return claim_on(conn, owner=owner, **how)
+
+
+def claim_on(conn: Connection, *, owner: str = "d1", **how: Any) -> list[Run]:
+    """Do so in the transaction of *conn*."""
+    now = how.get("now", NINE)
+    usual = {"account": "main", "now": now, "lease_until": now + LEASE, "limit": 100}
+    found = claims.claim_runs(conn, **(usual | how), owner=owner)
+    made = [
+        NewAttempt(
+            run_id=run.id,
+            number=run.fence,
+            daemon=owner,
+            request=f"POST /dca/trigger?{run.query}",
+            claimed_at=now,
+        )
+        for run in found
+    ]
+    claims.insert_attempts(conn, made)
+    return found
+
+
+def read_run(db: Database, run_id: int) -> Run:
+    """Return a run as it is now."""
+    with db.reading() as conn:
+        return runs.get_run(conn, run_id)
+
+
+def states_of(db: Database) -> list[RunState]:
+    """Return the states of all runs, by id."""
+    with db.reading() as conn:
+        found = runs.list_runs(conn, runs.RunFilter(), limit=1000)
+    return [run.state for run in reversed(found)]

@@ -1,0 +1,353 @@
+"""The ways into the database: what they promise, and what they say when it cannot be used."""
+
+import asyncio
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from scheduler.domain.errors import DatabaseDamaged, DatabaseError
+from scheduler.storage.database import Connection, Database
+from scheduler.storage.dialect import UtcDateTime, database_time, parse_url
+from scheduler.storage.tables import daemons
+from tests.make import NINE
+
+
+def refusal(url: str) -> DatabaseError:
+    """Return the error with which the database behind *url* cannot be read."""
+    with (
+        pytest.raises(DatabaseError) as refused,
+        Database(url) as db,
+        db.reading() as conn,
+    ):
+        conn.execute(text("SELECT count(*) FROM runs"))
+    return refused.value
+
+
+# --- errors that say what to do
+
+
+def test_a_missing_folder_is_explained(tmp_path: Path) -> None:
+    said = str(refusal(f"sqlite:///{tmp_path}/gone/scheduler.db"))
+
+    assert said == (
+        f"sqlite+pysqlite:///{tmp_path}/gone/scheduler.db: unable to open database file"
+        " (does its folder exist, and may this user write there?)"
+    )
+
+
+def test_a_folder_in_place_of_a_file_is_explained(tmp_path: Path) -> None:
+    assert "may this user write there?" in str(refusal(f"sqlite:///{tmp_path}"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+
+    assert "may this user write there?" in str(refusal(f"sqlite:///{tmp_path}/scheduler.db"))
+
+
+def test_a_file_that_cannot_be_written_is_explained(sqlite_url: str) -> None:
+    """Opened read-only, as for a user who may only read."""
+    with Database(f"{sqlite_url.replace('///', '///file:')}?mode=ro&uri=true") as db:
+        with pytest.raises(DatabaseError) as refused, db.writing() as conn:
+            conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+
+    assert "(may this user write the file and its folder?)" in str(refused.value)
+
+
+def test_a_file_of_another_kind_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no database, but long enough to be mistaken for one\n" * 9)
+
+    error = refusal(f"sqlite:///{tmp_path}/notes.txt")
+
+    assert isinstance(error, DatabaseDamaged)
+    assert "(database.url names a file of another kind)" in str(error)
+
+
+def test_a_damaged_file_is_damage(sqlite_url: str) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    content = bytearray(file.read_bytes())
+    content[100:] = b"\xff" * (len(content) - 100)
+    file.write_bytes(content)
+
+    error = refusal(sqlite_url)
+
+    assert isinstance(error, DatabaseDamaged)
+    assert "(the file is damaged: restore a backup)" in str(error)
+
+
+def test_a_database_without_tables_is_explained(empty_database_url: str) -> None:
+    """SQLite says so as an operational error, PostgreSQL as a wrong program."""
+    if empty_database_url.startswith("sqlite"):
+        assert "(run `dca-scheduler db upgrade`)" in str(refusal(empty_database_url))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://someone:hunter2@127.0.0.1:{port}/db",
+        "postgresql://someone@127.0.0.1:{port}/db?password=hunter2",
+        "postgresql://someone@/db?host=127.0.0.1&port={port}&password=hunter2&sslpassword=hunter2",
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_explained_without_the_password(address: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and not listening
+        said = str(refusal(address.format(port=taken.getsockname()[1])))
+
+    assert "(is the server running, and at this address?)" in said
+    assert "hunter2" not in said
+
+
+def test_a_database_that_the_server_has_not_is_explained(postgresql_url: str) -> None:
+    gone = parse_url(postgresql_url).set(database="gone").render_as_string(hide_password=False)
+
+    assert "(create it, or run `dca-scheduler db upgrade`)" in str(refusal(gone))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://someone:hunter2@host/db", "use sqlite:///FILE or postgresql://…"),
+        ("hunter2", "write sqlite:///FILE"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+    ],
+)
+def test_a_url_that_is_none_of_ours_is_explained(url: str, said: str) -> None:
+    with pytest.raises(DatabaseError) as refused:
+        Database(url)
+
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_broken_rule_is_no_trouble_with_the_database(db: Database) -> None:
+    with pytest.raises(IntegrityError), db.writing() as conn:
+        conn.execute(text("UPDATE runs SET state = 'x'"))
+        conn.execute(text("INSERT INTO collectors (name, account, collector_id)"
+                          " VALUES ('x', 'gone', 'c_x')"))  # fmt: skip
+        conn.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+
+
+def test_an_error_does_not_tell_what_was_to_be_written(db: Database) -> None:
+    """It may be logged; inputs and the like must not be."""
+    with pytest.raises(IntegrityError) as refused, db.writing() as conn:
+        conn.execute(
+            text("INSERT INTO batches (name, inputs, send_as) VALUES ('b', :inputs, 'xml')"),
+            {"inputs": "canary"},
+        )
+
+    # PostgreSQL's own detail shows the row; that is the server's to say, in a line of its own.
+    said = [line for line in str(refused.value).splitlines() if "Failing row" not in line]
+    assert "canary" not in "".join(said)
+
+
+def test_words_in_what_was_to_be_written_are_no_damage(sqlite_url: str) -> None:
+    """A daemon that believes the file damaged does not start again."""
+    holder = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with Database(sqlite_url) as db:
+        with pytest.raises(DatabaseError) as refused, db.reading() as conn:
+            conn.execute(
+                text("UPDATE runs SET detail = :detail"),
+                {"detail": "malformed answer; file is not a database"},
+            )
+    holder.close()
+
+    assert not isinstance(refused.value, DatabaseDamaged)
+
+
+def test_a_reader_cannot_write(sqlite_url: str) -> None:
+    with Database(sqlite_url) as db, pytest.raises(DatabaseError), db.reading() as conn:
+        conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+
+
+# --- transactions
+
+
+def test_what_fails_is_taken_back_whole(db: Database) -> None:
+    with pytest.raises(ZeroDivisionError), db.writing() as conn:
+        conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+        raise ZeroDivisionError
+
+    assert queues(db) == []
+
+
+def test_readers_do_not_wait_for_the_writer_and_see_one_moment(db: Database) -> None:
+    with db.writing() as writer:
+        writer.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+        with db.reading() as reader:
+            assert reader.scalars(text("SELECT name FROM queues")).all() == []
+    assert queues(db) == ["q"]
+
+
+async def test_a_cancelled_write_is_finished_before_anybody_goes_on(db: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(conn: Connection) -> None:
+        conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+        begun.set()
+        go_on.wait(10)
+
+    writing = asyncio.create_task(db.write(slowly))
+    await asyncio.to_thread(begun.wait, 10)
+    writing.cancel()
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+    assert queues(db) == ["q"]
+
+
+async def test_a_write_that_is_cancelled_twice_is_finished_all_the_same(db: Database) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(conn: Connection) -> None:
+        conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+        begun.set()
+        go_on.wait(10)
+
+    writing = asyncio.create_task(db.write(slowly))
+    await asyncio.to_thread(begun.wait, 10)
+    for _ in range(3):
+        writing.cancel()
+        await asyncio.wait([writing], timeout=0.01)
+        assert not writing.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+
+    assert queues(db) == ["q"]
+
+
+async def test_work_is_done_in_another_thread_and_its_result_comes_back(db: Database) -> None:
+    written = await db.write(lambda _: threading.current_thread().name)
+    read = await db.read(lambda _: threading.current_thread().name)
+
+    assert (written.startswith("db-write"), read.startswith("db-read")) == (True, True)
+
+
+async def test_an_error_of_the_work_comes_back(db: Database) -> None:
+    def fail(_: Connection) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await db.write(fail)
+
+
+async def test_many_writers_at_once_all_get_through(db: Database) -> None:
+    def add(number: int) -> None:
+        with db.writing() as conn:
+            conn.execute(text(f"INSERT INTO queues (name) VALUES ('{number:02}')"))
+
+    await asyncio.gather(*(asyncio.to_thread(add, number) for number in range(20)))
+
+    assert queues(db) == [f"{number:02}" for number in range(20)]
+
+
+def queues(db: Database) -> list[str]:
+    with db.reading() as conn:
+        return list(conn.scalars(text("SELECT name FROM queues ORDER BY name")))
+
+
+# --- how SQLite is opened
+
+
+@pytest.fixture
+def sqlite_db(sqlite_url: str) -> Iterator[Database]:
+    with Database(sqlite_url, checkpoints=True) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("trusted_schema", 0)],
+)
+def test_sqlite_is_opened_to_keep_its_word(sqlite_db: Database, pragma: str, value: object) -> None:
+    for door in (sqlite_db.writing, sqlite_db.reading):
+        with door() as conn:
+            assert conn.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+def test_only_who_checkpoints_moves_the_log(sqlite_url: str) -> None:
+    for checkpoints, pages in ((True, 1000), (False, 0)):
+        with Database(sqlite_url, checkpoints=checkpoints) as db, db.writing() as conn:
+            assert conn.scalar(text("PRAGMA wal_autocheckpoint")) == pages
+
+
+def test_postgresql_is_given_limits(postgresql_url: str) -> None:
+    with Database(postgresql_url) as db, db.writing() as conn:
+        limits = [
+            conn.scalar(text(f"SHOW {name}"))
+            for name in ("lock_timeout", "statement_timeout", "timezone")
+        ]
+
+    assert limits == ["5s", "30s", "UTC"]
+
+
+# --- times
+
+
+def test_only_a_server_has_a_time_of_its_own(db: Database) -> None:
+    with db.reading() as conn:
+        time = database_time(conn)
+
+    assert (time is None) == (db.file is not None)
+    assert time is None or time.tzinfo is not None
+
+
+@pytest.mark.parametrize("brand", ["sqlite", "postgresql"])
+def test_a_naive_time_is_refused(db: Database, brand: str) -> None:
+    with db.reading() as conn, pytest.raises(ValueError, match="has no time zone"):
+        UtcDateTime().process_bind_param(datetime(2026, 3, 2), conn.dialect)  # noqa: DTZ001
+
+
+def test_a_time_comes_back_in_utc_to_the_microsecond(db: Database) -> None:
+    east = timezone(timedelta(hours=5, minutes=45))
+    moment = NINE.replace(microsecond=7).astimezone(east)
+    with db.writing() as conn:
+        conn.execute(
+            daemons.insert().values(
+                id="d", host="h", pid=1, version="1", started_at=moment, seen_at=moment
+            )
+        )
+        found = conn.execute(daemons.select()).one()
+
+    assert found.started_at == moment
+    assert found.started_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-03-02 09:00",
+        "2026-03-02 09:00:00",
+        "2026-03-02T09:00:00",
+        "2026-03-02T09:00:00Z",
+        "2026-03-02 09:00:00.000",
+        "2026-03-02T10:00:00+01:00",
+    ],
+)
+def test_a_time_is_read_as_people_write_it(sqlite_db: Database, written: str) -> None:
+    """In the daemon's own columns, too, where nothing rewrites it."""
+    assert sqlite_db.file is not None
+    client = sqlite3.connect(sqlite_db.file)
+    client.execute(
+        "INSERT INTO daemons (id, host, pid, version, started_at, seen_at)"
+        f" VALUES ('d', 'h', 1, '1', '{written}', '{written}')"
+    )
+    client.commit()
+    client.close()
+
+    with sqlite_db.reading() as conn:
+        found = conn.execute(daemons.select()).one()
+    assert found.seen_at == NINE.astimezone(UTC)

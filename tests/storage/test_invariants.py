@@ -1,0 +1,365 @@
+"""Each invariant sees its own violation, and a healthy history breaks none."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Connection, text, update
+
+from scheduler.domain.records import ENDED_STATES, Outcome, Reason, RunState
+from scheduler.domain.transition import Transition
+from scheduler.storage import accounts, claims, collections_, invariants, settle, tables
+from scheduler.storage import unconfirmed as unconfirmed_runs
+from scheduler.storage.database import Database
+from scheduler.storage.invariants import INVARIANTS
+from scheduler.storage.settle import Settled
+from tests.make import NINE, minutes, seconds
+from tests.storage.rows import (
+    LEASE,
+    claim_on,
+    insert_attempt,
+    insert_collection,
+    insert_run,
+    insert_schedule,
+)
+
+HOURLY: Final[dict[str, Any]] = {"schedule": "hourly", "lane": "schedule:hourly"}
+QUEUE: Final[dict[str, Any]] = {"queue": "news", "lane": "queue:main/c_shop/news"}
+ON_THE_WIRE: Final[dict[str, Any]] = {
+    "state": RunState.DISPATCHING,
+    "attempts": 1,
+    "fence": 1,
+    "lease_owner": "d1",
+    "lease_until": NINE + LEASE,
+}
+SENT: Final[dict[str, Any]] = {
+    "state": RunState.FAILED,
+    "reason": Reason.REFUSED,
+    "attempts": 1,
+    "fence": 1,
+    "ended_at": NINE,
+}
+
+
+def collecting(conn: Connection, collection_id: str, **overrides: Any) -> int:
+    """Write a run that was accepted as *collection_id*, with its attempt and its collection."""
+    usual = {"state": RunState.COLLECTING, "collection_id": collection_id, "attempts": 1}
+    run_id = insert_run(conn, **(usual | {"fence": 1} | overrides))
+    insert_attempt(conn, run_id, outcome=Outcome.ACCEPTED, collection_id=collection_id)
+    insert_collection(conn, run_id, id=collection_id)
+    return run_id
+
+
+def on_the_wire(conn: Connection, **overrides: Any) -> int:
+    run_id = insert_run(conn, **(ON_THE_WIRE | overrides))
+    insert_attempt(conn, run_id)
+    return run_id
+
+
+# --- one plant each: what it must break, by name
+
+
+def two_runs_of_one_occurrence(conn: Connection) -> None:
+    mark_fired(conn)
+    conn.execute(text("DROP INDEX uq_runs_schedule_due_at_part"))
+    for _ in range(2):
+        insert_run(conn, **HOURLY)
+
+
+def a_run_later_than_its_schedules_mark(conn: Connection) -> None:
+    conn.execute(update(tables.schedules).values(fired_until=NINE))
+    insert_run(conn, due_at=NINE + seconds(1), **HOURLY)
+
+
+def two_unsettled_runs_of_a_lane(conn: Connection) -> None:
+    conn.execute(update(tables.collectors).values(max_unsettled=2))
+    conn.execute(text("DROP INDEX uq_runs_lane_in_flight"))
+    for _ in range(2):
+        on_the_wire(conn, lane="schedule:x")
+
+
+def two_unsettled_runs_of_a_collector(conn: Connection) -> None:
+    for _ in range(2):
+        on_the_wire(conn)
+
+
+def two_accepted_attempts(conn: Connection) -> None:
+    run_id = collecting(conn, "j_1", attempts=2, fence=2)
+    insert_attempt(
+        conn, run_id, number=2, outcome=Outcome.ACCEPTED, collection_id="j_2", claimed_at=NINE
+    )
+
+
+def an_attempt_whose_collection_its_run_has_not(conn: Connection) -> None:
+    run_id = insert_run(conn, **SENT)
+    insert_attempt(conn, run_id, outcome=Outcome.ACCEPTED, collection_id="j_1")
+
+
+def a_collection_that_no_attempt_brought(conn: Connection) -> None:
+    run_id = insert_run(conn, state=RunState.COLLECTING, collection_id="j_1")
+    insert_collection(conn, run_id, id="j_1")
+
+
+def an_open_attempt_of_an_ended_run(conn: Connection) -> None:
+    run_id = insert_run(conn, **SENT)
+    insert_attempt(conn, run_id, outcome=Outcome.LOST)
+
+
+def a_trigger_before_the_last_was_settled(conn: Connection) -> None:
+    run_id = insert_run(conn, **(SENT | {"attempts": 2, "fence": 2}))
+    insert_attempt(conn, run_id, outcome=Outcome.ABSENT, settled_at=NINE + minutes(1))
+    insert_attempt(conn, run_id, number=2, outcome=Outcome.REJECTED, claimed_at=NINE + seconds(59))
+
+
+def a_claim_without_an_attempt(conn: Connection) -> None:
+    insert_run(conn, **SENT)
+
+
+def one_that_overtook_in_a_strict_queue(conn: Connection) -> None:
+    insert_run(conn, created_at=NINE, **QUEUE)
+    collecting(conn, "j_1", due_at=NINE + seconds(1), **QUEUE)
+    conn.execute(update(tables.attempts).values(claimed_at=NINE + seconds(2)))
+
+
+def a_trigger_after_its_grace(conn: Connection) -> None:
+    run_id = insert_run(conn, send_before=NINE - seconds(1), **SENT)
+    insert_attempt(conn, run_id, outcome=Outcome.REJECTED)
+
+
+def a_skipped_run_with_an_accepted_attempt(conn: Connection) -> None:
+    run_id = collecting(conn, "j_1")
+    conn.execute(
+        update(tables.runs)
+        .where(tables.runs.c.id == run_id)
+        .values(state=RunState.SKIPPED, reason=Reason.FLUSHED, ended_at=NINE)
+    )
+
+
+def ten_answers_of_429(conn: Connection) -> None:
+    accounts.insert_throttles(conn, "main", [NINE + seconds(33 * number) for number in range(10)])
+
+
+PLANTS: Final[dict[str, Callable[[Connection], None]]] = {
+    "one_run_per_occurrence": two_runs_of_one_occurrence,
+    "nothing_decided_above_the_mark": a_run_later_than_its_schedules_mark,
+    "one_unsettled_per_lane": two_unsettled_runs_of_a_lane,
+    "unsettled_within_limit": two_unsettled_runs_of_a_collector,
+    "one_accepted_attempt_per_run": two_accepted_attempts,
+    "run_knows_its_collection": an_attempt_whose_collection_its_run_has_not,
+    "collection_has_its_attempt": a_collection_that_no_attempt_brought,
+    "open_attempt_means_open_run": an_open_attempt_of_an_ended_run,
+    "no_trigger_before_the_last_was_settled": a_trigger_before_the_last_was_settled,
+    "fence_is_the_last_attempt": a_claim_without_an_attempt,
+    "nobody_overtakes_in_a_strict_queue": one_that_overtook_in_a_strict_queue,
+    "nothing_sent_too_late": a_trigger_after_its_grace,
+    "skipped_was_never_accepted": a_skipped_run_with_an_accepted_attempt,
+    "fewer_than_ten_429": ten_answers_of_429,
+}
+
+# A run with a second collection cannot know both, and what was claimed left no attempt.
+ALSO: Final = {
+    "one_accepted_attempt_per_run": {"run_knows_its_collection"},
+    "collection_has_its_attempt": set[str](),
+}
+
+
+def mark_fired(conn: Connection) -> None:
+    conn.execute(update(tables.schedules).values(fired_until=NINE + minutes(60)))
+
+
+def broken(conn: Connection) -> set[str]:
+    return {violation.invariant.name for violation in invariants.list_violations(conn)}
+
+
+def test_every_invariant_has_its_plant() -> None:
+    assert [invariant.name for invariant in INVARIANTS] == list(PLANTS)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_violation_is_reported_by_its_name(db: Database, name: str) -> None:
+    with db.writing() as conn:
+        PLANTS[name](conn)
+
+    with db.reading() as conn:
+        assert broken(conn) == {name} | ALSO.get(name, set())
+
+
+def test_an_open_run_without_an_open_attempt_is_reported(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_run(conn, **(ON_THE_WIRE | {"state": RunState.NEEDS_ATTENTION}))
+        insert_attempt(conn, run_id, outcome=Outcome.ABSENT)
+
+        assert broken(conn) == {"open_attempt_means_open_run"}
+
+
+def test_one_that_overtook_at_the_same_due_time_is_reported(db: Database) -> None:
+    with db.writing() as conn:
+        insert_run(conn, created_at=NINE - seconds(1), **QUEUE)
+        collecting(conn, "j_1", **QUEUE)
+
+        assert broken(conn) == {"nobody_overtakes_in_a_strict_queue"}
+
+
+def test_one_of_less_priority_that_overtook_is_reported(db: Database) -> None:
+    with db.writing() as conn:
+        insert_run(conn, created_at=NINE - seconds(1), priority=1, due_at=NINE, **QUEUE)
+        collecting(conn, "j_1", due_at=NINE - minutes(1), **QUEUE)
+
+        assert broken(conn) == {"nobody_overtakes_in_a_strict_queue"}
+
+
+def test_a_collection_that_is_not_kept_is_reported(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_run(
+            conn, state=RunState.COLLECTING, collection_id="j_1", attempts=1, fence=1
+        )
+        insert_attempt(conn, run_id, outcome=Outcome.ACCEPTED, collection_id="j_1")
+
+        assert broken(conn) == {"collection_has_its_attempt"}
+
+
+def test_the_rows_that_break_a_rule_are_shown_up_to_twenty(db: Database) -> None:
+    with db.writing() as conn:
+        made = [insert_run(conn, **SENT) for _ in range(25)]
+
+        (violation,) = invariants.list_violations(conn)
+
+    shown = [row["run"] for row in violation.rows]
+    assert len(shown) == 20 and set(shown) <= set(made)
+
+
+def test_nine_429_or_ten_over_more_than_five_minutes_are_allowed(db: Database) -> None:
+    with db.writing() as conn:
+        moments = [NINE + seconds(300 / 9 * number) for number in range(10)]
+        accounts.insert_throttles(conn, "main", moments)
+        accounts.insert_throttles(conn, "main", [NINE + minutes(30)] * 9)
+
+        assert broken(conn) == set()
+
+
+# --- healthy histories
+
+
+def test_an_occurrence_in_several_parts_is_one_occurrence(db: Database) -> None:
+    with db.writing() as conn:
+        mark_fired(conn)
+        for part in (1, 2):
+            insert_run(conn, part=part, parts=2, **HOURLY)
+
+        assert broken(conn) == set()
+
+
+def test_the_history_of_a_schedule_that_was_made_anew_is_not_above_its_mark(db: Database) -> None:
+    with db.writing() as conn:
+        insert_run(conn, state=RunState.SKIPPED, reason=Reason.MISSED, created_at=NINE, **HOURLY)
+        conn.exec_driver_sql("DELETE FROM schedules")
+        insert_schedule(conn, created_at=NINE + minutes(1))
+
+        assert broken(conn) == set()
+
+
+def test_a_retry_by_hand_stands_beside_the_run_that_it_retries(db: Database) -> None:
+    with db.writing() as conn:
+        mark_fired(conn)
+        first = insert_run(conn, state=RunState.SKIPPED, reason=Reason.MISSED, **HOURLY)
+        insert_run(conn, retry_of=first, **HOURLY)
+
+        assert broken(conn) == set()
+
+
+def test_claims_and_answers_of_every_kind_leave_nothing_broken(db: Database) -> None:
+    """Eight runs in three lanes, answered in every way, some claimed again and again."""
+    with db.writing() as conn:
+        mark_fired(conn)
+        conn.execute(update(tables.collectors).values(max_unsettled=3))
+        for number in range(3):
+            insert_run(conn, due_at=NINE + seconds(number), not_before=NINE, **QUEUE)
+            insert_run(conn, due_at=NINE + seconds(number), not_before=NINE, **HOURLY)
+        insert_run(conn, collector_id="c_1")
+        insert_run(conn, collector_id="c_2", send_before=NINE + seconds(20))
+
+    now = NINE
+    for turn in range(40):
+        now += seconds(5)
+        with db.writing() as conn:
+            claims.skip_too_late(conn, now=now)
+            for number, run in enumerate(claim_on(conn, now=now)):
+                change = ANSWERS[(turn + number) % len(ANSWERS)](run.id)
+                settle.settle(conn, [Settled(run=run, change=change)], now=now)
+            look_for_what_was_lost(conn, now)
+            unconfirmed_runs.expire_leases(conn, now=now, look_at=now)
+            assert broken(conn) == set()
+
+    with db.reading() as conn:
+        left = conn.scalars(
+            text("SELECT state FROM runs WHERE state IN ('queued', 'dispatching', 'unconfirmed')")
+        ).all()
+    assert left == []
+
+
+def look_for_what_was_lost(conn: Connection, now: Any) -> None:
+    looked_for = unconfirmed_runs.claim_looks(
+        conn, "main", now=now, owner="d1", lease_until=now + LEASE, limit=9
+    )
+    for lost in looked_for:
+        found = lost.run.looks > 0
+        change = adopted(lost.run.id) if found else ABSENT
+        settle.settle(conn, [Settled(run=lost.run, change=change)], now=now)
+
+
+ABSENT: Final = Transition(state=RunState.QUEUED, reason=Reason.ABSENT, outcome=Outcome.ABSENT)
+
+
+def adopted(run_id: int) -> Transition:
+    return Transition(
+        state=RunState.COLLECTING,
+        reason=Reason.ADOPTED,
+        outcome=Outcome.ADOPTED,
+        collection_id=f"j_{run_id}",
+    )
+
+
+def accepted(run_id: int) -> Transition:
+    return Transition(
+        state=RunState.COLLECTING,
+        reason=Reason.ACCEPTED,
+        outcome=Outcome.ACCEPTED,
+        collection_id=f"j_{run_id}",
+    )
+
+
+def deferred(_: int) -> Transition:
+    return Transition(
+        state=RunState.QUEUED, reason=Reason.NOT_SENT, outcome=Outcome.DEFERRED, counts=False
+    )
+
+
+def lost(_: int) -> Transition:
+    return Transition(
+        state=RunState.UNCONFIRMED, reason=Reason.ANSWER_LOST, outcome=Outcome.LOST, look_at=NINE
+    )
+
+
+def rejected(_: int) -> Transition:
+    return Transition(state=RunState.FAILED, reason=Reason.REFUSED, outcome=Outcome.REJECTED)
+
+
+ANSWERS: Final = (deferred, lost, accepted, lost, rejected)
+
+
+def test_a_followed_and_ended_collection_leaves_nothing_broken(db: Database) -> None:
+    with db.writing() as conn:
+        insert_run(conn)
+        (run,) = claim_on(conn)
+        settle.settle(conn, [Settled(run=run, change=accepted(run.id))], now=NINE)
+        (collection,) = collections_.list_collections(conn, run.id)
+        collections_.record_look(conn, collection, {"status": "done"}, now=NINE, look_at=None)
+        collections_.end_run(
+            conn,
+            collection,
+            state=RunState.SUCCEEDED,
+            values={"reason": Reason.DONE, "ended_at": NINE},
+        )
+
+        assert broken(conn) == set()
+        assert RunState.SUCCEEDED in ENDED_STATES

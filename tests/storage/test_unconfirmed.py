@@ -1,0 +1,210 @@
+"""Claims whose daemon died, and runs whose answer was lost: found, leased, looked for."""
+
+from typing import Any
+
+import pytest
+
+from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.storage import accounts, collections_, runs, unconfirmed
+from scheduler.storage.database import Database
+from tests.make import NINE, minutes, seconds
+from tests.storage.rows import (
+    LEASE,
+    claim,
+    insert_account,
+    insert_attempt,
+    insert_collection,
+    insert_run,
+    read_run,
+)
+
+OVER = NINE + LEASE + seconds(1)
+
+
+def insert_lost_run(conn: Any, **overrides: Any) -> int:
+    """Write a run that is looked for since NINE, with its attempt."""
+    usual = {
+        "state": RunState.UNCONFIRMED,
+        "reason": Reason.ANSWER_LOST,
+        "fence": 1,
+        "attempts": 1,
+        "look_at": NINE,
+    }
+    run_id = insert_run(conn, **(usual | overrides))
+    insert_attempt(conn, run_id, outcome=Outcome.LOST, number=overrides.get("fence", 1))
+    return run_id
+
+
+def look(db: Database, owner: str = "d1", **how: Any) -> list[int]:
+    usual = {"account": "main", "now": NINE, "lease_until": NINE + LEASE, "limit": 10}
+    with db.writing() as conn:
+        found = unconfirmed.claim_looks(conn, **(usual | how), owner=owner)
+    assert all(lost.attempt.run_id == lost.run.id for lost in found)
+    return [lost.run.id for lost in found]
+
+
+def test_a_claim_whose_lease_ended_is_unconfirmed_and_never_queued(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_run(conn)
+    claim(db)
+
+    with db.writing() as conn:
+        (lost,) = unconfirmed.expire_leases(conn, now=OVER, look_at=OVER + seconds(5))
+
+    assert lost == read_run(db, run_id)
+    assert (lost.state, lost.reason) == (RunState.UNCONFIRMED, Reason.DAEMON_DIED)
+    assert (lost.look_at, lost.lease_owner, lost.fence) == (OVER + seconds(5), None, 1)
+    with db.reading() as conn:
+        (attempt,) = runs.list_attempts(conn, run_id)
+    assert (attempt.outcome, attempt.settled_at) == (Outcome.LOST, None)
+
+
+def test_a_lease_that_holds_is_left_alone(db: Database) -> None:
+    with db.writing() as conn:
+        insert_run(conn)
+    (run,) = claim(db)
+
+    with db.writing() as conn:
+        assert unconfirmed.expire_leases(conn, now=NINE + LEASE, look_at=OVER) == []
+
+    assert read_run(db, run.id) == run
+
+
+def test_the_answers_that_a_dead_daemon_did_not_see_are_suspected_to_be_429(db: Database) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="other")
+        for number in range(2):
+            insert_run(conn, collector_id=f"c_{number}")
+        insert_run(conn, account="other")
+    claim(db)
+    claim(db, account="other")
+
+    with db.writing() as conn:
+        unconfirmed.expire_leases(conn, now=OVER, look_at=OVER)
+
+        alone = accounts.list_throttled(conn, "main", now=OVER)
+        accounts.insert_throttles(conn, "main", [OVER])
+        seen = accounts.list_throttled(conn, "main", now=OVER)
+        strikes = {name: accounts.find_brake(conn, name) for name in ("main", "other")}
+    assert (alone, seen) == ([], [OVER] * 3)
+    assert all(brake is not None and brake.strikes for brake in strikes.values())
+
+
+def test_a_new_daemon_alone_takes_over_every_claim_but_its_own(db: Database) -> None:
+    with db.writing() as conn:
+        dead, own = (insert_run(conn, collector_id=f"c_{number}") for number in range(2))
+    claim(db, owner="dead", limit=1)
+    claim(db, owner="new")
+
+    with db.writing() as conn:
+        lost = unconfirmed.expire_leases_of_others(conn, "new", now=NINE, look_at=NINE)
+
+    assert [run.id for run in lost] == [dead]
+    assert read_run(db, own).state is RunState.DISPATCHING
+
+
+def test_taking_over_frees_looks_that_others_had_leased(db: Database) -> None:
+    with db.writing() as conn:
+        lost = insert_lost_run(conn)
+        running = insert_run(
+            conn, collector_id="c_1", state=RunState.COLLECTING, collection_id="j_1"
+        )
+        insert_collection(conn, running, look_at=NINE)
+        how = {"now": NINE, "owner": "dead", "lease_until": NINE + LEASE, "limit": 9}
+        collections_.claim_looks(conn, "main", **how)  # type: ignore[arg-type]  # named above
+    look(db, "dead")
+
+    with db.writing() as conn:
+        unconfirmed.expire_leases_of_others(conn, "new", now=NINE, look_at=NINE)
+        free = collections_.claim_looks(
+            conn, "main", now=NINE, owner="new", lease_until=NINE + LEASE, limit=9
+        )
+
+    assert [one.id for one in free] == ["j_1"]
+    assert look(db, "new") == [lost]
+
+
+def test_the_first_due_are_looked_for_first_and_only_once_at_a_time(db: Database) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="other")
+        third = insert_lost_run(conn, collector_id="c_1", look_at=NINE)
+        first = insert_lost_run(conn, collector_id="c_2", look_at=NINE - seconds(2))
+        second = insert_lost_run(conn, collector_id="c_3", look_at=NINE - seconds(1))
+        insert_lost_run(conn, collector_id="c_4", look_at=NINE + seconds(1))
+        insert_lost_run(conn, account="other")
+
+    assert look(db, limit=2) == [first, second]
+    assert look(db, "d2") == [third]
+    assert look(db, "d3") == []
+
+
+def test_a_look_whose_lease_ended_is_taken_by_another(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_lost_run(conn)
+    look(db)
+
+    assert look(db, "d2", now=NINE + LEASE) == []
+    assert look(db, "d2", now=OVER, lease_until=OVER + LEASE) == [run_id]
+
+
+def test_the_look_comes_with_the_attempt_that_is_looked_for(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_lost_run(conn, fence=2, attempts=2)
+        insert_attempt(conn, run_id, number=1, outcome=Outcome.ABSENT)
+
+        (lost,) = unconfirmed.claim_looks(
+            conn, "main", now=NINE, owner="d1", lease_until=NINE + LEASE, limit=9
+        )
+
+    assert (lost.attempt.number, lost.attempt.outcome) == (2, Outcome.LOST)
+
+
+def test_a_look_that_is_put_off_gives_its_lease_back(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_lost_run(conn)
+    look(db)
+
+    with db.writing() as conn:
+        unconfirmed.put_off_look(
+            conn, runs.get_run(conn, run_id), look_at=NINE + minutes(1), looks=1
+        )
+
+    run = read_run(db, run_id)
+    assert (run.look_at, run.looks, run.lease_owner) == (NINE + minutes(1), 1, None)
+
+
+@pytest.mark.parametrize("meanwhile", ["settled", "claimed again"])
+def test_a_look_is_not_put_off_for_a_run_that_went_on(db: Database, meanwhile: str) -> None:
+    with db.writing() as conn:
+        run_id = insert_lost_run(conn)
+        looked_for = runs.get_run(conn, run_id)
+        change = "state = 'queued'" if meanwhile == "settled" else "fence = 2"
+        conn.exec_driver_sql(f"UPDATE runs SET {change}")
+        before = runs.get_run(conn, run_id)
+
+        unconfirmed.put_off_look(conn, looked_for, look_at=NINE + minutes(9), looks=1)
+
+        assert runs.get_run(conn, run_id) == before
+
+
+def test_accounts_are_looked_for_when_a_look_of_theirs_is_due(db: Database) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="b")
+        insert_account(conn, name="a")
+        insert_lost_run(conn, account="b")
+        insert_lost_run(conn, account="b", collector_id="c_2")
+        insert_lost_run(conn, account="a", look_at=NINE + seconds(1))
+
+        assert unconfirmed.list_accounts_to_look_for(conn, now=NINE) == ["b"]
+
+
+def test_the_next_moment_is_the_first_look_or_the_first_end_of_a_lease(db: Database) -> None:
+    with db.writing() as conn:
+        assert unconfirmed.find_next_look(conn) is None
+        insert_run(conn, collector_id="c_1")
+    claim(db)
+
+    with db.writing() as conn:
+        assert unconfirmed.find_next_look(conn) == NINE + LEASE
+        insert_lost_run(conn, look_at=NINE + seconds(5))
+        assert unconfirmed.find_next_look(conn) == NINE + seconds(5)
