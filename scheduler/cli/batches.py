@@ -92,7 +92,7 @@ def import_(session: Session, /, *, name: str, file: Path, send_as: str, overwri
 @json_option
 @pass_session
 def show(session: Session, /, *, name: str, limit: int, as_json: bool) -> None:
-    """Show what a batch would send now: its rules, how much, and its first inputs."""
+    """Show what a batch would send now, and by which rules."""
     from scheduler.actions.batches import show_batch
 
     with session.reading() as conn:
