@@ -73,5 +73,6 @@ def _facts(
         runs=occurrences.list_at(conn, name, instant),
         before=occurrences.find_before(conn, name, instant),
         after=occurrences.find_after(conn, name, instant),
+        sent_after=occurrences.find_sent_after(conn, name, instant),
         made=runs.count_made(conn, [name]).get(name, 0) if is_limited else 0,
     )

@@ -18,6 +18,7 @@ from scheduler.domain.crontab_import import (
     read_command,
     read_crontab,
     read_trigger,
+    told_program,
 )
 from scheduler.domain.crontab_import.trigger_call import read_inline_json
 from scheduler.domain.errors import InputsError, InvalidInput
@@ -193,8 +194,7 @@ def _unused(name: str, taken: Any) -> str:
 def _program(job: Job) -> str:
     """Name the program of a line, and nothing else of it: the rest may hold secrets."""
     words = job.command.split()
-    first = next((word for word in words if "=" not in word), "the command")
-    return repr(first.rpartition("/")[2][:40])
+    return told_program(next((word for word in words if "=" not in word), ""))
 
 
 def _warn_as_a_whole(made: ImportedDefinitions) -> None:

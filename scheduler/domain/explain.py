@@ -47,8 +47,9 @@ class Facts:
     """
     What an answer rests on, read in one transaction.
 
-    *runs* are the rows of the instant; *before* and *after* the nearest rows around it. *made*
-    counts the runs of a schedule with `max_runs`. Without *timetable*, *problem* says why.
+    *runs* are the rows of the instant; *before* and *after* the nearest rows around it, and
+    *sent_after* the nearest later one that was not skipped. *made* counts the runs of a schedule
+    with `max_runs`. Without *timetable*, *problem* says why.
     """
 
     now: datetime
@@ -59,6 +60,7 @@ class Facts:
     runs: Sequence[Run]
     before: Run | None
     after: Run | None
+    sent_after: Run | None
     made: int
 
 
@@ -128,7 +130,7 @@ def _of_runs(facts: Facts, instant: datetime) -> Explained:
     found = sorted(facts.runs, key=lambda run: run.id)
     sent = [run for run in found if run.state is not RunState.SKIPPED]
     newest = (sent or found)[-1]
-    sentence = skip_sentence(newest) if not sent else run_sentence(newest)
+    sentence = run_sentence(newest) if sent else skip_sentence(newest, stand_in=facts.sent_after)
     skipped = [run for run in found if run.state is RunState.SKIPPED]
     if sent and skipped:
         sentence = f"{skip_sentence(skipped[0])}; sent afterwards: {sentence}"

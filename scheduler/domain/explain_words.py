@@ -1,13 +1,15 @@
 """Reasons and states in words, for whoever asks what became of an occurrence."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Final
 
+from scheduler.domain.firing import PROMPT
 from scheduler.domain.records import Reason, Run, RunState
 
 _SKIPPED: Final[Mapping[Reason, str]] = {
-    Reason.MISSED: "nothing could send it at its time, and it was too late afterwards",
-    Reason.COALESCED: "a later occurrence that was owed with it stands for it",
+    Reason.MISSED: "it could not be sent in time",
+    Reason.COALESCED: "a later occurrence stands for it",
     Reason.SUPERSEDED: "a later one took its place before it was sent",
     Reason.OVERLAPPED: "an earlier run of the schedule had not ended",
     Reason.PAUSED: "the schedule was paused",
@@ -30,9 +32,15 @@ _STATES: Final[Mapping[RunState, str]] = {
 }
 
 
-def skip_sentence(run: Run) -> str:
-    """Say why the occurrence of *run* was never sent."""
+def skip_sentence(run: Run, *, stand_in: Run | None = None) -> str:
+    """Say why the occurrence of *run* was never sent; *stand_in* is the run that stands for it."""
     why = _SKIPPED.get(run.reason, run.reason.value)
+    if run.reason is Reason.MISSED and run.created_at - run.due_at > PROMPT:
+        decided = f"{run.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        why = f"no daemon was there at its time, and when one was, at {decided}, it was too late"
+    if run.reason is Reason.COALESCED and stand_in is not None:
+        due = f"{stand_in.due_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+        why = f"run {stand_in.id}, due {due}, stands for it"
     return f"it was skipped, {run.reason}: {why}{_detail(run)}"
 
 

@@ -151,8 +151,13 @@ def _key_of_file(file: Path) -> _Key:
 
 
 def _by_size(wanted: Mapping[Asked, Batch]) -> tuple[dict[Asked, Batch], set[_Wanted]]:
-    large = {(asked, batch) for asked, batch in wanted.items() if _is_large(batch)}
-    small = {asked: batch for asked, batch in wanted.items() if (asked, batch) not in large}
+    small: dict[Asked, Batch] = {}
+    large: set[_Wanted] = set()
+    for asked, batch in wanted.items():
+        if _is_large(batch):
+            large.add((asked, batch))
+        else:
+            small[asked] = batch
     return small, large
 
 

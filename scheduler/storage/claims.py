@@ -162,10 +162,13 @@ def _heads() -> Select[Any]:
         select(_next_of(waiting).label("id"))
         .where(waiting.c.collector_id.is_not(None))
         .cte("heads")
+        # Otherwise PostgreSQL puts it into the join below, and looks for each head twice.
+        .prefix_with("MATERIALIZED")
     )
     return (
         select(runs.c.id, runs.c.collector_id)
-        .where(runs.c.id.in_(select(heads.c.id)))
+        # They wait: said again, it keeps PostgreSQL from reading all of history to join them.
+        .where(runs.c.id.in_(select(heads.c.id)), _queued)
         .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
     )
 

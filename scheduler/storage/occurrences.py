@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
-from scheduler.domain.records import NewRun, Reason, Run
+from scheduler.domain.records import NewRun, Reason, Run, RunState
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
 from scheduler.storage.tables import runs, schedules
@@ -33,6 +33,12 @@ def find_after(conn: Connection, schedule: str, moment: datetime) -> Run | None:
     """Return the run of the first occurrence that was due after *moment*."""
     query = _occurrences(schedule).where(runs.c.due_at > moment)
     return _first(conn, query.order_by(runs.c.due_at, runs.c.part))
+
+
+def find_sent_after(conn: Connection, schedule: str, moment: datetime) -> Run | None:
+    """Return the first run that was due after *moment* and was not skipped."""
+    later = _occurrences(schedule).where(runs.c.due_at > moment, runs.c.state != RunState.SKIPPED)
+    return _first(conn, later.order_by(runs.c.due_at, runs.c.part))
 
 
 def hold_schedule(conn: Connection, name: str) -> None:

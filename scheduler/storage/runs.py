@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from sqlalchemy import ColumnElement, Connection, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, insert, or_, select, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.overlap import Unfinished
@@ -145,6 +145,8 @@ def coalesce_waiting(
             in_state(runs, RunState.QUEUED),
             runs.c.due_at < due_before,
             runs.c.retry_of.is_(None),
+            # What a person asked for, such as a backfill, gives way to nothing.
+            runs.c.send_before.is_not(None),
         )
         .values(
             state=case((runs.c.attempts == 0, RunState.SKIPPED), else_=RunState.FAILED),
@@ -161,7 +163,12 @@ def list_unfinished(conn: Connection, schedules: Sequence[str]) -> dict[str, lis
         return {}
     found = conn.execute(
         select(runs.c.schedule, runs.c.id, runs.c.state, runs.c.collection_id)
-        .where(runs.c.schedule.in_(schedules), in_state(runs, *OPEN_STATES))
+        .where(
+            runs.c.schedule.in_(schedules),
+            in_state(runs, *OPEN_STATES),
+            # A backfill stands beside the schedule: it is in no lane, and never too late.
+            or_(runs.c.send_before.is_not(None), runs.c.lane.is_not(None)),
+        )
         .order_by(runs.c.due_at, runs.c.id)
     )
     unfinished: dict[str, list[Unfinished]] = {}

@@ -40,6 +40,8 @@ async def test_after_downtime_each_occurrence_says_what_became_of_it(database_ur
 
         fates = {hours: fate(room, hours) for hours in (0, 1, 1.5, 2, 3, 5, 6)}
         missed = answer(room, NINE + 2 * HOUR)
+        coalesced = answer(room, NINE + 3 * HOUR)
+        newest = room.runs()[-1]
 
     assert owed == (Verdict.OWED, None)
     assert fates == {
@@ -51,6 +53,8 @@ async def test_after_downtime_each_occurrence_says_what_became_of_it(database_ur
         5: (Verdict.FIRED, Reason.DUE),
         6: (Verdict.WILL_FIRE, Reason.DUE),
     }
+    assert "no daemon was there at its time" in missed.sentence
+    assert f"run {newest.id}, due 2026-03-02 14:00:00Z, stands for it" in coalesced.sentence
     assert missed.previous is not None
     assert missed.following is not None
     assert (missed.previous.at, missed.following.at) == (NINE + HOUR, NINE + 3 * HOUR)

@@ -111,6 +111,10 @@ def test_the_query_becomes_keys_of_the_schedule(query: str, keys: dict[str, Any]
             f"flock -n /tmp/lock timeout 60 curl {AUTH} -d @/srv/a.json {API}?collector=c_a",
             {"file": "/srv/a.json"},
         ),
+        (
+            f"cd ~/in; curl {AUTH} -d @a.json {API}?collector=c_a",
+            {"file": "~/in/a.json"},
+        ),
         (f"curl -G -d collector=c_a {AUTH} {JSON} '{API}'", None),
     ],
 )
@@ -157,6 +161,9 @@ def test_another_day_than_today_is_not_imported() -> None:
         (f"0 0 * * * make | curl -d @- {API}?collector=c_a", "comes from a command"),
         (f'0 0 * * * curl -d "$(make)" {API}?collector=c_a', "output of another command"),
         (f"0 0 * * * curl {BODY} -H 'X-A: 1' {API}?collector=c_a", "headers are left out: X-A"),
+        (f"0 0 * * * curl -d @$HOME/a.json {API}?collector=c_a", "depends on $HOME"),
+        (f"0 0 * * * curl {BODY} '{API}?collector=c_a&queue='$Q", "depends on $Q"),
+        (f'0 0 * * * curl {JSON} -d \'[{{"a":"$X"}}]\' {API}?collector=c_a', "inputs hold $X"),
         ("nonsense", "no job and no variable"),
         (f"0 0 * * * curl {BODY} \\\n  {API}?collector=c_a", "does not join lines"),
     ],
@@ -261,7 +268,7 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join),
     st.sampled_from(["0 2 * * * ", "@daily ", "* * * * * root ", "0~5 * * * * ", ""]),
@@ -344,3 +351,12 @@ def test_the_text_goes_to_standard_output_and_the_warnings_beside_it(
     assert plain.out == told["text"]
     assert plain.err.count("warning: ") == len(told["warnings"])
     assert told["schedules"] == ["nightly-products", "x", "c_w"]
+
+
+def test_home_is_the_one_that_the_crontab_sets() -> None:
+    command = f"cd ~/in; curl {AUTH} -d @a.json {API}?collector=c_a"
+
+    set_above, unknown = imported(command, above="HOME=/srv/me"), imported(command)
+
+    assert only(set_above, "batches") == {"file": "/srv/me/in/a.json"}
+    assert any("relative to the home" in one for one in unknown.warnings)

@@ -29,6 +29,7 @@ def explain(schedule: Schedule, instant: datetime, **facts: Any) -> Explained:
         "runs": (),
         "before": None,
         "after": None,
+        "sent_after": None,
         "made": 0,
     }
     if "timetable" not in facts:

@@ -1,11 +1,20 @@
 """Only what is odd about a year is told, and all of it."""
 
+from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scheduler.domain.oddities import list_oddities
-from scheduler.domain.timetable import TimetableSpec, build_timetable, parse_exclusion
+from scheduler.domain.timetable import (
+    DstMark,
+    TimetableSpec,
+    build_timetable,
+    parse_exclusion,
+)
 
 
 def odd(year: int = 2027, **spec: Any) -> list[tuple[str, str]]:
@@ -102,3 +111,35 @@ def test_a_lost_day_is_skipped() -> None:
     found = odd(2011, cron="0 12 * * *", timezone="Pacific/Apia")
 
     assert ("skipped", "2011-12-30 12:00 does not exist: it does not fire") in found
+
+
+specs = st.fixed_dictionaries(
+    {
+        "cron": st.sampled_from(
+            ["30 2 * * *", "0,30 1-3 * * *", "0 */2 * * *", "0 0 * * *", "15 3 * * 0", "H H * * *"]
+        ),
+        "timezone": st.sampled_from(
+            ["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/Havana", "Africa/Casablanca"]
+        ),
+        "dst_gap": st.sampled_from(["shift", "skip"]),
+        "dst_fold": st.sampled_from(["first", "both"]),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs, st.sampled_from([2026, 2027]))
+def test_each_shift_and_each_repeat_of_a_year_is_told_and_nothing_else(
+    spec: dict[str, Any], year: int
+) -> None:
+    timetable = build_timetable(TimetableSpec(**spec), name="nightly")
+    year_in_zone = datetime(year, 1, 1, tzinfo=timetable.zone).astimezone(UTC)
+    following = datetime(year + 1, 1, 1, tzinfo=timetable.zone).astimezone(UTC)
+
+    told = Counter(one.kind.value for one in list_oddities(timetable, year))
+
+    due = list(timetable.occurrences(year_in_zone, following))
+    shifted = sum(timetable.dst_mark(moment) is DstMark.SHIFTED for moment in due)
+    walls = Counter(moment.astimezone(timetable.zone).replace(tzinfo=None) for moment in due)
+    repeated = {wall.date() for wall, count in walls.items() if count > 1}
+    assert (told["shifted"], told["doubled"]) == (shifted, len(repeated))

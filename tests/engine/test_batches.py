@@ -12,7 +12,7 @@ import pytest
 from scheduler.domain.records import Reason, Run, RunState
 from scheduler.domain.request import body_inputs
 from scheduler.engine.fire import FireStep
-from scheduler.sandbox import SandboxSettings
+from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage import definitions
 from tests.engine.rig import NINE, Room, engine_room
 
@@ -78,18 +78,23 @@ async def test_many_inputs_become_parts_that_are_sent_in_order(
 
 
 async def test_a_part_waits_until_the_one_before_is_settled(database_url: str) -> None:
+    """Even where the schedule's occurrences wait for nobody, and the collector has room."""
     async with engine_room(database_url) as room:
         room.change("collectors", "shop", max_unsettled=5)
         define(room, inputs=FIVE, max_inputs_per_trigger=2, schedule={"overlap": "allow"})
         await room.fire()
-        first, second, _ = await fire_at(room, 1)
-        step = room.dispatch_step()
-        await step.run(room.clock())
-        states = [run.state for run in room.runs()]
-        await room.dispatch(step)
+        await fire_at(room, 1)
+        room.arm(Fault(kind=FaultKind.RESET, when=When.AFTER))
+        await room.dispatch()
+        lost = [run.state for run in room.runs()]
+        await room.look()
+        await room.dispatch()
+        found = [run.state for run in room.runs()]
+        said = room.complaints()
 
-    assert states == [RunState.DISPATCHING, QUEUED, QUEUED]
-    assert first.lane == second.lane
+    assert lost == [RunState.UNCONFIRMED, QUEUED, QUEUED]
+    assert found == [RunState.COLLECTING] * 3
+    assert said == []
 
 
 async def test_firing_again_with_a_clock_set_back_makes_no_part_twice(database_url: str) -> None:

@@ -13,7 +13,7 @@ from scheduler.storage.database import Database
 from scheduler.storage.tables import metadata
 from tests.databases import migrated_sqlite
 from tests.make import NINE, minutes
-from tests.migrations.steps import downgrade
+from tests.migrations.steps import downgrade, scripts_with_one_more
 from tests.storage.rows import insert_attempt, insert_collection, insert_run, insert_world
 
 CATALOG: Final = {
@@ -23,7 +23,8 @@ CATALOG: Final = {
     """,
     "postgresql": """
         SELECT conname AS name, conrelid::regclass || ' ' || pg_get_constraintdef(oid) AS sql
-        FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conname NOT LIKE 'alembic%'
+        FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND conname NOT LIKE 'alembic%'
         UNION ALL
         SELECT indexname, indexdef FROM pg_indexes
         WHERE schemaname = 'public' AND tablename <> 'alembic_version'
@@ -172,8 +173,6 @@ def test_an_older_schema_is_refused_with_the_command_that_mends_it(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scripts are ours and one more, as they are after an update."""
-    from tests.migrations.steps import scripts_with_one_more
-
     with Database(migrated_sqlite(tmp_path)) as db:
         monkeypatch.setattr(migrate, "_scripts_folder", lambda: scripts_with_one_more(tmp_path))
         with db.reading() as conn, pytest.raises(SchemaError) as refused:

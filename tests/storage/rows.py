@@ -1,5 +1,6 @@
 """Rows for the storage's tests: valid by default, written as any client can write them."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
@@ -21,6 +22,9 @@ from tests.make import (
     make_run,
     make_schedule,
 )
+
+Execute = Callable[[str], object]
+"""What a plain client does with a statement."""
 
 LEASE: Final = timedelta(seconds=60)
 

@@ -3,10 +3,7 @@
 import asyncio
 import os
 import socket
-import sqlite3
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,9 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
 from scheduler.storage.database import Connection, Database
-from scheduler.storage.dialect import UtcDateTime, database_time, parse_url
-from scheduler.storage.tables import daemons
-from tests.make import NINE
+from scheduler.storage.dialect import parse_url
 
 
 def refusal(url: str) -> DatabaseError:
@@ -56,9 +51,14 @@ def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_explained(sqlite_url: str) -> None:
     """Opened read-only, as for a user who may only read."""
-    with Database(f"{sqlite_url.replace('///', '///file:')}?mode=ro&uri=true") as db:
-        with pytest.raises(DatabaseError) as refused, db.writing() as conn:
-            conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+    read_only = f"{sqlite_url.replace('///', '///file:')}?mode=ro&uri=true"
+
+    with (
+        Database(read_only) as db,
+        pytest.raises(DatabaseError) as refused,
+        db.writing() as conn,
+    ):
+        conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
 
     assert "(may this user write the file and its folder?)" in str(refused.value)
 
@@ -132,10 +132,8 @@ def test_a_url_that_is_none_of_ours_is_explained(url: str, said: str) -> None:
 
 def test_a_broken_rule_is_no_trouble_with_the_database(db: Database) -> None:
     with pytest.raises(IntegrityError), db.writing() as conn:
-        conn.execute(text("UPDATE runs SET state = 'x'"))
         conn.execute(text("INSERT INTO collectors (name, account, collector_id)"
                           " VALUES ('x', 'gone', 'c_x')"))  # fmt: skip
-        conn.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
 
 
 def test_an_error_does_not_tell_what_was_to_be_written(db: Database) -> None:
@@ -153,15 +151,14 @@ def test_an_error_does_not_tell_what_was_to_be_written(db: Database) -> None:
 
 def test_words_in_what_was_to_be_written_are_no_damage(sqlite_url: str) -> None:
     """A daemon that believes the file damaged does not start again."""
-    holder = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    with Database(sqlite_url) as db:
-        with pytest.raises(DatabaseError) as refused, db.reading() as conn:
-            conn.execute(
-                text("UPDATE runs SET detail = :detail"),
-                {"detail": "malformed answer; file is not a database"},
-            )
-    holder.close()
+    detail = {"detail": "malformed answer; file is not a database"}
+
+    with (
+        Database(sqlite_url) as db,
+        pytest.raises(DatabaseError) as refused,
+        db.reading() as conn,  # where nothing can be written
+    ):
+        conn.execute(text("UPDATE runs SET detail = :detail"), detail)
 
     assert not isinstance(refused.value, DatabaseDamaged)
 
@@ -262,12 +259,6 @@ def queues(db: Database) -> list[str]:
 # --- how SQLite is opened
 
 
-@pytest.fixture
-def sqlite_db(sqlite_url: str) -> Iterator[Database]:
-    with Database(sqlite_url, checkpoints=True) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize(
     ("pragma", "value"),
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("trusted_schema", 0)],
@@ -292,62 +283,3 @@ def test_postgresql_is_given_limits(postgresql_url: str) -> None:
         ]
 
     assert limits == ["5s", "30s", "UTC"]
-
-
-# --- times
-
-
-def test_only_a_server_has_a_time_of_its_own(db: Database) -> None:
-    with db.reading() as conn:
-        time = database_time(conn)
-
-    assert (time is None) == (db.file is not None)
-    assert time is None or time.tzinfo is not None
-
-
-@pytest.mark.parametrize("brand", ["sqlite", "postgresql"])
-def test_a_naive_time_is_refused(db: Database, brand: str) -> None:
-    with db.reading() as conn, pytest.raises(ValueError, match="has no time zone"):
-        UtcDateTime().process_bind_param(datetime(2026, 3, 2), conn.dialect)  # noqa: DTZ001
-
-
-def test_a_time_comes_back_in_utc_to_the_microsecond(db: Database) -> None:
-    east = timezone(timedelta(hours=5, minutes=45))
-    moment = NINE.replace(microsecond=7).astimezone(east)
-    with db.writing() as conn:
-        conn.execute(
-            daemons.insert().values(
-                id="d", host="h", pid=1, version="1", started_at=moment, seen_at=moment
-            )
-        )
-        found = conn.execute(daemons.select()).one()
-
-    assert found.started_at == moment
-    assert found.started_at.utcoffset() == timedelta(0)
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        "2026-03-02 09:00",
-        "2026-03-02 09:00:00",
-        "2026-03-02T09:00:00",
-        "2026-03-02T09:00:00Z",
-        "2026-03-02 09:00:00.000",
-        "2026-03-02T10:00:00+01:00",
-    ],
-)
-def test_a_time_is_read_as_people_write_it(sqlite_db: Database, written: str) -> None:
-    """In the daemon's own columns, too, where nothing rewrites it."""
-    assert sqlite_db.file is not None
-    client = sqlite3.connect(sqlite_db.file)
-    client.execute(
-        "INSERT INTO daemons (id, host, pid, version, started_at, seen_at)"
-        f" VALUES ('d', 'h', 1, '1', '{written}', '{written}')"
-    )
-    client.commit()
-    client.close()
-
-    with sqlite_db.reading() as conn:
-        found = conn.execute(daemons.select()).one()
-    assert found.seen_at == NINE.astimezone(UTC)

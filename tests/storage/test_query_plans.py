@@ -4,15 +4,12 @@ No statement of the hot path reads through a table that grows: each uses an inde
 Every plan is that of the statement itself, caught on its way to the database.
 """
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
@@ -23,15 +20,14 @@ from scheduler.storage import (
     runs,
     schedules,
     settle,
-    tables,
     unconfirmed,
 )
-from scheduler.storage.claims import NewAttempt
 from scheduler.storage.database import Database
 from scheduler.storage.runs import RunFilter
 from scheduler.storage.settle import Settled
 from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, make_run, minutes, seconds
+from tests.storage.plans import caught, plan, scans
 from tests.storage.rows import (
     LEASE,
     insert_attempt,
@@ -42,16 +38,8 @@ from tests.storage.rows import (
     insert_world,
 )
 
-GROWING: Final = ("runs", "schedules", "attempts", "collections", "bodies")
 SCHEDULES: Final = 20_000
 ENDED: Final = 50_000
-
-PARTIAL: Final = {
-    index.name
-    for table in tables.metadata.tables.values()
-    for index in table.indexes
-    if index.dialect_options["postgresql"]["where"] is not None
-}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -153,9 +141,7 @@ def _open_work(conn: Connection) -> None:
             schedule="hourly",
             due_at=NINE + seconds(number),
         )
-        insert_attempt(
-            conn, running, outcome=Outcome.ACCEPTED, collection_id=f"jr_{number}"
-        )
+        insert_attempt(conn, running, outcome=Outcome.ACCEPTED, collection_id=f"jr_{number}")
         insert_collection(
             conn, running, id=f"jr_{number}", collector_id=f"c_r{number}", look_at=NINE
         )
@@ -172,9 +158,7 @@ ACCEPTED: Final = Transition(
 LOST: Final = Transition(
     state=RunState.UNCONFIRMED, reason=Reason.ANSWER_LOST, outcome=Outcome.LOST, look_at=NINE
 )
-REJECTED: Final = Transition(
-    state=RunState.FAILED, reason=Reason.REFUSED, outcome=Outcome.REJECTED
-)
+REJECTED: Final = Transition(state=RunState.FAILED, reason=Reason.REFUSED, outcome=Outcome.REJECTED)
 
 
 def look(module: Any) -> Callable[[Connection], object]:
@@ -222,24 +206,18 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "settle lost": answer(LOST),
     "settle rejected": answer(REJECTED),
     "expire_leases": lambda conn: unconfirmed.expire_leases(conn, now=NINE, look_at=NINE),
-    "unconfirmed.list_accounts": lambda conn: unconfirmed.list_accounts_to_look_for(
-        conn, now=NINE
-    ),
+    "unconfirmed.list_accounts": lambda conn: unconfirmed.list_accounts_to_look_for(conn, now=NINE),
     "unconfirmed.claim_looks": look(unconfirmed),
     "unconfirmed.put_off_look": lambda conn: unconfirmed.put_off_look(
         conn, make_run(id=ENDED + 4), look_at=NINE, looks=1
     ),
     "unconfirmed.find_next_look": unconfirmed.find_next_look,
-    "collections.list_accounts": lambda conn: collections_.list_accounts_to_look_at(
-        conn, now=NINE
-    ),
+    "collections.list_accounts": lambda conn: collections_.list_accounts_to_look_at(conn, now=NINE),
     "collections.claim_looks": look(collections_),
     "collections.find_next_look": collections_.find_next_look,
     "list_owners": lambda conn: collections_.list_owners(conn, ["j_1", "j_2"]),
     "list_collections": lambda conn: collections_.list_collections(conn, 1),
-    "request_cancel": lambda conn: collections_.request_cancel(
-        conn, "j_1", now=NINE, note="x"
-    ),
+    "request_cancel": lambda conn: collections_.request_cancel(conn, "j_1", now=NINE, note="x"),
     "count_open": runs.count_open,
     "list_queue_depths": runs.list_queue_depths,
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),
@@ -289,86 +267,6 @@ def test_a_statement_that_reads_through_a_table_is_noticed(grown: Database) -> N
     assert complaints[1] != []
 
 
-# --- catching and reading plans
-
-Caught = tuple[Connection, list[tuple[str, Any]]]
-
-
-class caught:  # noqa: N801  # reads as a word
-    """Hand out a transaction that is taken back, and every statement that is sent in it."""
-
-    def __init__(self, db: Database) -> None:
-        self._writing = db.writing()
-
-    def __enter__(self) -> Caught:
-        conn = self._writing.__enter__()
-        statements: list[tuple[str, Any]] = []
-
-        @event.listens_for(conn, "before_cursor_execute")
-        def catch(*sent: Any) -> None:
-            _, _, statement, parameters, _, is_many = sent
-            if not statement.startswith(("EXPLAIN", "INSERT")):
-                statements.append((statement, parameters[0] if is_many else parameters))
-
-        return conn, statements
-
-    def __exit__(self, *error: Any) -> None:
-        undo = Undo()
-        try:
-            self._writing.__exit__(Undo, undo, None)
-        except Undo:
-            pass
-
-
-class Undo(Exception):
-    """Takes the transaction back."""
-
-
-def plan(conn: Connection, statement: str, parameters: Any) -> Any:
-    if conn.dialect.name == "sqlite":
-        found = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        return [row.detail for row in found]
-    answer = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
-    return answer if isinstance(answer, list) else json.loads(answer)
-
-
-def scans(conn: Connection, statement: str, parameters: Any) -> list[str]:
-    """Return the steps of the statement's plan that read through a table that grows."""
-    found = plan(conn, statement, parameters)
-    if conn.dialect.name == "sqlite":
-        return [step for step in found if _is_sqlite_scan(step, _names(statement))]
-    return [step for node in _nodes(found[0]["Plan"]) if (step := _postgresql_scan(node))]
-
-
-def _names(statement: str) -> set[str]:
-    """Return the growing tables, and the other names that the statement gives them."""
-    aliased = re.findall(rf"\b({'|'.join(GROWING)}) AS (\w+)", statement)
-    return {*GROWING, *(alias for _, alias in aliased)}
-
-
-def _is_sqlite_scan(step: str, names: set[str]) -> bool:
-    scan = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", step)
-    return scan is not None and scan[1] in names and scan[2] not in PARTIAL
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", ()):
-        yield from _nodes(child)
-
-
-_THROUGH_AN_INDEX: Final = ("Index Scan", "Index Only Scan", "Bitmap Index Scan")
-
-
-def _postgresql_scan(node: dict[str, Any]) -> str | None:
-    kind, table, index = node["Node Type"], node.get("Relation Name"), node.get("Index Name")
-    if kind == "Seq Scan" and table in GROWING:
-        return f"{kind} on {table}"
-    if kind in _THROUGH_AN_INDEX and "Index Cond" not in node and index not in PARTIAL:
-        return f"{kind} through all of {index}"
-    return None
-
-
 def test_history_is_long_enough_to_tell(grown: Database) -> None:
     with grown.reading() as conn:
         counts = {
@@ -377,4 +275,3 @@ def test_history_is_long_enough_to_tell(grown: Database) -> None:
         }
 
     assert counts["runs"] > ENDED and counts["schedules"] > SCHEDULES
-    assert timedelta(0) < LEASE

@@ -1,18 +1,22 @@
 """What is recorded of an answer, whatever its run has become since the claim."""
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, Final
-
 import pytest
-from sqlalchemy import update
 
-from scheduler.domain.records import ENDED_STATES, Attempt, Outcome, Reason, Run, RunState
+from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import collections_, runs, settle, tables, unconfirmed
+from scheduler.storage import collections_, settle
 from scheduler.storage.database import Database
 from scheduler.storage.settle import Settled
 from tests.make import NINE, minutes, seconds
+from tests.storage.answers import (
+    ACCEPTED,
+    ADOPTED,
+    CHANGES,
+    LATER,
+    attempt_of,
+    collections_of,
+    record,
+)
 from tests.storage.rows import (
     claim,
     insert_attempt,
@@ -20,96 +24,6 @@ from tests.storage.rows import (
     insert_run,
     read_run,
 )
-
-LATER: Final = NINE + seconds(1)
-
-ACCEPTED: Final = Transition(
-    state=RunState.COLLECTING,
-    reason=Reason.ACCEPTED,
-    outcome=Outcome.ACCEPTED,
-    collection_id="j_1",
-    start_eta=NINE + minutes(2),
-)
-ADOPTED: Final = Transition(
-    state=RunState.COLLECTING,
-    reason=Reason.ADOPTED,
-    outcome=Outcome.ADOPTED,
-    collection_id="j_1",
-    triggered_at=NINE - seconds(1),
-)
-REJECTED: Final = Transition(
-    state=RunState.FAILED, reason=Reason.REFUSED, outcome=Outcome.REJECTED, detail="no such page"
-)
-DEFERRED: Final = Transition(
-    state=RunState.QUEUED,
-    reason=Reason.THROTTLED,
-    outcome=Outcome.DEFERRED,
-    detail="429",
-    not_before=NINE + seconds(30),
-    counts=False,
-)
-LOST: Final = Transition(
-    state=RunState.UNCONFIRMED,
-    reason=Reason.ANSWER_LOST,
-    outcome=Outcome.LOST,
-    detail="no answer within 60s",
-    look_at=NINE + seconds(5),
-)
-HELD: Final = Transition(
-    state=RunState.NEEDS_ATTENTION, reason=Reason.HELD, outcome=Outcome.LOST, detail="not there"
-)
-ABSENT: Final = Transition(
-    state=RunState.QUEUED, reason=Reason.ABSENT, outcome=Outcome.ABSENT, not_before=NINE
-)
-ABANDONED: Final = Transition(
-    state=RunState.FAILED, reason=Reason.ABANDONED, outcome=Outcome.ABANDONED
-)
-CHANGES: Final = {
-    "accepted": ACCEPTED,
-    "adopted": ADOPTED,
-    "rejected": REJECTED,
-    "deferred": DEFERRED,
-    "lost": LOST,
-    "held": HELD,
-    "absent": ABSENT,
-    "abandoned": ABANDONED,
-}
-
-
-@pytest.fixture
-def claimed(db: Database) -> Iterator[Run]:
-    """Give a run that is on the wire since NINE."""
-    with db.writing() as conn:
-        insert_run(conn)
-    (run,) = claim(db)
-    yield run
-
-
-def record(
-    db: Database, run: Run, change: Transition, now: datetime = LATER, status: int | None = None
-) -> bool:
-    """Record an answer; return whether its run kept it."""
-    with db.writing() as conn:
-        return not settle.settle(
-            conn, [Settled(run=run, change=change, http_status=status)], now=now
-        )
-
-
-def attempt_of(db: Database, run: Run) -> Attempt:
-    with db.reading() as conn:
-        return next(one for one in runs.list_attempts(conn, run.id) if one.number == run.fence)
-
-
-def collections_of(db: Database, run: Run) -> list[str]:
-    with db.reading() as conn:
-        return [one.id for one in collections_.list_collections(conn, run.id)]
-
-
-def put(db: Database, run: Run, **columns: Any) -> None:
-    """Change the run's row as somebody else would."""
-    with db.writing() as conn:
-        conn.execute(update(tables.runs).where(tables.runs.c.id == run.id).values(**columns))
-
 
 # --- the usual paths
 
@@ -183,162 +97,12 @@ def test_settling_nothing_settles_nothing(db: Database) -> None:
         assert settle.settle(conn, [], now=LATER) == []
 
 
-# --- answers that come late
-
-
-@pytest.mark.parametrize("state", RunState)
-def test_no_answer_for_an_older_claim_moves_a_run(
-    db: Database, claimed: Run, state: RunState
-) -> None:
-    """Whatever the run is, a claim with a higher fence rules."""
-    accepted = state in (RunState.COLLECTING, RunState.SUCCEEDED, RunState.PARTIAL)
-    put(
-        db,
-        claimed,
-        state=state,
-        fence=2,
-        ended_at=NINE if state in ENDED_STATES else None,
-        look_at=NINE,
-        collection_id="j_9" if accepted else None,
-    )
-    before = read_run(db, claimed.id)
-
-    kept = {name: record(db, claimed, change) for name, change in CHANGES.items()}
-
-    assert kept == dict.fromkeys(CHANGES, False)
-    assert read_run(db, claimed.id) == before
-
-
-def test_a_late_accepted_answer_of_a_run_that_was_sent_again_is_stored_and_not_kept(
-    db: Database, claimed: Run
-) -> None:
-    record(db, claimed, ABSENT)
-    (again,) = claim(db, now=LATER)
-
-    kept = record(db, claimed, ACCEPTED, LATER + seconds(1))
-
-    assert not kept
-    assert attempt_of(db, claimed).outcome is Outcome.ACCEPTED
-    assert attempt_of(db, again).outcome is Outcome.SENDING
-    assert read_run(db, claimed.id) == again
-    assert collections_of(db, claimed) == ["j_1"]
-
-
-def test_the_second_collection_of_a_run_is_stored_beside_the_first(
-    db: Database, claimed: Run
-) -> None:
-    record(db, claimed, ABSENT)
-    (again,) = claim(db, now=LATER)
-    second = Transition(
-        state=RunState.COLLECTING,
-        reason=Reason.ACCEPTED,
-        outcome=Outcome.ACCEPTED,
-        collection_id="j_2",
-    )
-
-    with db.writing() as conn:
-        outcomes = [Settled(run=claimed, change=ACCEPTED), Settled(run=again, change=second)]
-        not_kept = settle.settle(conn, outcomes, now=LATER)
-
-    assert not_kept == outcomes[:1]
-    assert collections_of(db, claimed) == ["j_1", "j_2"]
-    assert read_run(db, claimed.id).collection_id == "j_2"
-
-
-@pytest.mark.parametrize(
-    "given_up", [ABSENT, ABANDONED, HELD, DEFERRED], ids=["absent", "abandoned", "held", "deferred"]
-)
-def test_a_late_accepted_answer_brings_a_run_that_was_given_up_its_collection(
-    db: Database, claimed: Run, given_up: Transition
-) -> None:
-    record(db, claimed, given_up)
-
-    kept = record(db, claimed, ACCEPTED, LATER + seconds(1))
-
-    assert kept
-    run = read_run(db, claimed.id)
-    assert (run.state, run.collection_id, run.ended_at) == (RunState.COLLECTING, "j_1", None)
-    assert attempt_of(db, claimed).outcome is Outcome.ACCEPTED
-
-
-@pytest.mark.parametrize("state", [RunState.SKIPPED, RunState.CANCELLED, RunState.FAILED])
-def test_an_ended_run_takes_the_collection_of_its_last_claim(
-    db: Database, claimed: Run, state: RunState
-) -> None:
-    put(db, claimed, state=state, ended_at=NINE)
-
-    assert record(db, claimed, ACCEPTED)
-    assert read_run(db, claimed.id).state is RunState.COLLECTING
-
-
-def test_a_run_never_changes_its_collection(db: Database, claimed: Run) -> None:
-    """Adopted by looking, and then the lost answer arrives and names another job."""
-    record(db, claimed, ADOPTED)
-    other = Transition(
-        state=RunState.COLLECTING,
-        reason=Reason.ACCEPTED,
-        outcome=Outcome.ACCEPTED,
-        collection_id="j_2",
-    )
-
-    kept = record(db, claimed, other)
-
-    assert not kept
-    assert read_run(db, claimed.id).collection_id == "j_1"
-    assert attempt_of(db, claimed).collection_id == "j_1"
-    assert collections_of(db, claimed) == ["j_1", "j_2"]
-
-
-@pytest.mark.parametrize("settled", [ABSENT, ABANDONED, REJECTED, DEFERRED, ACCEPTED],
-                         ids=["absent", "abandoned", "rejected", "deferred", "accepted"])  # fmt: skip
-def test_a_lost_answer_never_reopens_an_attempt(
-    db: Database, claimed: Run, settled: Transition
-) -> None:
-    record(db, claimed, settled)
-    before = (read_run(db, claimed.id), attempt_of(db, claimed))
-
-    kept = record(db, claimed, LOST, LATER + seconds(1))
-
-    assert not kept
-    assert (read_run(db, claimed.id), attempt_of(db, claimed)) == before
-
-
-@pytest.mark.parametrize("change", [REJECTED, DEFERRED], ids=["rejected", "deferred"])
-@pytest.mark.parametrize("state", [RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION])
-def test_a_run_that_is_looked_for_ends_by_an_answer_that_comes_late(
-    db: Database, claimed: Run, state: RunState, change: Transition
-) -> None:
-    with db.writing() as conn:
-        unconfirmed.expire_leases(conn, now=NINE + minutes(2), look_at=NINE + minutes(3))
-    put(db, claimed, state=state)
-
-    kept = record(db, claimed, change, NINE + minutes(2))
-
-    assert kept
-    assert read_run(db, claimed.id).state is change.state
-    assert attempt_of(db, claimed).outcome is change.outcome
-
-
-def test_a_daemon_that_slept_does_not_lose_a_run_that_is_already_looked_for(
-    db: Database, claimed: Run
-) -> None:
-    with db.writing() as conn:
-        unconfirmed.expire_leases(conn, now=NINE + minutes(2), look_at=NINE + minutes(3))
-    before = read_run(db, claimed.id)
-
-    record(db, claimed, LOST, NINE + minutes(2))
-
-    assert read_run(db, claimed.id) == before
-
-
 # --- ids that another run has
 
 
 def test_an_id_that_another_run_has_is_not_believed(db: Database, claimed: Run) -> None:
     with db.writing() as conn:
-        owner = insert_run(
-            conn, collector_id="c_1", state=RunState.COLLECTING, collection_id="j_1"
-        )
+        owner = insert_run(conn, collector_id="c_1", state=RunState.COLLECTING, collection_id="j_1")
         insert_attempt(conn, owner, outcome=Outcome.ACCEPTED, collection_id="j_1")
         insert_collection(conn, owner, id="j_1")
 
@@ -416,9 +180,7 @@ def test_an_accepted_run_that_a_waiting_one_replaces_is_cancelled_at_once(
     assert (collection.cancel_requested_at, collection.look_at) == (LATER, LATER)
 
 
-def test_a_claim_that_was_not_sent_is_released_without_counting(
-    db: Database, claimed: Run
-) -> None:
+def test_a_claim_that_was_not_sent_is_released_without_counting(db: Database, claimed: Run) -> None:
     with db.writing() as conn:
         assert settle.list_claimed_by(conn, "d1") == [claimed]
         settle.release_unsent(conn, [claimed], now=LATER, detail="why")

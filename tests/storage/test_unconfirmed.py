@@ -36,7 +36,12 @@ def insert_lost_run(conn: Any, **overrides: Any) -> int:
 
 
 def look(db: Database, owner: str = "d1", **how: Any) -> list[int]:
-    usual = {"account": "main", "now": NINE, "lease_until": NINE + LEASE, "limit": 10}
+    usual: dict[str, Any] = {
+        "account": "main",
+        "now": NINE,
+        "lease_until": NINE + LEASE,
+        "limit": 10,
+    }
     with db.writing() as conn:
         found = unconfirmed.claim_looks(conn, **(usual | how), owner=owner)
     assert all(lost.attempt.run_id == lost.run.id for lost in found)

@@ -6,7 +6,7 @@ or a wget, trigger_call.py what its request means here.
 """
 
 from scheduler.domain.crontab_import.crontab_file import CrontabFile, Job, read_crontab
-from scheduler.domain.crontab_import.shell_line import Call, read_command
+from scheduler.domain.crontab_import.shell_line import Call, read_command, told_program
 from scheduler.domain.crontab_import.trigger_call import FileBody, TextBody, Trigger, read_trigger
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "read_command",
     "read_crontab",
     "read_trigger",
+    "told_program",
 ]

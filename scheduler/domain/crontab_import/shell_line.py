@@ -15,6 +15,7 @@ _REDIRECTIONS: Final = frozenset({">", ">>", "<", ">&", "&>", "&>>", "<<<"})
 _DATE: Final = re.compile(
     r"""(?:\$\(\s*date\s+(?P<a>[^()`]*?)\s*\)|`\s*date\s+(?P<b>[^`]*?)\s*`)"""
 )
+_PROGRAM_NAME: Final = re.compile(r"[a-z][a-z0-9_.+-]{0,24}")
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 _REFERENCE: Final = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)\}|(?P<bare>[A-Za-z_]\w*))")
 _LONG_DIRECTIVES: Final = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%D": "%m/%d/%y"}
@@ -150,7 +151,13 @@ def _read_other(walk: _Walk, words: Sequence[str], operator: str) -> None:
         walk.variables = {**walk.variables, **dict(word.split("=", 1) for word in words)}
     elif name not in ("exit", "true", ":"):
         where = "after" if walk.calls else "before"
-        walk.warn(f"{name!r} {where} the call is not imported")
+        walk.warn(f"{told_program(name)} {where} the call is not imported")
+
+
+def told_program(word: str) -> str:
+    """Name a program for people; what does not look like one may be a secret, and is not told."""
+    name = _name(word)
+    return repr(name) if _PROGRAM_NAME.fullmatch(name) else "a command"
 
 
 def _is_trigger(call: Call) -> bool:

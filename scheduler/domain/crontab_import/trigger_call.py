@@ -18,6 +18,7 @@ from scheduler.domain.request import SendAs, check_name_template, read_object
 _PATH: Final = "/dca/trigger"
 _DEFAULT_BASE: Final = "https://api.brightdata.com"
 _PLACEHOLDER: Final = re.compile(r"\{due_at:[^{}]*\}")
+_VARIABLE: Final = re.compile(r"\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
 _SUFFIXES: Final = (".csv", ".json", ".jsonl")
 _HEADERS_WITHOUT_MEANING: Final = frozenset(
     {"authorization", "content-type", "accept", "user-agent", "content-length", "expect"}
@@ -95,6 +96,7 @@ class _Reader:
 
     def read(self, url: SplitResult) -> Trigger:
         query = "&".join([url.query, *self.http.query])
+        _check_variables(f"{url.path}?{query}", "its request")
         params = dict(parse_qsl(query, keep_blank_values=True))
         collector_id = params.get("collector", "")
         if not re.fullmatch(r"c_\w+", collector_id):
@@ -212,6 +214,8 @@ class _Reader:
         text = piece.text or ""
         if not text.strip():
             raise InvalidInput("it sends no inputs, and a batch needs at least one")
+        if found := _VARIABLE.search(text):
+            self.warnings.append(f"its inputs hold {found[0]}, which the shell may have filled in")
         return TextBody(text, is_csv=self._is_csv(text))
 
     def _is_csv(self, text: str) -> bool:
@@ -236,10 +240,14 @@ class _Reader:
                 f"its inputs are in {path!r}: let the file's name end in .json, .jsonl or .csv,"
                 " as its content is"
             )
-        if path.startswith("~/") and self.home is not None:
-            path = posixpath.join(self.home, path[2:])
-        whole = posixpath.join(self.home or "", self.call.folder or "", path)
+        whole = posixpath.join(self.home or "", self._at_home(self.call.folder or ""))
+        whole = posixpath.join(whole, self._at_home(path))
+        _check_variables(whole, "the path of its inputs")
         return FileBody(posixpath.normpath(whole), is_certain=whole.startswith("/"))
+
+    def _at_home(self, path: str) -> str:
+        is_at_home = path == "~" or path.startswith("~/")
+        return posixpath.join(self.home, path[2:]) if is_at_home and self.home else path
 
     def _send_as(self, body: TextBody | FileBody) -> SendAs:
         if any(piece.is_form for piece in self.http.pieces):
@@ -249,6 +257,11 @@ class _Reader:
             return SendAs.CSV if body.is_csv else SendAs.JSON
         is_csv = "csv" in said or (not said and body.path.lower().endswith(".csv"))
         return SendAs.CSV if is_csv else SendAs.JSON
+
+
+def _check_variables(text: str, place: str) -> None:
+    if found := _VARIABLE.search(text):
+        raise InvalidInput(f"{place} depends on {found[0]}, which the crontab does not set")
 
 
 def read_inline_json(text: str) -> list[dict[str, Any]]:

@@ -1,0 +1,88 @@
+"""Statements caught on their way to the database, and what its plan for each of them reads."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+
+from scheduler.storage import tables
+from scheduler.storage.database import Database
+
+GROWING: Final = ("runs", "schedules", "attempts", "collections", "bodies")
+
+PARTIAL: Final = {
+    index.name
+    for table in tables.metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_options["postgresql"]["where"] is not None
+}
+"""Indexes that follow open work: reading through one of them costs what is open."""
+
+
+@contextmanager
+def caught(db: Database) -> Iterator[tuple[Connection, list[tuple[str, Any]]]]:
+    """Give a transaction that is taken back, and every statement that is sent in it."""
+    statements: list[tuple[str, Any]] = []
+    with suppress(_Undo), db.writing() as conn:
+
+        @event.listens_for(conn, "before_cursor_execute")
+        def catch(*sent: Any) -> None:
+            _, _, statement, parameters, _, is_many = sent
+            if not statement.startswith(("EXPLAIN", "INSERT")):
+                statements.append((statement, parameters[0] if is_many else parameters))
+
+        yield conn, statements
+        raise _Undo
+
+
+class _Undo(Exception):
+    """Takes the transaction back."""
+
+
+def plan(conn: Connection, statement: str, parameters: Any) -> Any:
+    """Return the database's plan for a statement: steps on SQLite, a tree on PostgreSQL."""
+    if conn.dialect.name == "sqlite":
+        found = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [row.detail for row in found]
+    answer = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    return answer if isinstance(answer, list) else json.loads(answer)
+
+
+def scans(conn: Connection, statement: str, parameters: Any) -> list[str]:
+    """Return the steps of the statement's plan that read through a table that grows."""
+    found = plan(conn, statement, parameters)
+    if conn.dialect.name == "sqlite":
+        return [step for step in found if _is_sqlite_scan(step, _names(statement))]
+    return [step for node in _nodes(found[0]["Plan"]) if (step := _postgresql_scan(node))]
+
+
+def _names(statement: str) -> set[str]:
+    """Return the growing tables, and the other names that the statement gives them."""
+    aliased = re.findall(rf"\b({'|'.join(GROWING)}) AS (\w+)", statement)
+    return {*GROWING, *(alias for _, alias in aliased)}
+
+
+def _is_sqlite_scan(step: str, names: set[str]) -> bool:
+    scan = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", step)
+    return scan is not None and scan[1] in names and scan[2] not in PARTIAL
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+_THROUGH_AN_INDEX: Final = ("Index Scan", "Index Only Scan", "Bitmap Index Scan")
+
+
+def _postgresql_scan(node: dict[str, Any]) -> str | None:
+    kind, table, index = node["Node Type"], node.get("Relation Name"), node.get("Index Name")
+    if kind == "Seq Scan" and table in GROWING:
+        return f"{kind} on {table}"
+    if kind in _THROUGH_AN_INDEX and "Index Cond" not in node and index not in PARTIAL:
+        return f"{kind} through all of {index}"
+    return None

@@ -1,0 +1,236 @@
+"""Collections: kept once, looked at by one daemon at a time, ended once."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from scheduler.domain.records import Reason, Run, RunState
+from scheduler.domain.transition import Transition
+from scheduler.storage import collections_, runs
+from scheduler.storage.database import Connection, Database
+from tests.make import NINE, minutes, seconds
+from tests.storage.rows import (
+    LEASE,
+    insert_account,
+    insert_collection,
+    insert_run,
+    read_run,
+)
+
+
+def insert_collecting(conn: Connection, collection_id: str, **overrides: Any) -> int:
+    """Write a collecting run and its collection; *overrides* are the collection's."""
+    run_id = insert_run(conn, state=RunState.COLLECTING, collection_id=collection_id)
+    insert_collection(conn, run_id, id=collection_id, **overrides)
+    return run_id
+
+
+def keep(conn: Connection, run: Run, *, start_eta: datetime | None) -> datetime | None:
+    """Keep a collection at NINE; return when it is first looked at."""
+    change = Transition(
+        state=RunState.COLLECTING,
+        reason=Reason.ACCEPTED,
+        outcome="accepted",  # type: ignore[arg-type]  # not looked at here
+        collection_id="j_1",
+        start_eta=start_eta,
+    )
+    collections_.insert_collections(conn, [(run, change)], now=NINE)
+    return collections_.get_collection(conn, "j_1").look_at
+
+
+def claim(db: Database, owner: str = "d1", **how: Any) -> list[str]:
+    usual: dict[str, Any] = {
+        "account": "main",
+        "now": NINE,
+        "lease_until": NINE + LEASE,
+        "limit": 10,
+    }
+    with db.writing() as conn:
+        return [one.id for one in collections_.claim_looks(conn, **(usual | how), owner=owner)]
+
+
+@pytest.mark.parametrize(
+    ("start_eta", "look_at"),
+    [
+        (None, NINE),
+        (NINE - minutes(5), NINE),
+        (NINE + minutes(5), NINE + minutes(5)),
+        (NINE + minutes(600), NINE + minutes(60)),
+    ],
+)
+def test_a_collection_is_first_looked_at_when_it_is_to_start_but_soon(
+    db: Database, start_eta: datetime | None, look_at: datetime
+) -> None:
+    with db.writing() as conn:
+        run = runs.get_run(conn, insert_run(conn))
+
+        assert keep(conn, run, start_eta=start_eta) == look_at
+
+
+def test_a_collection_that_is_kept_already_is_left_as_it_is(db: Database) -> None:
+    with db.writing() as conn:
+        owner = insert_collecting(conn, "j_1", looks=3)
+        other = runs.get_run(conn, insert_run(conn, collector_id="c_other"))
+
+        keep(conn, other, start_eta=None)
+
+        collection = collections_.get_collection(conn, "j_1")
+    assert (collection.run_id, collection.looks) == (owner, 3)
+
+
+def test_ids_are_found_with_the_runs_that_have_them(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_collecting(conn, "j_1")
+
+        assert collections_.list_owners(conn, ["j_1", "j_2"]) == {"j_1": run_id}
+        assert collections_.list_owners(conn, []) == {}
+
+
+def test_what_is_due_is_looked_at_by_one_daemon_at_a_time(db: Database) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="other")
+        insert_collecting(conn, "j_2", look_at=NINE)
+        insert_collecting(conn, "j_1", look_at=NINE - seconds(1))
+        insert_collecting(conn, "j_3", look_at=NINE + seconds(1))
+        insert_collecting(conn, "j_4", look_at=None)
+        insert_collecting(conn, "j_5", look_at=NINE, account="other")
+
+    assert claim(db, limit=1) == ["j_1"]
+    assert claim(db, "d2") == ["j_2"]
+    assert claim(db, "d3") == []
+    over = NINE + LEASE + seconds(1)
+    assert set(claim(db, "d3", now=over, lease_until=over + LEASE)) == {"j_1", "j_2", "j_3"}
+
+
+def test_two_connections_that_look_at_once_get_different_collections(postgresql_url: str) -> None:
+    from tests.storage.rows import insert_world
+
+    how = {"now": NINE, "lease_until": NINE + LEASE}
+    with Database(postgresql_url) as db:
+        with db.writing() as conn:
+            insert_world(conn)
+            for number in range(6):
+                insert_collecting(conn, f"j_{number}", look_at=NINE + seconds(number - 10))
+
+        with db.writing() as one, db.writing() as other:
+            first = collections_.claim_looks(one, "main", owner="d1", limit=3, **how)
+            second = collections_.claim_looks(other, "main", owner="d2", limit=6, **how)
+
+    assert {one.id for one in first} == {"j_0", "j_1", "j_2"}
+    assert {one.id for one in second} == {"j_3", "j_4", "j_5"}
+
+
+def test_a_look_is_counted_and_what_it_saw_is_stored(db: Database) -> None:
+    with db.writing() as conn:
+        insert_collecting(conn, "j_1", look_at=NINE)
+    claim(db)
+
+    with db.writing() as conn:
+        collection = collections_.get_collection(conn, "j_1")
+        seen = {"status": "running", "lines": 7}
+        collections_.record_look(conn, collection, seen, now=NINE, look_at=NINE + minutes(1))
+        after = collections_.get_collection(conn, "j_1")
+
+    assert (after.status, after.lines, after.looks) == ("running", 7, 1)
+    assert (after.looked_at, after.look_at) == (NINE, NINE + minutes(1))
+    assert claim(db, "d2", now=NINE + minutes(1)) == ["j_1"]
+
+
+def test_a_run_ends_once_and_only_by_its_own_collection(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_collecting(conn, "j_1")
+        insert_collection(conn, run_id, id="j_late")
+        values = {"reason": Reason.DONE, "ended_at": NINE}
+        ended = [
+            collections_.end_run(
+                conn,
+                collections_.get_collection(conn, one),
+                state=RunState.SUCCEEDED,
+                values=values,
+            )
+            for one in ("j_late", "j_1", "j_1")
+        ]
+
+    assert ended == [False, True, False]
+    assert read_run(db, run_id).state is RunState.SUCCEEDED
+
+
+def test_cancelling_is_asked_for_at_once_and_of_what_still_runs(db: Database) -> None:
+    with db.writing() as conn:
+        insert_collecting(conn, "j_1", look_at=NINE + minutes(5))
+        insert_collecting(conn, "j_2", look_at=None)
+
+        asked = [
+            collections_.request_cancel(conn, one, now=NINE, note="by hand")
+            for one in ("j_1", "j_2", "j_3")
+        ]
+        collection = collections_.get_collection(conn, "j_1")
+
+    assert asked == [True, False, False]
+    assert (collection.cancel_requested_at, collection.cancel_note) == (NINE, "by hand")
+    assert collection.look_at == NINE
+
+
+def test_what_a_confirm_cancel_ends_is_what_runs_in_its_collector(db: Database) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="other")
+        rows: dict[str, dict[str, Any]] = {
+            "j_running": {},
+            "j_ended": {"look_at": None},
+            "j_elsewhere": {"collector_id": "c_other"},
+            "j_others": {"account": "other"},
+        }
+        for name, columns in rows.items():
+            insert_collecting(conn, name, **columns)
+        cancelling = runs.get_run(conn, insert_collecting(conn, "j_new"))
+
+        collections_.mark_replaced(conn, cancelling, "j_new")
+
+        replaced = conn.exec_driver_sql("SELECT id FROM collections WHERE replaced_by IS NOT NULL")
+        assert list(replaced.scalars()) == ["j_running"]
+
+
+def test_what_ran_when_it_was_last_seen_is_left_alone_for_a_while(db: Database) -> None:
+    with db.writing() as conn:
+        later = NINE + minutes(5)
+        insert_collecting(conn, "j_seen", look_at=later, looked_at=NINE - seconds(4))
+        insert_collecting(conn, "j_long_ago", look_at=later, looked_at=NINE - seconds(6))
+        insert_collecting(conn, "j_never", look_at=later)
+
+        collections_.hasten_looks(conn, "main", ["c_shop"], now=NINE)
+
+    assert set(claim(db)) == {"j_long_ago", "j_never"}
+
+
+@pytest.mark.parametrize(
+    ("replacing", "is_cancelled"),
+    [
+        ({"replaces": True}, True),
+        ({"replaces": False}, False),
+        ({"replaces": True, "state": RunState.SKIPPED, "ended_at": NINE}, False),
+    ],
+)
+def test_what_a_waiting_run_replaces_is_cancelled(
+    db: Database, replacing: dict[str, Any], is_cancelled: bool
+) -> None:
+    with db.writing() as conn:
+        run_id = insert_collecting(conn, "j_1", look_at=NINE + minutes(5))
+        insert_run(conn, waits_for=run_id, **replacing)
+
+        collections_.cancel_replaced(conn, [run_id], now=NINE)
+
+        asked = collections_.get_collection(conn, "j_1").cancel_requested_at
+    assert (asked == NINE) == is_cancelled
+
+
+def test_the_next_look_is_that_of_the_first_that_runs(db: Database) -> None:
+    with db.writing() as conn:
+        assert collections_.find_next_look(conn) is None
+        insert_collecting(conn, "j_1", look_at=None)
+        insert_collecting(conn, "j_2", look_at=NINE + minutes(2))
+        insert_collecting(conn, "j_3", look_at=NINE + minutes(1))
+
+        assert collections_.find_next_look(conn) == NINE + minutes(1)
+        assert collections_.list_accounts_to_look_at(conn, now=NINE) == []
+        assert collections_.list_accounts_to_look_at(conn, now=NINE + minutes(2)) == ["main"]

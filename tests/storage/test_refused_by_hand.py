@@ -1,0 +1,213 @@
+"""What the database refuses, whatever client writes it: nonsense, orphans, unreadable times."""
+
+import sqlite3
+from datetime import datetime
+from typing import Final
+
+import psycopg
+import pytest
+
+from scheduler.domain.records import Schedule
+from scheduler.storage import schedules
+from scheduler.storage.database import Database
+from tests.make import NINE, minutes
+from tests.storage.rows import Execute, insert_account, insert_run
+
+REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
+
+
+def schedule(db: Database, name: str = "hourly") -> Schedule:
+    with db.reading() as conn:
+        return schedules.get_schedule(conn, name).schedule
+
+
+NONSENSE: Final = (
+    "UPDATE schedules SET every = '1h'",
+    "UPDATE schedules SET cron = NULL",
+    "UPDATE schedules SET manual = TRUE",
+    "UPDATE schedules SET anchor = '2026-03-02'",
+    "UPDATE schedules SET queue = 'news', confirm_cancel = TRUE",
+    "UPDATE schedules SET queue = ''",
+    "UPDATE schedules SET overlap = 'cancel'",
+    "UPDATE schedules SET catch_up = 'some'",
+    "UPDATE schedules SET after_when = 'failed'",
+    "UPDATE schedules SET on_unconfirmed = 'guess'",
+    "UPDATE schedules SET origin = 'me'",
+    "UPDATE schedules SET dst_gap = 'x'",
+    "UPDATE schedules SET dst_fold = 'x'",
+    "UPDATE schedules SET version = 'prod'",
+    "UPDATE schedules SET max_attempts = 0",
+    "UPDATE schedules SET max_runs = 0",
+    "UPDATE schedules SET catch_up_max = 0",
+    "UPDATE schedules SET pause_after_failures = 0",
+    "UPDATE schedules SET enabled = NULL",
+    "UPDATE schedules SET priority = 'high'",
+    "UPDATE schedules SET max_runs = 'many'",
+    "UPDATE schedules SET max_attempts = 'many'",
+    "UPDATE schedules SET catch_up_max = 'many'",
+    "UPDATE schedules SET pause_after_failures = 'many'",
+    "UPDATE schedules SET paused_until = 'whenever'",
+    "UPDATE schedules SET paused_until = '9'",
+    "UPDATE schedules SET created_at = 'whenever'",
+    "UPDATE accounts SET token = 'a1b2c3'",
+    "UPDATE accounts SET max_in_flight = 0",
+    "UPDATE accounts SET max_in_flight = 'many'",
+    "UPDATE accounts SET requests_per_second = 0",
+    "UPDATE accounts SET requests_per_second = 'many'",
+    "UPDATE collectors SET collector_id = 'shop'",
+    "UPDATE collectors SET max_running = 0",
+    "UPDATE collectors SET max_running = 'many'",
+    "UPDATE collectors SET max_unsettled = 0",
+    "UPDATE collectors SET max_unsettled = 'many'",
+    "UPDATE collectors SET max_attempts = 'many'",
+    "UPDATE batches SET file = 'inputs.csv'",
+    "UPDATE batches SET inputs = NULL",
+    "UPDATE batches SET send_as = 'xml'",
+    "UPDATE batches SET max_inputs_per_trigger = 'many'",
+    "UPDATE batches SET max_change_percent = 'much'",
+    "INSERT INTO queues (name, queue_order) VALUES ('q', 'random')",
+    "INSERT INTO queues (name, max_depth) VALUES ('q', 0)",
+    "INSERT INTO queues (name, max_depth) VALUES ('q', 'deep')",
+    "INSERT INTO queues (name, paused_at) VALUES ('q', 'whenever')",
+    "INSERT INTO freezes (scope, frozen_at, frozen_by, reason)"
+    " VALUES ('everything', '2026-03-02', 'me', 'x')",
+    "INSERT INTO freezes (scope, frozen_at, frozen_by, reason, until)"
+    " VALUES ('all', '2026-03-02', 'me', 'x', 'whenever')",
+    "UPDATE runs SET state = 'lost'",
+    "UPDATE runs SET reason = 'because'",
+    "UPDATE runs SET state = 'failed'",
+    "UPDATE runs SET ended_at = '2026-03-02'",
+    "UPDATE runs SET state = 'dispatching'",
+    "UPDATE runs SET state = 'collecting'",
+    "UPDATE runs SET state = 'unconfirmed'",
+    "UPDATE runs SET body = NULL",
+    "UPDATE runs SET on_unconfirmed = 'guess'",
+)
+
+
+@pytest.mark.parametrize("statement", NONSENSE)
+def test_nonsense_is_refused(db: Database, by_hand: Execute, statement: str) -> None:
+    with db.writing() as conn:
+        insert_run(conn)
+
+    with pytest.raises(REFUSED):
+        by_hand(statement)
+
+
+ORPHANS: Final = (
+    "UPDATE schedules SET collector = 'gone'",
+    "UPDATE schedules SET batch = 'gone'",
+    "UPDATE collectors SET account = 'gone'",
+    "UPDATE runs SET account = 'gone'",
+    "UPDATE runs SET body = 'gone'",
+    "UPDATE runs SET retry_of = 99",
+    "UPDATE runs SET waits_for = 99",
+    "DELETE FROM collectors",
+    "DELETE FROM batches",
+    "DELETE FROM accounts",
+    "DELETE FROM bodies",
+    "INSERT INTO throttles (account, at) VALUES ('gone', '2026-03-02')",
+    "INSERT INTO brakes (account) VALUES ('gone')",
+)
+
+
+@pytest.mark.parametrize("statement", ORPHANS)
+def test_what_is_named_must_be_there(db: Database, by_hand: Execute, statement: str) -> None:
+    with db.writing() as conn:
+        insert_run(conn)
+
+    with pytest.raises(REFUSED):
+        by_hand(statement)
+
+
+def test_a_new_name_is_followed_by_all_that_refer_to_it(db: Database, by_hand: Execute) -> None:
+    with db.writing() as conn:
+        insert_run(conn)
+
+    for table in ("accounts", "collectors", "batches"):
+        by_hand(f"UPDATE {table} SET name = 'new'")
+
+    with db.reading() as conn:
+        whole = schedules.get_schedule(conn, "hourly")
+        assert conn.exec_driver_sql("SELECT account FROM runs").scalar() == "new"
+    assert whole.collector is not None and whole.batch is not None
+    assert (whole.collector.name, whole.collector.account, whole.batch.name) == ("new",) * 3
+
+
+def test_an_account_that_nothing_uses_goes_with_its_brake(db: Database, by_hand: Execute) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="unused")
+    by_hand("INSERT INTO brakes (account) VALUES ('unused')")
+
+    by_hand("DELETE FROM accounts WHERE name = 'unused'")
+
+    with db.reading() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM brakes").scalar() == 0
+
+
+def test_a_schedule_needs_no_more_than_what_it_is(db: Database, by_hand: Execute) -> None:
+    by_hand(
+        "INSERT INTO schedules (name, collector, batch, cron)"
+        " VALUES ('new', 'shop', 'bestsellers', '@daily')"
+    )
+
+    new = schedule(db, "new")
+    assert (new.enabled, new.timezone, new.misfire_grace, new.planned_at) == (
+        True,
+        "UTC",
+        "1h",
+        None,
+    )
+    assert new.created_at.year >= 2026
+
+
+# --- times by hand
+
+WRITTEN: Final = (
+    "2026-03-02 09:00",
+    "2026-03-02 09:00:00",
+    "2026-03-02T09:00",
+    "2026-03-02T09:00:00Z",
+    "2026-03-02 09:00:00.000",
+    "2026-03-02T10:00:00+01:00",
+    "2026-03-02 07:00-02:00",
+)
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_time_is_understood_as_people_write_it(
+    db: Database, by_hand: Execute, database_url: str, written: str
+) -> None:
+    if db.file is None:
+        by_hand("SET timezone TO 'UTC'")
+
+    by_hand(f"UPDATE schedules SET paused_until = '{written}'")
+
+    assert schedule(db).paused_until == NINE
+    assert lapsed(db, NINE) == ["hourly"]
+    assert lapsed(db, NINE - minutes(1)) == []
+
+
+def lapsed(db: Database, now: datetime) -> list[str]:
+    with db.reading() as conn:
+        return schedules.list_lapsed_pauses(conn, now=now)
+
+
+def test_a_time_of_our_own_keeps_its_microseconds(db: Database) -> None:
+    moment = NINE.replace(microsecond=123456)
+    with db.writing() as conn:
+        schedules.set_paused(conn, "hourly", by="me", reason="x", now=moment, until=moment)
+
+    assert (schedule(db).paused_at, schedule(db).paused_until) == (moment, moment)
+
+
+def test_a_refused_time_says_how_to_write_one(sqlite_url: str) -> None:
+    with Database(sqlite_url) as db:
+        assert db.file is not None
+        client = sqlite3.connect(db.file)
+
+        with pytest.raises(sqlite3.IntegrityError) as refused:
+            client.execute("INSERT INTO queues (name, paused_at) VALUES ('q', 'noon')")
+        client.close()
+
+    assert str(refused.value) == ("queues: not a time; write it in UTC, such as 2026-03-02 09:00")
