@@ -1,4 +1,4 @@
-"""For tests/answers/: passes once coalesce_waiting and list_unfinished leave out send_before IS NULL."""
+"""A backfill beside the live occurrences of its schedule: neither takes the place of the other."""
 
 from typing import Any
 
