@@ -89,7 +89,7 @@ def backfill(
 
 def _write(session: Session, db: "Database", prepared: "Backfill", *, yes: bool) -> list[int]:
     from scheduler.actions.backfill import write_backfill
-    from scheduler.domain.definition import Fallbacks
+    from scheduler.actions.fallbacks import fallbacks_of
 
     if prepared.runs > MOST_ASKED and not yes:
         raise Ended(
@@ -97,13 +97,7 @@ def _write(session: Session, db: "Database", prepared: "Backfill", *, yes: bool)
             f"these are {prepared.runs} runs: more than {MOST_ASKED} are written only with --yes",
         )
     confirm(f"Send {prepared.runs} runs?", yes=yes)
-    defaults = session.load().config.defaults
-    fallbacks = Fallbacks(
-        max_attempts=defaults.max_attempts,
-        first_pause=defaults.first_pause,
-        longest_pause=defaults.longest_pause,
-        on_unconfirmed=defaults.on_unconfirmed,
-    )
+    fallbacks = fallbacks_of(session.load().config)
     with db.writing() as conn:
         return write_backfill(
             conn, prepared, fallbacks=fallbacks, by=person(), now=session.now(conn)

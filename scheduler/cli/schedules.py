@@ -64,6 +64,20 @@ def show(session: Session, name: str, as_json: bool) -> None:
 @schedules.command()
 @click.argument("name")
 @pass_session
+def fire(session: Session, name: str) -> None:
+    """Fire a schedule now, beside its timetable."""
+    from scheduler.actions.fallbacks import fallbacks_of
+    from scheduler.actions.schedules import fire_schedule
+
+    fallbacks = fallbacks_of(session.load().config)
+    with session.writing() as conn:
+        written = fire_schedule(conn, name, fallbacks=fallbacks, by=person(), now=session.now(conn))
+    click.echo(f"schedule {name} fires: run {', '.join(map(str, written))}")
+
+
+@schedules.command()
+@click.argument("name")
+@pass_session
 def enable(session: Session, name: str) -> None:
     """Let a schedule fire again, from now on."""
     _switch(session, name, enabled=True)

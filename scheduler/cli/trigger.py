@@ -137,16 +137,10 @@ def _request(asked: dict[str, Any], inputs: Sequence[JsonObject]) -> "Request":
 
 
 def _write(session: Session, db: "Database", request: "Request") -> int:
+    from scheduler.actions.fallbacks import fallbacks_of
     from scheduler.actions.trigger import request_trigger
-    from scheduler.domain.definition import Fallbacks
 
-    defaults = session.load().config.defaults
-    fallbacks = Fallbacks(
-        max_attempts=defaults.max_attempts,
-        first_pause=defaults.first_pause,
-        longest_pause=defaults.longest_pause,
-        on_unconfirmed=defaults.on_unconfirmed,
-    )
+    fallbacks = fallbacks_of(session.load().config)
     with db.writing() as conn:
         return request_trigger(conn, request, fallbacks=fallbacks, now=session.now(conn))
 

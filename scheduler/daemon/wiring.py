@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from scheduler.actions.fallbacks import fallbacks_of
 from scheduler.clock import Clock
 from scheduler.config import Config, SecretReference
 from scheduler.domain.definition import Fallbacks
@@ -42,16 +43,6 @@ class Settings:
     def token(self, reference: SecretReference) -> str:
         """Return an account's token as it is now."""
         return reference.read_token(self.environ)
-
-
-def fallbacks_of(config: Config) -> Fallbacks:
-    """Return what *config* says for definitions that say nothing."""
-    return Fallbacks(
-        max_attempts=config.defaults.max_attempts,
-        first_pause=config.defaults.first_pause,
-        longest_pause=config.defaults.longest_pause,
-        on_unconfirmed=config.defaults.on_unconfirmed,
-    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -44,6 +44,8 @@ INVARIANTS: Final = (
             WHERE runs.retry_of IS NULL
               -- A schedule of this name that is gone may have been decided further.
               AND runs.created_at >= schedules.created_at
+              -- What a person asked for stands beside the timetable; it is never too late.
+              AND runs.send_before IS NOT NULL
               AND (schedules.fired_until IS NULL OR runs.due_at > schedules.fired_until)
         """,
     ),

@@ -1,16 +1,12 @@
 """A database of each brand, open, with what runs refer to."""
 
-import sqlite3
 from collections.abc import Iterator
-from typing import Any
 
-import psycopg
 import pytest
 
 from scheduler.domain.records import Run
 from scheduler.storage.database import Database
-from scheduler.storage.dialect import listening_url
-from tests.storage.rows import Execute, claim, insert_run, insert_world
+from tests.storage.rows import Execute, claim, insert_run, insert_world, plain_client
 
 
 @pytest.fixture
@@ -33,16 +29,9 @@ def claimed(db: Database) -> Run:
 
 @pytest.fixture
 def by_hand(db: Database, database_url: str) -> Iterator[Execute]:
-    """Give a client as its makers ship it: each statement a transaction of its own."""
-    client: Any = (
-        psycopg.connect(listening_url(database_url), autocommit=True)
-        if db.file is None
-        else sqlite3.connect(db.file, isolation_level=None)
-    )
-    if db.file is not None:
-        client.execute("PRAGMA foreign_keys=ON")
-    yield client.execute
-    client.close()
+    """Give a client that is none of ours."""
+    with plain_client(db, database_url) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,16 +1,20 @@
 """Rows for the storage's tests: valid by default, written as any client can write them."""
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, Table, func, insert, select
 
 from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Run, RunState
 from scheduler.storage import claims, runs, tables
 from scheduler.storage.claims import NewAttempt
 from scheduler.storage.database import Database
+from scheduler.storage.dialect import listening_url
 from tests.make import (
     NINE,
     make_account,
@@ -119,3 +123,19 @@ def states_of(db: Database) -> list[RunState]:
     with db.reading() as conn:
         found = runs.list_runs(conn, runs.RunFilter(), limit=1000)
     return [run.state for run in reversed(found)]
+
+
+@contextmanager
+def plain_client(db: Database, url: str) -> Iterator[Execute]:
+    """Open the driver's own client: each statement is a transaction, foreign keys hold."""
+    client: Any = (
+        psycopg.connect(listening_url(url), autocommit=True)
+        if db.file is None
+        else sqlite3.connect(db.file, isolation_level=None)
+    )
+    if db.file is not None:
+        client.execute("PRAGMA foreign_keys=ON")
+    try:
+        yield client.execute
+    finally:
+        client.close()

@@ -17,6 +17,7 @@ from tests.storage.rows import (
     claim_on,
     insert_account,
     insert_attempt,
+    insert_body,
     insert_collector,
     insert_run,
     read_run,
@@ -138,7 +139,7 @@ def test_two_connections_that_claim_at_once_get_different_runs(postgresql_url: s
     with Database(postgresql_url) as db:
         with db.writing() as conn:
             insert_account(conn)
-            insert_body_once(conn)
+            insert_body(conn)
             made = [insert_run(conn, collector_id=f"c_{number}") for number in range(6)]
 
         with db.writing() as one, db.writing() as other:
@@ -147,12 +148,6 @@ def test_two_connections_that_claim_at_once_get_different_runs(postgresql_url: s
 
     assert ids(first) == made[:3]
     assert ids(second) == made[3:]
-
-
-def insert_body_once(conn: Any) -> None:
-    from tests.storage.rows import insert_body
-
-    insert_body(conn)
 
 
 def test_daemons_under_one_brake_never_claim_two_runs_of_a_collector(db: Database) -> None:

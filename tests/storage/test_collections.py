@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.domain.records import Reason, Run, RunState
+from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage import collections_, runs
 from scheduler.storage.database import Connection, Database
@@ -15,6 +15,7 @@ from tests.storage.rows import (
     insert_account,
     insert_collection,
     insert_run,
+    insert_world,
     read_run,
 )
 
@@ -31,7 +32,7 @@ def keep(conn: Connection, run: Run, *, start_eta: datetime | None) -> datetime 
     change = Transition(
         state=RunState.COLLECTING,
         reason=Reason.ACCEPTED,
-        outcome="accepted",  # type: ignore[arg-type]  # not looked at here
+        outcome=Outcome.ACCEPTED,
         collection_id="j_1",
         start_eta=start_eta,
     )
@@ -104,8 +105,6 @@ def test_what_is_due_is_looked_at_by_one_daemon_at_a_time(db: Database) -> None:
 
 
 def test_two_connections_that_look_at_once_get_different_collections(postgresql_url: str) -> None:
-    from tests.storage.rows import insert_world
-
     how = {"now": NINE, "lease_until": NINE + LEASE}
     with Database(postgresql_url) as db:
         with db.writing() as conn:

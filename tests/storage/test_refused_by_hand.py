@@ -1,6 +1,7 @@
 """What the database refuses, whatever client writes it: nonsense, orphans, unreadable times."""
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -10,8 +11,9 @@ import pytest
 from scheduler.domain.records import Schedule
 from scheduler.storage import schedules
 from scheduler.storage.database import Database
+from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, minutes
-from tests.storage.rows import Execute, insert_account, insert_run
+from tests.storage.rows import Execute, insert_account, insert_run, insert_world, plain_client
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
 
@@ -85,13 +87,31 @@ NONSENSE: Final = (
 )
 
 
-@pytest.mark.parametrize("statement", NONSENSE)
-def test_nonsense_is_refused(db: Database, by_hand: Execute, statement: str) -> None:
-    with db.writing() as conn:
-        insert_run(conn)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def refusing(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Execute]:
+    """Give a client of one database for all that changes nothing, with a row in each table."""
+    if request.param == "sqlite":
+        yield from _client(migrated_sqlite(tmp_path_factory.mktemp("refusing")))
+    else:
+        with migrated_postgresql() as url:
+            yield from _client(url)
 
+
+def _client(url: str) -> Iterator[Execute]:
+    with Database(url) as db:
+        with db.writing() as conn:
+            insert_world(conn)
+            insert_run(conn)
+        with plain_client(db, url) as client:
+            yield client
+
+
+@pytest.mark.parametrize("statement", NONSENSE)
+def test_nonsense_is_refused(refusing: Execute, statement: str) -> None:
     with pytest.raises(REFUSED):
-        by_hand(statement)
+        refusing(statement)
 
 
 ORPHANS: Final = (
@@ -112,12 +132,9 @@ ORPHANS: Final = (
 
 
 @pytest.mark.parametrize("statement", ORPHANS)
-def test_what_is_named_must_be_there(db: Database, by_hand: Execute, statement: str) -> None:
-    with db.writing() as conn:
-        insert_run(conn)
-
+def test_what_is_named_must_be_there(refusing: Execute, statement: str) -> None:
     with pytest.raises(REFUSED):
-        by_hand(statement)
+        refusing(statement)
 
 
 def test_a_new_name_is_followed_by_all_that_refer_to_it(db: Database, by_hand: Execute) -> None:

@@ -1,6 +1,9 @@
 """What is recorded of an answer, whatever its run has become since the claim."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
@@ -22,6 +25,7 @@ from tests.storage.rows import (
     insert_attempt,
     insert_collection,
     insert_run,
+    insert_world,
     read_run,
 )
 
@@ -210,3 +214,26 @@ def test_an_account_that_was_renamed_in_flight_keeps_the_collection(
 
     with db.reading() as conn:
         assert collections_.get_collection(conn, "j_1").account == "new"
+
+
+def test_one_id_that_two_daemons_record_at_once_is_believed_once(postgresql_url: str) -> None:
+    """The second finds out only as it writes; what it then tries again is not believed."""
+    with Database(postgresql_url) as db, ThreadPoolExecutor(1) as pool:
+        with db.writing() as conn:
+            insert_world(conn)
+            insert_run(conn, collector_id="c_1")
+            insert_run(conn, collector_id="c_2")
+        first, second = claim(db)
+
+        with db.writing() as conn:
+            settle.settle(conn, [Settled(run=first, change=ACCEPTED)], now=LATER)
+            recording = pool.submit(record, db, second, ACCEPTED)
+            wait([recording], timeout=0.3)
+            waited = not recording.done()
+        with pytest.raises(IntegrityError):
+            recording.result(10)
+        record(db, second, ACCEPTED)
+
+        assert waited
+        assert read_run(db, first.id).collection_id == "j_1"
+        assert read_run(db, second.id).reason is Reason.DUPLICATE_ID
