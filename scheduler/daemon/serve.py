@@ -50,6 +50,7 @@ async def serve(
     Migrates the database or refuses an old one, applies the file's definitions, and fires.
     Raises a SchedulerError that says why it cannot start, or cannot go on.
     """
+    stopping = _heed_early_signals()
     loaded = load_config(path, environ)
     configure_logging(loaded.config.log.level, loaded.config.log.format)
     for warning in loaded.warnings:
@@ -59,9 +60,24 @@ async def serve(
         await _prepare(db, loaded.config)
         clock: Clock = utc_now if db.file is not None else await DatabaseClock.measured(db)
         daemon = Daemon(
-            db=db, loaded=loaded, environ=environ, clock=clock, notifier=Notifier.of(environ)
+            db=db,
+            loaded=loaded,
+            environ=environ,
+            clock=clock,
+            notifier=Notifier.of(environ),
+            stopping=stopping,
         )
         await daemon.run(on_ready)
+
+
+def _heed_early_signals() -> asyncio.Event:
+    """Let a wish to stop be kept, and one to reload be ignored, until the daemon runs."""
+    stopping = asyncio.Event()
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, stopping.set)
+    running.add_signal_handler(signal.SIGHUP, lambda: None)
+    return stopping
 
 
 @contextmanager

@@ -138,10 +138,15 @@ def insert_throttles(
 
 
 def suspect_throttles(conn: Connection, account: str, count: int, *, now: datetime) -> None:
-    """Let the account begin again with one probe: *count* answers were seen by nobody."""
+    """
+    Note that nobody saw *count* answers. In a storm of 429 the account begins again with one probe.
+
+    Without one it goes on: a crash is no reason to silence the daemons that are well.
+    """
     insert_throttles(conn, account, [now] * count, suspected=True)
-    brake = read_brake(conn, account, now=now).brake
-    record_brake(conn, account, after_crash(brake))
+    reading = read_brake(conn, account, now=now)
+    if reading.throttled_at:
+        record_brake(conn, account, after_crash(reading.brake))
 
 
 def list_paused(conn: Connection) -> dict[str, Brake]:

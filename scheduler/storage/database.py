@@ -38,6 +38,7 @@ class Database:
         self.name = shown_url(url)
         self.file: Path | None = sqlite_file(url)
         self._writer, self._reader = create_engines(url, checkpoints=checkpoints)
+        self._identity: tuple[int, int] | None = None
         # SQLite has one writer: a second thread would only wait.
         writers = 1 if self.file is not None else 4
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
@@ -93,6 +94,8 @@ class Database:
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         try:
             with engine.begin() as conn:
+                if engine is self._writer:
+                    self._check_identity()
                 yield conn
         except (OperationalError, PoolTimeout, sqlite3.Error, OSError) as error:
             raise self._explain(error) from error
@@ -100,6 +103,23 @@ class Database:
             if not (error.connection_invalidated or _is_damage(error)):
                 raise
             raise self._explain(error) from error
+
+    def _check_identity(self) -> None:
+        """Refuse to write into a file that has no name any more: all of it would be lost."""
+        if self.file is None:
+            return
+        try:
+            stat = self.file.stat()
+            identity = (stat.st_dev, stat.st_ino)
+        except FileNotFoundError:
+            identity = None
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise DatabaseDamaged(
+                f"{self.name}: the file was deleted or replaced while it was open:"
+                " put the right one there and start again"
+            )
 
     def _explain(self, error: Exception) -> DatabaseError:
         cause = str(_cause(error)).strip()

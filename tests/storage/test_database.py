@@ -283,3 +283,17 @@ def test_postgresql_is_given_limits(postgresql_url: str) -> None:
         ]
 
     assert limits == ["5s", "30s", "UTC"]
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
+def test_nothing_is_written_into_a_file_that_is_gone(sqlite_url: str, replaced: bool) -> None:
+    with Database(sqlite_url) as db:
+        with db.writing() as conn:
+            conn.execute(text("INSERT INTO accounts (name, token) VALUES ('main', 'env:T')"))
+        assert db.file is not None
+        db.file.rename(db.file.with_name("moved.db"))
+        if replaced:
+            db.file.write_bytes(b"")
+
+        with pytest.raises(DatabaseDamaged, match="deleted or replaced"), db.writing() as conn:
+            conn.execute(text("DELETE FROM accounts"))
