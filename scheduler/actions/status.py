@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scheduler.domain.brake import Brake
+from scheduler.domain.pauses import Freeze
 from scheduler.domain.records import Account, RunState
-from scheduler.storage import accounts, daemons, runs, schedules
+from scheduler.storage import accounts, daemons, freezes, runs, schedules
 from scheduler.storage.daemons import Daemon
 from scheduler.storage.database import Connection
-from scheduler.storage.schedules import SetAside
+from scheduler.storage.schedules import PausedSchedule, SetAside
 
 SEEN_WITHIN = timedelta(minutes=2)
 """A daemon that was not seen for so long is taken for dead."""
@@ -34,6 +35,8 @@ class Status:
     enabled_schedules: int
     next_fire_at: datetime | None
     set_aside: list[SetAside]
+    paused: list[PausedSchedule]
+    freezes: list[Freeze]
 
 
 def read_status(conn: Connection, *, now: datetime, count_schedules: bool = True) -> Status:
@@ -45,6 +48,8 @@ def read_status(conn: Connection, *, now: datetime, count_schedules: bool = True
         enabled_schedules=schedules.count_enabled(conn) if count_schedules else 0,
         next_fire_at=schedules.find_next_fire(conn),
         set_aside=schedules.list_errors(conn),
+        paused=schedules.list_paused(conn, now=now),
+        freezes=[one for one in freezes.list_freezes(conn) if one.until is None or one.until > now],
     )
 
 

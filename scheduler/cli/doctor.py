@@ -12,6 +12,7 @@ from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
 from scheduler.cli.render import one_line, print_fields, print_json
 from scheduler.cli.session import Session, pass_session
+from scheduler.cli.status import held_back
 from scheduler.domain.records import RunState
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def _complaints(status: "Status") -> list[str]:
         if one.brake is not None and one.brake.paused_at is not None
     ]
     complaints += [f"schedule {one.name} is set aside: {one.error}" for one in status.set_aside]
+    complaints += held_back(status)
     waiting = status.open_runs.get(RunState.NEEDS_ATTENTION, 0)
     if waiting:
         complaints.append(f"{waiting} runs need attention: runs list --state needs_attention")

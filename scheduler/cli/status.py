@@ -43,6 +43,8 @@ def _view(found: "Status", now: datetime) -> dict[str, object]:
         "enabled_schedules": found.enabled_schedules,
         "next_fire_at": found.next_fire_at,
         "set_aside": found.set_aside,
+        "paused": found.paused,
+        "freezes": found.freezes,
     }
 
 
@@ -64,8 +66,20 @@ def _lines(found: "Status", now: datetime) -> Iterator[str]:
         yield f"account {one.account.name}: {_sending(one, now)}"
     for aside in found.set_aside:
         yield f"schedule {aside.name} is set aside: {aside.error}"
+    yield from held_back(found)
     if found.open_runs.get(RunState.NEEDS_ATTENTION):
         yield "a person must decide: dca-scheduler runs list --state needs_attention"
+
+
+def held_back(found: "Status") -> Iterator[str]:
+    """Yield a line for each pause and freeze in force."""
+    for freeze in found.freezes:
+        until = f" until {moment_text(freeze.until)}" if freeze.until else ""
+        yield f"{freeze.scope} is frozen by {freeze.frozen_by}{until}: {freeze.reason}"
+    for paused in found.paused:
+        until = f" until {moment_text(paused.paused_until)}" if paused.paused_until else ""
+        who = f"{paused.paused_by}{until}"
+        yield f"schedule {paused.name} is paused by {who}: {paused.paused_reason}"
 
 
 def _sending(one: "AccountStatus", now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Schedules: what is due, and how far each has been fired."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -187,6 +187,30 @@ def list_errors(conn: Connection) -> list[SetAside]:
         select(schedules.c.name, schedules.c.error).where(_set_aside).order_by(schedules.c.name)
     )
     return [record(SetAside, row) for row in found.mappings()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PausedSchedule:
+    """A schedule that somebody paused, and why."""
+
+    name: str
+    paused_by: str | None
+    paused_reason: str | None
+    paused_until: datetime | None
+
+
+def list_paused(conn: Connection, *, now: datetime) -> list[PausedSchedule]:
+    """Return the schedules that are paused at *now*, by name."""
+    columns = [schedules.c[one.name] for one in fields(PausedSchedule)]
+    found = conn.execute(
+        select(*columns)
+        .where(
+            schedules.c.paused_at.is_not(None),
+            or_(schedules.c.paused_until.is_(None), schedules.c.paused_until > now),
+        )
+        .order_by(schedules.c.name)
+    )
+    return [record(PausedSchedule, row) for row in found.mappings()]
 
 
 def count_enabled(conn: Connection) -> int:

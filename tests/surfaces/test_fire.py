@@ -21,3 +21,12 @@ def test_a_schedule_fires_now_on_a_persons_word(home: Home) -> None:
 
 def test_firing_a_schedule_that_is_not_there_is_refused(home: Home) -> None:
     assert home.call("schedules", "fire", "none").code == ExitCode.REFUSED
+
+
+def test_status_and_doctor_tell_of_pauses_and_freezes(home: Home) -> None:
+    home.call("schedules", "pause", "hourly", "--reason", "moving")
+    home.call("freeze", "all", "--reason", "incident")
+
+    for command in ("status", "doctor"):
+        said = home.call(command).out
+        assert "incident" in said and "schedule hourly is paused by" in said and "moving" in said
