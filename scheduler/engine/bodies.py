@@ -31,10 +31,11 @@ class BatchReader:
     Reads batches in threads and remembers what it read, up to 32 MiB of bodies.
 
     A file counts as unchanged while its name, inode, size and time of change are. Large ones are
-    read aside, while others go on.
+    read aside, while others go on after *patience* seconds.
     """
 
     most_kept_bytes: int = _MOST_KEPT_BYTES
+    patience: float = _PATIENCE
     _kept: OrderedDict[_Key, Parts | Dated] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _aside: dict[_Wanted, asyncio.Task[Reading]] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class BatchReader:
             self._aside[one] = asyncio.create_task(self._read_aside(batch, asked.due, store))
         found = await asyncio.to_thread(self._read_small, small, store) if small else {}
         if large:
-            await asyncio.wait([self._aside[one] for one in large], timeout=_PATIENCE)
+            await asyncio.wait([self._aside[one] for one in large], timeout=self.patience)
         for one in [one for one, task in self._aside.items() if task.done()]:
             # One that is not wanted as it was read has been edited since.
             reading_of = self._aside.pop(one).result()

@@ -43,11 +43,11 @@ class Room(Rows):
     answered: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
     seen: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
 
-    def fire_step(self, db: Database | None = None) -> FireStep:
+    def fire_step(self, db: Database | None = None, reader: BatchReader | None = None) -> FireStep:
         """Return a step that fires what is due."""
         return FireStep(
             db=db or self.db,
-            reader=BatchReader(),
+            reader=reader or BatchReader(),
             fallbacks=lambda: FALLBACKS,
             wake_dispatch=_nobody,
         )

@@ -11,6 +11,7 @@ import pytest
 
 from scheduler.domain.records import Reason, Run, RunState
 from scheduler.domain.request import body_inputs
+from scheduler.engine.bodies import BatchReader
 from scheduler.engine.fire import FireStep
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage import definitions
@@ -322,7 +323,7 @@ async def test_a_large_file_is_read_aside_and_holds_up_nobody(
     async with engine_room(database_url) as room:
         define(room, file=str(file), max_inputs_per_trigger=5_000)
         room.schedule("quick")
-        step = room.fire_step()
+        step = room.fire_step(reader=BatchReader(patience=0))
         await step.run(room.clock())
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         quick = await fire_at(room, 1, step)
