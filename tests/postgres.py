@@ -38,6 +38,7 @@ class Server:
     """One PostgreSQL server that lives in *folder* and listens on a socket there, on no port."""
 
     folder: Path
+    settings: str = _SETTINGS
 
     def url(self, database: str) -> str:
         """Return the URL of *database* as a user would write it."""
@@ -51,7 +52,7 @@ class Server:
         if not self._data.exists():
             self._run("initdb", "--username=postgres", "--auth=trust", "--no-locale",
                       "--encoding=UTF8", "--no-sync", "--no-instructions")  # fmt: skip
-        options = f"-k '{self.folder}' -h '' {_SETTINGS}"
+        options = f"-k '{self.folder}' -h '' {self.settings}"
         self._run("pg_ctl", "start", "--wait", f"--log={self._log}", f"--options={options}")
 
     def stop(self) -> None:

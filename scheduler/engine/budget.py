@@ -1,6 +1,6 @@
 """What an account's brake allows, asked and told inside the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -144,16 +144,31 @@ class Budget:
 
     def close(self, conn: Connection) -> None:
         """Store what the brake has become."""
-        accounts.record_brake(conn, self.account.name, self.brake)
+        close_budgets(conn, [self])
 
 
 def open_budget(conn: Connection, account: Account, *, now: datetime) -> Budget:
-    """Read the account's brake and hold it: one spender at a time, whatever the daemon."""
-    reading = accounts.read_brake(conn, account.name, now=now)
-    return Budget(
-        account=account,
-        brake=refill(reading.brake, limits_of(account), now=now),
-        in_flight=reading.in_flight,
-        throttled_at=list(reading.throttled_at),
-        now=now,
-    )
+    """Read one account's brake, and hold it, as `open_budgets` does."""
+    return open_budgets(conn, [account], now=now)[0]
+
+
+def open_budgets(conn: Connection, opened: Sequence[Account], *, now: datetime) -> list[Budget]:
+    """Read the accounts' brakes and hold them: one spender at a time, whatever the daemon."""
+    if not opened:
+        return []
+    readings = accounts.read_brakes(conn, [account.name for account in opened], now=now)
+    return [
+        Budget(
+            account=account,
+            brake=refill(readings[account.name].brake, limits_of(account), now=now),
+            in_flight=readings[account.name].in_flight,
+            throttled_at=list(readings[account.name].throttled_at),
+            now=now,
+        )
+        for account in opened
+    ]
+
+
+def close_budgets(conn: Connection, budgets: Iterable[Budget]) -> None:
+    """Store what the brakes have become."""
+    accounts.record_brakes(conn, {budget.account.name: budget.brake for budget in budgets})

@@ -6,7 +6,7 @@ however many there are, a pass costs one durable commit, and a lone run waits fo
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerRe
 from scheduler.domain.request import TriggerRequest, body_content, expand_secrets
 from scheduler.domain.transition import Transition, after_reply
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import Budget, open_budget, signal_of_reply
+from scheduler.engine.budget import Budget, close_budgets, open_budgets, signal_of_reply
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, claims, definitions, settle
@@ -171,20 +171,18 @@ class DispatchStep:
         pause_failing(conn, failed, now=now)
         ended = claims.skip_too_late(conn, now=now)
         waiting = claims.list_accounts_with_work(conn, now=now) if self.accepting else []
-        heard = {one.run.account for one in answers}
-        claimed: list[Claim] = []
-        moments = [claims.find_next_ready(conn, now=now)]
-        for name in sorted({*waiting, *heard}):
-            account = accounts.find_account(conn, name)
-            if account is None:
-                continue  # renamed since its runs were claimed
-            budget = open_budget(conn, account, now=now)
+        named = accounts.list_named(conn, {*waiting, *(one.run.account for one in answers)})
+        budgets = open_budgets(conn, named, now=now)
+        for budget in budgets:
             self._hear(conn, budget, answers)
-            if name in waiting:
-                ended += claims.supersede_older(conn, name, now=now)
-                claimed += self._claim(conn, budget, now)
-                moments.append(budget.allowance().ask_again_at)
-            budget.close(conn)
+        sending = [budget for budget in budgets if budget.account.name in waiting]
+        claimed: list[Claim] = []
+        if sending:
+            ended += claims.supersede_older(conn, waiting, now=now)
+            claimed = self._claim(conn, sending, now)
+        close_budgets(conn, budgets)
+        moments = [budget.allowance().ask_again_at for budget in sending]
+        moments.append(claims.find_next_ready(conn, now=now))
         return _Pass(
             claims=claimed,
             not_kept=not_kept,
@@ -214,22 +212,22 @@ class DispatchStep:
         ]
         budget.heard(conn, signals)
 
-    def _claim(self, conn: Connection, budget: Budget, now: datetime) -> list[Claim]:
-        allowed = budget.allowance()
-        if allowed.count == 0:
+    def _claim(self, conn: Connection, budgets: Sequence[Budget], now: datetime) -> list[Claim]:
+        allowed = {budget.account.name: budget.allowance().count for budget in budgets}
+        room = {name: count for name, count in allowed.items() if count > 0}
+        if not room:
             return []
-        claimed = claims.claim_runs(
-            conn,
-            budget.account.name,
-            now=now,
-            owner=self.owner,
-            lease_until=now + self.lease,
-            limit=allowed.count,
-        )
+        lease_until = now + self.lease
+        claimed = claims.claim_runs(conn, room, now=now, owner=self.owner, lease_until=lease_until)
         claims.insert_attempts(conn, [self._attempt(run, now) for run in claimed])
-        budget.spend(len(claimed))
+        taken = Counter(run.account for run in claimed)
+        account_of = {}
+        for budget in budgets:
+            account_of[budget.account.name] = budget.account
+            budget.spend(taken[budget.account.name])
         return [
-            Claim(run=run, account=budget.account, body=self._body(conn, run)) for run in claimed
+            Claim(run=run, account=account_of[run.account], body=self._body(conn, run))
+            for run in claimed
         ]
 
     def _attempt(self, run: Run, now: datetime) -> NewAttempt:

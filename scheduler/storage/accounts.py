@@ -1,18 +1,19 @@
 """Accounts, and the brake each of them shares between all daemons."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Select,
     bindparam,
     delete,
     func,
     insert,
-    literal,
     select,
+    union_all,
     update,
 )
 
@@ -20,7 +21,7 @@ from scheduler.domain.brake import WINDOW, Brake, after_crash
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account, RunState
 from scheduler.storage.dialect import insert_new
-from scheduler.storage.rows import record
+from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
 
 
@@ -54,31 +55,81 @@ class BrakeReading:
     throttled_at: Sequence[datetime]
 
 
+def list_named(conn: Connection, names: Collection[str]) -> list[Account]:
+    """Return the accounts of these names, by name; one that was renamed meanwhile is left out."""
+    return records(Account, conn.execute(_NAMED, {"accounts": list(names)}))
+
+
+_NAMES: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
+_NAMED = select(accounts).where(accounts.c.name.in_(_NAMES)).order_by(accounts.c.name)
+
+
 def read_brake(conn: Connection, account: str, *, now: datetime) -> BrakeReading:
-    """Read the account's brake and hold it until the transaction ends: one spender at a time."""
-    insert_new(conn, brakes, [{"account": account}])
-    locked = select(brakes).where(brakes.c.account == account).with_for_update()
-    row = (conn.execute(locked)).mappings().one()
-    return BrakeReading(
-        brake=record(Brake, row),
-        in_flight=count_in_flight(conn, account, now=now),
-        throttled_at=list_throttled(conn, account, now=now),
-    )
+    """Read one account's brake, and hold it, as `read_brakes` does."""
+    return read_brakes(conn, [account], now=now)[account]
 
 
-def list_throttled(conn: Connection, account: str, *, now: datetime) -> list[datetime]:
+def read_brakes(
+    conn: Connection, names: Sequence[str], *, now: datetime
+) -> dict[str, BrakeReading]:
+    """Read the accounts' brakes and hold them until the transaction ends: one spender at a time."""
+    held = _hold_brakes(conn, names)
+    missing = [{"account": name} for name in names if name not in held]
+    if missing:
+        insert_new(conn, brakes, missing)
+        held = _hold_brakes(conn, names)
+    in_flight = _count_in_flight(conn, names, now=now)
+    throttled = _list_throttled(conn, names, now=now)
+    return {
+        name: BrakeReading(
+            brake=brake,
+            in_flight=in_flight.get(name, 0),
+            throttled_at=throttled.get(name, ()),
+        )
+        for name, brake in held.items()
+    }
+
+
+def _hold_brakes(conn: Connection, names: Sequence[str]) -> dict[str, Brake]:
+    found = conn.execute(_HELD, {"accounts": names})
+    return {row["account"]: record(Brake, row) for row in found.mappings()}
+
+
+# In order of name: two daemons that hold several never wait for each other in a circle.
+_HELD = (
+    select(brakes).where(brakes.c.account.in_(_NAMES)).order_by(brakes.c.account).with_for_update()
+)
+
+
+def list_throttled(conn: Connection, account: str, *, now: datetime) -> Sequence[datetime]:
     """
     Return when 429 was answered in the five minutes before *now*, in order.
 
     Suspected ones are included if one was seen for certain.
     """
-    found = conn.execute(
-        select(throttles.c.at, throttles.c.suspected)
-        .where(throttles.c.account == account, throttles.c.at > now - WINDOW)
-        .order_by(throttles.c.at)
-    ).all()
-    seen = [row.at for row in found if not row.suspected]
-    return [row.at for row in found] if seen else []
+    return _list_throttled(conn, [account], now=now).get(account, [])
+
+
+def _list_throttled(
+    conn: Connection, names: Sequence[str], *, now: datetime
+) -> dict[str, list[datetime]]:
+    found: dict[str, list[datetime]] = {}
+    certain = set()
+    for row in conn.execute(_THROTTLED, {"accounts": names, "since": now - WINDOW}):
+        found.setdefault(row.account, []).append(row.at)
+        if not row.suspected:
+            certain.add(row.account)
+    return {name: at for name, at in found.items() if name in certain}
+
+
+_THROTTLED = (
+    select(throttles.c.account, throttles.c.at, throttles.c.suspected)
+    .where(
+        throttles.c.account.in_(_NAMES),
+        throttles.c.at > bindparam("since", type_=throttles.c.at.type),
+    )
+    .order_by(throttles.c.at)
+)
 
 
 def find_brake(conn: Connection, account: str) -> Brake | None:
@@ -89,30 +140,31 @@ def find_brake(conn: Connection, account: str) -> Brake | None:
 
 def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
     """Count requests that may be on the wire: triggers claimed, and looks under a lease."""
-    return conn.scalar(_IN_FLIGHT, {"account": account, "now": now}) or 0
+    return _count_in_flight(conn, [account], now=now).get(account, 0)
 
 
-def _in_flight() -> Select[tuple[int]]:
-    account = bindparam("account", type_=runs.c.account.type)
+def _count_in_flight(conn: Connection, names: Sequence[str], *, now: datetime) -> dict[str, int]:
+    found = conn.execute(_IN_FLIGHT, {"accounts": names, "now": now})
+    return {row.account: row.number for row in found}
+
+
+def _in_flight() -> Select[tuple[str, int]]:
     now = bindparam("now", type_=runs.c.lease_until.type)
-    triggers = select(runs.c.id).where(
-        runs.c.account == account, in_state(runs, RunState.DISPATCHING)
+    triggers = select(runs.c.account).where(
+        runs.c.account.in_(_NAMES), in_state(runs, RunState.DISPATCHING)
     )
-    lookups = select(runs.c.id).where(
-        runs.c.account == account,
+    lookups = select(runs.c.account).where(
+        runs.c.account.in_(_NAMES),
         in_state(runs, RunState.UNCONFIRMED),
         runs.c.lease_until > now,
     )
-    polls = select(collections.c.id).where(
-        collections.c.account == account,
+    polls = select(collections.c.account).where(
+        collections.c.account.in_(_NAMES),
         collections.c.look_at.is_not(None),
         collections.c.lease_until > now,
     )
-    counts = (
-        select(func.count()).select_from(asked.subquery()).scalar_subquery()
-        for asked in (triggers, lookups, polls)
-    )
-    return select(sum(counts, literal(0)))
+    asked = union_all(triggers, lookups, polls).subquery()
+    return select(asked.c.account, func.count().label("number")).group_by(asked.c.account)
 
 
 _IN_FLIGHT = _in_flight()
@@ -120,7 +172,17 @@ _IN_FLIGHT = _in_flight()
 
 def record_brake(conn: Connection, account: str, brake: Brake) -> None:
     """Store what the brake has become; the caller holds its lock since read_brake."""
-    conn.execute(update(brakes).where(brakes.c.account == account).values(**asdict(brake)))
+    record_brakes(conn, {account: brake})
+
+
+def record_brakes(conn: Connection, changed: Mapping[str, Brake]) -> None:
+    """Store what the brakes have become; the caller holds their locks since read_brakes."""
+    if changed:
+        rows = [{"of": name} | values_of(brake) for name, brake in changed.items()]
+        conn.execute(_BECOMES, rows)
+
+
+_BECOMES = update(brakes).where(brakes.c.account == bindparam("of"))
 
 
 def insert_throttles(

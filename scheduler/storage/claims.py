@@ -5,16 +5,18 @@ The caller holds the account's brake row (accounts.read_brake), so claims of one
 account are one after another whatever the number of daemons.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
     CTE,
+    BindParameter,
     ColumnElement,
     Connection,
+    CursorResult,
     ScalarSelect,
     Select,
     and_,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
     IN_LINE_STATES,
@@ -39,7 +42,7 @@ from scheduler.domain.records import (
     RunState,
 )
 from scheduler.storage.collections_ import hasten_looks
-from scheduler.storage.rows import record
+from scheduler.storage.rows import records, values_of
 from scheduler.storage.tables import (
     accounts,
     attempts,
@@ -52,106 +55,145 @@ from scheduler.storage.tables import (
 )
 
 _queued = in_state(runs, RunState.QUEUED)
+_ACCOUNTS: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
 
 
 def claim_runs(
     conn: Connection,
-    account: str,
+    room: Mapping[str, int],
     *,
     now: datetime,
     owner: str,
     lease_until: datetime,
-    limit: int,
 ) -> list[Run]:
     """
-    Take up to *limit* runs of the account to send, at most one of each collector and lane.
+    Take runs to send: of each account up to its *room*, at most one of each collector and lane.
 
     The head of a lane blocks those behind it while it waits for a retry or is
     unsettled; of the collectors' heads the most urgent go first.
     """
-    chosen = _choose(conn, account, now=now, limit=limit)
+    chosen = _choose(conn, room, now=now)
+    if not chosen:
+        return []
+    lease = {"owner": owner, "until": lease_until}
+    found = records(Run, conn.execute(_TAKE, {"chosen": chosen, **lease}))
+    return sorted(found, key=lambda run: (-run.priority, run.due_at, run.id))
+
+
+def _take() -> ReturningUpdate[Any]:
     claimed = (
         select(runs.c.id)
-        .where(runs.c.id.in_(chosen), _queued)
+        .where(runs.c.id.in_(bindparam("chosen", expanding=True)), _queued)
         .with_for_update(skip_locked=True)
         # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
     )
-    taken = conn.execute(
+    return (
         update(runs)
         .where(runs.c.id.in_(select(claimed.c.id)))
         .values(
             state=RunState.DISPATCHING,
             fence=runs.c.fence + 1,
             attempts=runs.c.attempts + 1,
-            lease_owner=owner,
-            lease_until=lease_until,
+            lease_owner=bindparam("owner"),
+            lease_until=bindparam("until", type_=runs.c.lease_until.type),
         )
         .returning(runs)
     )
-    found = [record(Run, row) for row in taken.mappings()]
-    return sorted(found, key=lambda run: (-run.priority, run.due_at, run.id))
 
 
-def _choose(conn: Connection, account: str, *, now: datetime, limit: int) -> list[int]:
-    """Return the runs that may be sent, the most urgent first, from collectors that have room."""
-    unsettled = _count_by_collector(conn, account, *UNSETTLED_STATES)
-    limits = _limits_by_collector(conn, account)
+# Statements are built once: putting one together costs more than carrying it out.
+_TAKE = _take()
+
+_Collector = tuple[str, str]
+"""An account's name and the upstream's id of a collector."""
+
+
+def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list[int]:
+    """Return the runs that may be sent, each account's most urgent, where collectors have room."""
+    accounts = list(room)
+    unsettled = _counted(conn.execute(_UNSETTLED, {"accounts": accounts}))
+    limits = _limits_by_collector(conn, accounts)
 
     def may_send(head: Any) -> bool:
-        most_unsettled, _ = limits.get(head.collector_id, _DEFAULT_LIMITS)
-        return unsettled.get(head.collector_id, 0) < most_unsettled
+        most_unsettled, _ = limits.get((head.account, head.collector_id), _DEFAULT_LIMITS)
+        return unsettled.get((head.account, head.collector_id), 0) < most_unsettled
 
-    def has_room(head: Any, running: Mapping[str, int]) -> bool:
-        _, most_running = limits.get(head.collector_id, _DEFAULT_LIMITS)
-        busy = unsettled.get(head.collector_id, 0) + running.get(head.collector_id, 0)
-        return busy < most_running
+    def has_room(head: Any, running: Mapping[_Collector, int]) -> bool:
+        collector = (head.account, head.collector_id)
+        _, most_running = limits.get(collector, _DEFAULT_LIMITS)
+        return unsettled.get(collector, 0) + running.get(collector, 0) < most_running
 
+    heads: dict[str, deque[Any]] = {account: deque() for account in accounts}
+    for head in filter(may_send, conn.execute(_HEADS, {"accounts": accounts, "now": now})):
+        heads[head.account].append(head)
     chosen: list[int] = []
-    with conn.execute(_HEADS, {"account": account, "now": now}) as found:
-        heads = filter(may_send, found)
-        while len(chosen) < limit and (next_few := list(islice(heads, limit))):
-            # Running jobs are many: they are counted only where they decide.
-            among = [head.collector_id for head in next_few]
-            running = _count_by_collector(conn, account, RunState.COLLECTING, among=among)
-            free = [head for head in next_few if has_room(head, running)]
-            chosen += [head.id for head in free]
-            full = [head.collector_id for head in next_few if head not in free]
-            hasten_looks(conn, account, full, now=now)
-    return chosen[:limit]
+    missing = dict(room)
+    while next_few := [
+        waiting.popleft()
+        for account, waiting in heads.items()
+        for _ in range(min(missing[account], len(waiting)))
+    ]:
+        # Running jobs are many: they are counted only where they decide.
+        running = _count_running(conn, next_few)
+        for head in next_few:
+            if has_room(head, running):
+                chosen.append(head.id)
+                missing[head.account] -= 1
+            else:
+                hasten_looks(conn, head.account, [head.collector_id], now=now)
+    return chosen
 
 
 _DEFAULT_LIMITS = (1, 100)
 
 
-def _count_by_collector(
-    conn: Connection, account: str, *states: RunState, among: Sequence[str] | None = None
-) -> dict[str, int]:
-    counted = (
-        select(runs.c.collector_id, func.count().label("number"))
-        .where(runs.c.account == account, in_state(runs, *states))
-        .group_by(runs.c.collector_id)
+def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(runs.c.account, runs.c.collector_id, func.count().label("number"))
+        .where(runs.c.account.in_(_ACCOUNTS), *conditions)
+        .group_by(runs.c.account, runs.c.collector_id)
     )
-    if among is not None:
-        counted = counted.where(runs.c.collector_id.in_(among))
-    return {row.collector_id: row.number for row in conn.execute(counted)}
 
 
-def _limits_by_collector(conn: Connection, account: str) -> dict[str, tuple[int, int]]:
+_UNSETTLED = _count(in_state(runs, *UNSETTLED_STATES))
+_RUNNING = _count(
+    in_state(runs, RunState.COLLECTING),
+    runs.c.collector_id.in_(bindparam("collectors", expanding=True)),
+)
+
+
+def _count_running(conn: Connection, heads: Sequence[Any]) -> dict[_Collector, int]:
+    accounts = {head.account for head in heads}
+    among = {head.collector_id for head in heads}
+    wanted = {"accounts": list(accounts), "collectors": list(among)}
+    return _counted(conn.execute(_RUNNING, wanted))
+
+
+def _counted(found: CursorResult[Any]) -> dict[_Collector, int]:
+    return {(row.account, row.collector_id): row.number for row in found}
+
+
+def _limits_by_collector(
+    conn: Connection, accounts: Sequence[str]
+) -> dict[_Collector, tuple[int, int]]:
     """Return (max_unsettled, max_running), the strictest where several rows name a collector."""
-    found = conn.execute(
-        select(
-            collectors.c.collector_id,
-            func.min(collectors.c.max_unsettled),
-            func.min(collectors.c.max_running),
-        )
-        .where(collectors.c.account == account)
-        .group_by(collectors.c.collector_id)
+    found = conn.execute(_LIMITS, {"accounts": accounts})
+    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+
+
+_LIMITS = (
+    select(
+        collectors.c.account,
+        collectors.c.collector_id,
+        func.min(collectors.c.max_unsettled),
+        func.min(collectors.c.max_running),
     )
-    return {row[0]: (row[1], row[2]) for row in found}
+    .where(collectors.c.account.in_(_ACCOUNTS))
+    .group_by(collectors.c.account, collectors.c.collector_id)
+)
 
 
-_ACCOUNT = bindparam("account", type_=runs.c.account.type)
 _NOW = bindparam("now", type_=runs.c.not_before.type)
 
 
@@ -166,7 +208,7 @@ def _heads() -> Select[Any]:
         .prefix_with("MATERIALIZED")
     )
     return (
-        select(runs.c.id, runs.c.collector_id)
+        select(runs.c.id, runs.c.account, runs.c.collector_id)
         # They wait: said again, it keeps PostgreSQL from reading all of history to join them.
         .where(runs.c.id.in_(select(heads.c.id)), _queued)
         .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
@@ -175,16 +217,25 @@ def _heads() -> Select[Any]:
 
 def _collectors_with_work() -> CTE:
     """Skip from one collector to the next in the index: the cost does not grow with the queue."""
-    first = select(func.min(runs.c.collector_id).label("collector_id")).where(
-        _queued, runs.c.account == _ACCOUNT
+    of_account = select(func.min(runs.c.collector_id)).where(
+        _queued, runs.c.account == accounts.c.name
     )
+    first = select(
+        accounts.c.name.label("account"), of_account.scalar_subquery().label("collector_id")
+    ).where(accounts.c.name.in_(_ACCOUNTS))
     waiting = first.cte("waiting", recursive=True)
     following = (
         select(func.min(runs.c.collector_id))
-        .where(_queued, runs.c.account == _ACCOUNT, runs.c.collector_id > waiting.c.collector_id)
+        .where(
+            _queued,
+            runs.c.account == waiting.c.account,
+            runs.c.collector_id > waiting.c.collector_id,
+        )
         .scalar_subquery()
     )
-    return waiting.union_all(select(following).where(waiting.c.collector_id.is_not(None)))
+    return waiting.union_all(
+        select(waiting.c.account, following).where(waiting.c.collector_id.is_not(None))
+    )
 
 
 def _next_of(waiting: CTE) -> ScalarSelect[int]:
@@ -192,7 +243,7 @@ def _next_of(waiting: CTE) -> ScalarSelect[int]:
         select(runs.c.id)
         .where(
             _queued,
-            runs.c.account == _ACCOUNT,
+            runs.c.account == waiting.c.account,
             runs.c.collector_id == waiting.c.collector_id,
             runs.c.not_before <= _NOW,
             ~_queue_is_paused(),
@@ -266,7 +317,6 @@ def _lane_is_blocked() -> ColumnElement[bool]:
     )
 
 
-# Built once: putting it together costs more than carrying it out.
 _HEADS = _heads()
 
 
@@ -285,8 +335,11 @@ def insert_attempts(conn: Connection, made: Sequence[NewAttempt]) -> None:
     """Write the intents of claimed runs: `sending`."""
     if made:
         conn.execute(
-            insert(attempts), [asdict(attempt) | {"outcome": Outcome.SENDING} for attempt in made]
+            _SENDING, [values_of(attempt) | {"outcome": Outcome.SENDING} for attempt in made]
         )
+
+
+_SENDING = insert(attempts)
 
 
 def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
@@ -324,19 +377,19 @@ def _end_waiting(
         )
         .returning(runs)
     )
-    return [record(Run, row) for row in changed.mappings()]
+    return records(Run, changed)
 
 
-def supersede_older(conn: Connection, account: str, *, now: datetime) -> list[Run]:
+def supersede_older(conn: Connection, accounts: Sequence[str], *, now: datetime) -> list[Run]:
     """
     Skip waiting runs that a later confirm_cancel of their collector would only kill.
 
     One that cannot be sent itself, being paused or frozen or waiting for another, kills nobody.
     """
-    replacing = conn.execute(_REPLACING, {"account": account, "now": now})
-    newest = {row.collector_id: row for row in replacing}
+    replacing = conn.execute(_REPLACING, {"accounts": accounts, "now": now})
+    newest = {(row.account, row.collector_id): row for row in replacing}
     superseded = []
-    for collector_id, newer in newest.items():
+    for (account, collector_id), newer in newest.items():
         changed = conn.execute(
             update(runs)
             .where(
@@ -353,15 +406,15 @@ def supersede_older(conn: Connection, account: str, *, now: datetime) -> list[Ru
             )
             .returning(runs)
         )
-        superseded += [record(Run, row) for row in changed.mappings()]
+        superseded += records(Run, changed)
     return superseded
 
 
 _REPLACING = (
-    select(runs.c.collector_id, runs.c.due_at, runs.c.id)
+    select(runs.c.account, runs.c.collector_id, runs.c.due_at, runs.c.id)
     .where(
         _queued,
-        runs.c.account == _ACCOUNT,
+        runs.c.account.in_(_ACCOUNTS),
         runs.c.confirm_cancel,
         runs.c.not_before <= _NOW,
         ~_schedule_is_paused(),
@@ -374,13 +427,20 @@ _REPLACING = (
 
 def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:
     """Return the earliest time after *now* at which a waiting run may be sent; None if never."""
-    ready_at: datetime | None = conn.scalar(
-        select(func.min(runs.c.not_before)).where(_queued, runs.c.not_before > now)
-    )
+    ready_at: datetime | None = conn.scalar(_NEXT_READY, {"now": now})
     return ready_at
+
+
+_NEXT_READY = select(func.min(runs.c.not_before)).where(_queued, runs.c.not_before > _NOW)
 
 
 def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
     """Return the accounts that have a queued run whose time has come."""
-    ready = exists().where(_queued, runs.c.account == accounts.c.name, runs.c.not_before <= now)
-    return list(conn.scalars(select(accounts.c.name).where(ready).order_by(accounts.c.name)))
+    return list(conn.scalars(_WITH_WORK, {"now": now}))
+
+
+_WITH_WORK = (
+    select(accounts.c.name)
+    .where(exists().where(_queued, runs.c.account == accounts.c.name, runs.c.not_before <= _NOW))
+    .order_by(accounts.c.name)
+)

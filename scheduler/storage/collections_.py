@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, exists, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from scheduler.domain.records import Collection, Run, RunState
 from scheduler.domain.transition import Transition
@@ -38,8 +38,12 @@ def insert_collections(
 def _accounts_of(conn: Connection, run_ids: Sequence[int]) -> dict[int, str]:
     if not run_ids:
         return {}
-    found = conn.execute(select(runs.c.id, runs.c.account).where(runs.c.id.in_(run_ids)))
-    return {row.id: row.account for row in found}
+    return {row.id: row.account for row in conn.execute(_ACCOUNTS_OF, {"run_ids": run_ids})}
+
+
+_ACCOUNTS_OF = select(runs.c.id, runs.c.account).where(
+    runs.c.id.in_(bindparam("run_ids", expanding=True))
+)
 
 
 _LONGEST_WAIT = timedelta(hours=1)
@@ -54,10 +58,12 @@ def list_owners(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
     """Return, for each of *ids* that some run has, the id of that run."""
     if not ids:
         return {}
-    found = conn.execute(
-        select(collections.c.id, collections.c.run_id).where(collections.c.id.in_(ids))
-    )
-    return {row.id: row.run_id for row in found}
+    return {row.id: row.run_id for row in conn.execute(_OWNERS, {"ids": ids})}
+
+
+_OWNERS = select(collections.c.id, collections.c.run_id).where(
+    collections.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 def get_collection(conn: Connection, collection_id: str) -> Collection:

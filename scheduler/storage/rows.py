@@ -5,7 +5,12 @@ from dataclasses import fields
 from enum import StrEnum
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+
+from sqlalchemy import CursorResult
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Record = TypeVar("Record")
 
@@ -18,6 +23,26 @@ def record(kind: type[Record], row: Mapping[Any, Any]) -> Record:
             for name, convert in _converters(kind)  # type: ignore[arg-type]  # a class is hashable
         }
     )
+
+
+def records(kind: type[Record], found: CursorResult[Any]) -> list[Record]:
+    """Build a *kind* from each row of *found*, whose columns are looked up once for them all."""
+    place = {name: index for index, name in enumerate(found.keys())}
+    columns = [(name, place[name], convert) for name, convert in _converters(kind)]  # type: ignore[arg-type]  # a class is hashable
+    return [
+        kind(
+            **{
+                name: value if (value := row[index]) is None else convert(value)
+                for name, index, convert in columns
+            }
+        )
+        for row in found
+    ]
+
+
+def values_of(one: "DataclassInstance") -> dict[str, Any]:
+    """Return a record's fields by name, as a row: unlike asdict it copies nothing."""
+    return {field.name: getattr(one, field.name) for field in fields(one)}
 
 
 @cache

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
+    BindParameter,
     Connection,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -42,6 +44,21 @@ class WholeSchedule:
     batch: Batch | None
 
 
+def _joined() -> Select[Any]:
+    return (
+        select(schedules, collectors, batches)
+        .join_from(schedules, collectors, collectors.c.name == schedules.c.collector, isouter=True)
+        .join(batches, batches.c.name == schedules.c.batch, isouter=True)
+        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+    )
+
+
+# Statements are built once: putting one of these together costs more than carrying it out.
+_JOINED = _joined()
+_NOW = bindparam("now", type_=schedules.c.next_fire_at.type)
+_LIMIT: BindParameter[int] = bindparam("limit", type_=Integer())
+
+
 def list_schedules(conn: Connection) -> list[Schedule]:
     """Return every schedule, by name."""
     found = conn.execute(select(schedules).order_by(schedules.c.name))
@@ -50,11 +67,13 @@ def list_schedules(conn: Connection) -> list[Schedule]:
 
 def get_schedule(conn: Connection, name: str) -> WholeSchedule:
     """Return the schedule of that name with all it needs, or raise NotFound."""
-    found = _whole(conn, _joined().where(schedules.c.name == name))
+    found = _whole(conn, _OF_NAME, name=name)
     if not found:
         raise NotFound(f"no schedule is called {name!r}")
     return found[0]
 
+
+_OF_NAME = _JOINED.where(schedules.c.name == bindparam("name"))
 
 _runnable = and_(schedules.c.enabled, schedules.c.error.is_(None))
 _unplanned = and_(schedules.c.enabled, schedules.c.planned_at.is_(None))
@@ -63,30 +82,46 @@ _set_aside = and_(schedules.c.enabled, schedules.c.error.is_not(None))
 
 def list_due(conn: Connection, *, now: datetime, limit: int) -> list[WholeSchedule]:
     """Return up to *limit* enabled schedules that are due, the longest due first."""
-    due = _joined().where(_runnable, schedules.c.next_fire_at <= now)
-    return _whole(conn, due.order_by(schedules.c.next_fire_at).limit(limit))
+    return _whole(conn, _DUE, now=now, limit=limit)
+
+
+_DUE = (
+    _JOINED.where(_runnable, schedules.c.next_fire_at <= _NOW)
+    .order_by(schedules.c.next_fire_at)
+    .limit(_LIMIT)
+)
 
 
 def list_unplanned(conn: Connection, *, limit: int) -> list[WholeSchedule]:
     """Return up to *limit* enabled schedules that are new, or were edited since last planned."""
-    return _whole(conn, _joined().where(_unplanned).limit(limit))
+    return _whole(conn, _UNPLANNED, limit=limit)
+
+
+_UNPLANNED = _JOINED.where(_unplanned).limit(_LIMIT)
 
 
 def list_set_aside(conn: Connection, *, limit: int) -> list[WholeSchedule]:
     """Return enabled schedules that are set aside for an error; what they name may be mended."""
-    return _whole(conn, _joined().where(_set_aside).limit(limit))
+    return _whole(conn, _SET_ASIDE, limit=limit)
+
+
+_SET_ASIDE = _JOINED.where(_set_aside).limit(_LIMIT)
 
 
 def list_followers(conn: Connection, *, limit: int) -> list[WholeSchedule]:
     """Return schedules with `after` for which a run of the one before has ended since."""
-    ended = exists().where(
-        runs.c.schedule == schedules.c.after,
-        runs.c.collection_id.is_not(None),
-        is_last_of_parts(),
-        runs.c.ended_at > func.coalesce(schedules.c.fired_until, schedules.c.created_at),
-    )
-    query = _joined().where(_runnable, schedules.c.after.is_not(None), ended)
-    return _whole(conn, query.limit(limit))
+    return _whole(conn, _FOLLOWERS, limit=limit)
+
+
+_one_before_ended = exists().where(
+    runs.c.schedule == schedules.c.after,
+    runs.c.collection_id.is_not(None),
+    is_last_of_parts(),
+    runs.c.ended_at > func.coalesce(schedules.c.fired_until, schedules.c.created_at),
+)
+_FOLLOWERS = _JOINED.where(_runnable, schedules.c.after.is_not(None), _one_before_ended).limit(
+    _LIMIT
+)
 
 
 def list_ends(conn: Connection, followers: Sequence[Schedule]) -> dict[str, list[Ended]]:
@@ -116,7 +151,10 @@ _MOST_ENDS = 1000
 
 def list_lapsed_pauses(conn: Connection, *, now: datetime) -> list[str]:
     """Return the schedules whose pause has come to its end."""
-    return list(conn.scalars(select(schedules.c.name).where(schedules.c.paused_until <= now)))
+    return list(conn.scalars(_LAPSED, {"now": now}))
+
+
+_LAPSED = select(schedules.c.name).where(schedules.c.paused_until <= _NOW)
 
 
 def list_failure_limits(conn: Connection, names: Sequence[str]) -> list[tuple[str, int]]:
@@ -146,6 +184,8 @@ def set_paused(
 
 def set_resumed(conn: Connection, names: Sequence[str]) -> None:
     """Lift the pauses of schedules."""
+    if not names:
+        return
     conn.execute(
         update(schedules)
         .where(schedules.c.name.in_(names))
@@ -159,18 +199,25 @@ def claim(conn: Connection, names: Iterable[str]) -> list[WholeSchedule]:
 
     What another daemon holds at this moment is left out: it is being fired there.
     """
-    query = _joined().where(schedules.c.name.in_(list(names)), schedules.c.enabled)
-    return _whole(conn, query.with_for_update(skip_locked=True, of=schedules))
+    return _whole(conn, _CLAIMED, names=list(names))
+
+
+_CLAIMED = _JOINED.where(
+    schedules.c.name.in_(bindparam("names", expanding=True)), schedules.c.enabled
+).with_for_update(skip_locked=True, of=schedules)
 
 
 def find_next_fire(conn: Connection) -> datetime | None:
     """Return when the next schedule is due; None when none ever is."""
-    return conn.scalar(
-        select(schedules.c.next_fire_at)
-        .where(_runnable, schedules.c.next_fire_at.is_not(None))
-        .order_by(schedules.c.next_fire_at)
-        .limit(1)
-    )
+    return conn.scalar(_NEXT_FIRE)
+
+
+_NEXT_FIRE = (
+    select(schedules.c.next_fire_at)
+    .where(_runnable, schedules.c.next_fire_at.is_not(None))
+    .order_by(schedules.c.next_fire_at)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,54 +287,48 @@ def record_marks(conn: Connection, marks: Sequence[Mark], *, now: datetime) -> N
     """Move each schedule's marks, never back; the caller holds the rows since `claim`."""
     if not marks:
         return
-    moved = (
-        update(schedules)
-        .where(
-            schedules.c.name == bindparam("schedule"),
-            or_(
-                schedules.c.fired_until.is_(None),
-                schedules.c.fired_until <= bindparam("to_fired_until"),
-                bindparam("to_fired_until").is_(None),
-            ),
-        )
-        .values(
-            fired_until=func.coalesce(bindparam("to_fired_until"), schedules.c.fired_until),
-            next_fire_at=bindparam("to_next_fire_at"),
-            error=bindparam("to_error"),
-            planned_at=now,
-        )
-    )
     conn.execute(
-        moved,
+        _MOVED,
         [
             {
                 "schedule": mark.schedule,
                 "to_fired_until": mark.fired_until,
                 "to_next_fire_at": mark.next_fire_at,
                 "to_error": mark.error,
+                "to_planned_at": now,
             }
             for mark in marks
         ],
     )
 
 
-def _joined() -> Select[Any]:
-    return (
-        select(schedules, collectors, batches)
-        .join_from(schedules, collectors, collectors.c.name == schedules.c.collector, isouter=True)
-        .join(batches, batches.c.name == schedules.c.batch, isouter=True)
-        .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+_MOVED = (
+    update(schedules)
+    .where(
+        schedules.c.name == bindparam("schedule"),
+        or_(
+            schedules.c.fired_until.is_(None),
+            schedules.c.fired_until <= bindparam("to_fired_until"),
+            bindparam("to_fired_until").is_(None),
+        ),
     )
+    .values(
+        fired_until=func.coalesce(bindparam("to_fired_until"), schedules.c.fired_until),
+        next_fire_at=bindparam("to_next_fire_at"),
+        error=bindparam("to_error"),
+        planned_at=bindparam("to_planned_at"),
+    )
+)
 
 
-def _whole(conn: Connection, query: Select[Any]) -> list[WholeSchedule]:
+def _whole(conn: Connection, query: Select[Any], **values: Any) -> list[WholeSchedule]:
     return [
         WholeSchedule(
             schedule=record(Schedule, _part(row, "schedules_")),
             collector=_optional(Collector, _part(row, "collectors_")),
             batch=_optional(Batch, _part(row, "batches_")),
         )
-        for row in conn.execute(query).mappings()
+        for row in conn.execute(query, values).mappings()
     ]
 
 

@@ -200,13 +200,14 @@ def _run_values(one: Settled, now: datetime) -> dict[str, object]:
 
 
 def _not_kept(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
-    found = conn.execute(
-        select(runs.c.id, runs.c.fence, runs.c.state, runs.c.collection_id).where(
-            runs.c.id.in_([one.run.id for one in outcomes])
-        )
-    )
+    found = conn.execute(_STANDS, {"run_ids": [one.run.id for one in outcomes]})
     stands = {row.id: row for row in found}
     return [one for one in outcomes if not _is_kept(one, stands[one.run.id])]
+
+
+_STANDS = select(runs.c.id, runs.c.fence, runs.c.state, runs.c.collection_id).where(
+    runs.c.id.in_(bindparam("run_ids", expanding=True))
+)
 
 
 def _is_kept(one: Settled, stands: Any) -> bool:

@@ -96,8 +96,9 @@ def claim(db: Database, *, owner: str = "d1", **how: Any) -> list[Run]:
 def claim_on(conn: Connection, *, owner: str = "d1", **how: Any) -> list[Run]:
     """Do so in the transaction of *conn*."""
     now = how.get("now", NINE)
-    usual = {"account": "main", "now": now, "lease_until": now + LEASE, "limit": 100}
-    found = claims.claim_runs(conn, **(usual | how), owner=owner)
+    usual = {"account": "main", "now": now, "lease_until": now + LEASE, "limit": 100} | how
+    room = {usual.pop("account"): usual.pop("limit")}
+    found = claims.claim_runs(conn, room, **usual, owner=owner)
     made = [
         NewAttempt(
             run_id=run.id,

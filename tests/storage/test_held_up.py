@@ -125,7 +125,7 @@ def test_a_later_confirm_cancel_supersedes_the_older_waiting_runs_of_its_collect
         newest = insert_run(conn, due_at=NINE, confirm_cancel=True)
         later = insert_run(conn, due_at=NINE + minutes(1))
 
-        superseded = claims.supersede_older(conn, "main", now=NINE)
+        superseded = claims.supersede_older(conn, ["main"], now=NINE)
 
     assert [(run.id, run.reason, run.detail) for run in superseded if run.id == older] == [
         (older, Reason.SUPERSEDED, f"run {newest} with confirm_cancel took its place")
@@ -162,6 +162,6 @@ def test_a_confirm_cancel_that_cannot_be_sent_supersedes_nobody(db: Database, he
             freeze = {"scope": "label:big", "frozen_at": NINE, "frozen_by": "me", "reason": "x"}
             conn.execute(tables.freezes.insert().values(**freeze))
 
-        assert claims.supersede_older(conn, "main", now=NINE) == []
+        assert claims.supersede_older(conn, ["main"], now=NINE) == []
 
     assert ids(claim(db)) == [older]

@@ -193,11 +193,11 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "count_last_failures": lambda conn: runs.count_last_failures(conn, "s1", limit=3),
     "list_accounts_with_work": lambda conn: claims.list_accounts_with_work(conn, now=NINE),
     "claim_runs": lambda conn: claims.claim_runs(
-        conn, "main", now=NINE, owner="d1", lease_until=NINE + LEASE, limit=64
+        conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
     ),
     "find_next_ready": lambda conn: claims.find_next_ready(conn, now=NINE),
     "skip_too_late": lambda conn: claims.skip_too_late(conn, now=NINE),
-    "supersede_older": lambda conn: claims.supersede_older(conn, "main", now=NINE),
+    "supersede_older": lambda conn: claims.supersede_older(conn, ["main"], now=NINE),
     "hasten_looks": lambda conn: collections_.hasten_looks(conn, "main", ["c_r1"], now=NINE),
     "read_brake": lambda conn: accounts.read_brake(conn, "main", now=NINE),
     "count_in_flight": lambda conn: accounts.count_in_flight(conn, "main", now=NINE),
