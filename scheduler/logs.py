@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, TextIO, cast
 
 import structlog
@@ -21,10 +22,10 @@ _CHATTY: Final = ("httpx", "httpcore", "aiohttp", "alembic", "apscheduler")
 _DEEPEST: Final = 8
 _MULTILINE: Final = frozenset({"exception", "stack"})
 
-_CREDENTIAL: Final = (
-    r"(?:token|secret|password|passwd|passphrase|pwd|credential|signature|authorization|cookie"
-    r"|bearer|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key)"
+_WORDS: Final = (
+    "token|secret|password|passwd|passphrase|pwd|credential|signature|authorization|cookie|bearer"
 )
+_CREDENTIAL: Final = rf"(?:{_WORDS}|(?:api|access|account|private)[_-]?key)"
 _CREDENTIAL_KEY: Final = re.compile(rf"{_CREDENTIAL}|(?:^|[_-])(?:auth|sas|sig)(?:$|[_-])", re.I)
 _PATTERNS: Final = tuple(
     (re.compile(pattern, re.I | re.S), replacement)
@@ -47,6 +48,8 @@ _PATTERNS: Final = tuple(
         (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", HIDDEN),
     )
 )
+# Every pattern needs one of these, and one look at the lower-case text costs a tenth of theirs.
+_SUSPECT: Final = re.compile(rf"{_WORDS}|key|://|[?&;]|-----begin|akia|asia")
 # Control characters, line and paragraph separators, bidirectional overrides, lone surrogates.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -94,6 +97,8 @@ def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 def redact_text(text: str) -> str:
     """Hide what looks like a credential in *text*."""
+    if not _SUSPECT.search(text.casefold()):
+        return text
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
@@ -108,7 +113,7 @@ def _redacted(value: object, depth: int = 0) -> object:
         return f"[{len(value)} bytes]"
     if depth < _DEEPEST and isinstance(value, Mapping):
         return {
-            redact_text(str(key)): _redacted_under(str(key), item, depth)
+            _redacted_key(str(key)): _redacted_under(str(key), item, depth)
             for key, item in value.items()
         }
     if depth < _DEEPEST and isinstance(value, Sequence | set | frozenset):
@@ -116,8 +121,17 @@ def _redacted(value: object, depth: int = 0) -> object:
     return redact_text(str(value))
 
 
+# The same few keys come again and again.
+_redacted_key = lru_cache(redact_text)
+
+
+@lru_cache
+def _is_credential(key: str) -> bool:
+    return _CREDENTIAL_KEY.search(key) is not None
+
+
 def _redacted_under(key: str, value: object, depth: int) -> object:
-    if _CREDENTIAL_KEY.search(key) and value is not None and not isinstance(value, bool):
+    if _is_credential(key) and value is not None and not isinstance(value, bool):
         return HIDDEN
     return _redacted(value, depth + 1)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.logs import configure_logging, redact_text
 
@@ -210,6 +212,22 @@ def test_no_secret_of_a_library_or_of_a_traceback_is_logged(format: str) -> None
 )
 def test_text_without_a_secret_stays_as_it_is(text: str) -> None:
     assert redact_text(text) == text
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(st.characters(codec="ascii"), max_size=4),
+            st.sampled_from(
+                ["Token", "api-key", "secret", "BEARER ", "Authorization", "=", ": ", "?", "&",
+                 "sig", "://", "@", '"', "AKIA0123456789ABCDEF", "-----BEGIN PRIVATE KEY-----"]
+            ),
+        ),
+        max_size=8,
+    ).map("".join)
+)  # fmt: skip
+def test_the_quick_look_lets_no_text_pass_that_a_pattern_would_change(text: str) -> None:
+    assert redact_text(text) == redact_text(f"token {text}").removeprefix("token ")
 
 
 @pytest.mark.parametrize("part", ["a", "token", "token ", "://", "'token'", "authorization "])

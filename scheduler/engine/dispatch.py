@@ -287,7 +287,7 @@ class DispatchStep:
         for run in done.ended:
             log.info("run_ended", run_id=run.id, state=run.state.value, reason=run.reason.value)
         for claim in done.claims:
-            log.info("run_claimed", run_id=claim.run.id, attempt=claim.run.fence)
+            log.debug("run_claimed", run_id=claim.run.id, attempt=claim.run.fence)
         if answers:
             self.wake_settled()
 
