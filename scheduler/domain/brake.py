@@ -6,7 +6,7 @@ to it (DCA, 1). Every request in flight may become one, so what is in flight cou
 if it already had: however the upstream behaves, the tenth is never collected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -98,6 +98,26 @@ def allowance(
     throttled_at: Sequence[datetime],
 ) -> Allowance:
     """Say how many requests may leave; *brake* is refilled, *throttled_at* its 429s in order."""
+    slots = free_slots(brake, limits, now=now, in_flight=in_flight, throttled_at=throttled_at)
+    tokens = int(brake.tokens)
+    if slots.count <= max(tokens, 0):
+        return slots
+    if tokens > 0:
+        return Allowance(tokens)
+    seconds = min((1 - brake.tokens) / limits.requests_per_second, WINDOW.total_seconds())
+    ask_again_at = now + max(timedelta(seconds=seconds), _SHORTEST_WAIT)
+    return Allowance(0, "requests per second", ask_again_at)
+
+
+def free_slots(
+    brake: Brake,
+    limits: Limits,
+    *,
+    now: datetime,
+    in_flight: int,
+    throttled_at: Sequence[datetime],
+) -> Allowance:
+    """Say how many requests may be on the wire beside those *in_flight*, however few a second."""
     if brake.paused_at is not None:
         return Allowance(0, f"account paused: {brake.paused_reason}")
     if brake.open_until is not None and brake.open_until > now:
@@ -105,7 +125,6 @@ def allowance(
 
     recent = [at for at in throttled_at if at > now - WINDOW]
     room = {
-        "requests per second": int(brake.tokens),
         "in flight": min(limits.max_in_flight, CEILING) - in_flight,
         "too many 429 in five minutes": CEILING - len(recent) - in_flight,
     }
@@ -116,18 +135,30 @@ def allowance(
     tightest = min(room, key=lambda name: room[name])
     if room[tightest] > 0:
         return Allowance(room[tightest])
-    return Allowance(0, tightest, _ask_again_at(tightest, brake, limits, recent, now))
+    # An answer of what is in flight will say when there is more.
+    is_full = tightest == "too many 429 in five minutes"
+    return Allowance(0, tightest, min(recent) + WINDOW if is_full else None)
 
 
-def _ask_again_at(
-    tightest: str, brake: Brake, limits: Limits, recent: Sequence[datetime], now: datetime
-) -> datetime | None:
-    if tightest == "requests per second":
-        seconds = (1 - brake.tokens) / limits.requests_per_second
-        return now + max(timedelta(seconds=min(seconds, WINDOW.total_seconds())), _SHORTEST_WAIT)
-    if tightest == "too many 429 in five minutes":
-        return min(recent) + WINDOW
-    return None  # an answer of what is in flight will say
+def is_calm(brake: Brake, *, now: datetime, throttled_at: Sequence[datetime]) -> bool:
+    """Tell whether all is well: nothing lost or paused, and no 429 for five minutes."""
+    return (
+        brake.paused_at is None
+        and brake.strikes == 0
+        and brake.losses == 0
+        and brake.slow_start is None
+        and all(at <= now - WINDOW for at in throttled_at)
+    )
+
+
+def most_on_the_wire(claimed: Iterable[int]) -> int:
+    """
+    Count what may be on the wire of what each daemon has *claimed*: CEILING of its own at most.
+
+    A daemon claims ahead of what it sends, and has no more on the wire than `free_slots` gave
+    it beside this count of the others. So all of them together never have more than CEILING.
+    """
+    return sum(min(count, CEILING) for count in claimed)
 
 
 def after_throttle(brake: Brake, *, now: datetime, retry_after: timedelta | None) -> Brake:

@@ -1,5 +1,6 @@
 """What an account's brake allows, asked and told inside the caller's transaction."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,9 @@ from scheduler.domain.brake import (
     after_throttle,
     after_unreachable,
     allowance,
+    free_slots,
+    is_calm,
+    most_on_the_wire,
     refill,
 )
 from scheduler.domain.records import Account
@@ -79,13 +83,6 @@ def heed(brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: dateti
     return brake
 
 
-def limits_of(account: Account) -> Limits:
-    """Return what the operator allows the account."""
-    return Limits(
-        max_in_flight=account.max_in_flight, requests_per_second=account.requests_per_second
-    )
-
-
 _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
 
@@ -96,19 +93,34 @@ class Budget:
     An account's brake, held from `open_budget` until the transaction ends.
 
     Tell what was answered with *heard*, ask what may leave with *allowance*, take it
-    with *spend*, and *close* to store it all.
+    with *claim* or *ask*, and *close* to store it all. *claimed* counts the triggers of each
+    daemon, *asked* the questions.
     """
 
     account: Account
     brake: Brake
-    in_flight: int
+    claimed: Counter[str]
+    asked: int
     throttled_at: list[datetime]
     now: datetime
+
+    @property
+    def limits(self) -> Limits:
+        """Return what the operator allows the account."""
+        return Limits(
+            max_in_flight=self.account.max_in_flight,
+            requests_per_second=self.account.requests_per_second,
+        )
+
+    @property
+    def is_calm(self) -> bool:
+        """Tell whether all is well with the account, as `brake.is_calm` does."""
+        return is_calm(self.brake, now=self.now, throttled_at=self.throttled_at)
 
     def heard(self, conn: Connection, signals: Iterable[Signal]) -> None:
         """Let the brake heed answers; those of 429 are counted for every daemon."""
         signals = tuple(signals)
-        self.brake = heed(self.brake, signals, limits_of(self.account), now=self.now)
+        self.brake = heed(self.brake, signals, self.limits, now=self.now)
         throttled = [self.now for signal in signals if signal.throttled]
         accounts.insert_throttles(conn, self.account.name, throttled)
         self.throttled_at += throttled
@@ -117,9 +129,9 @@ class Budget:
         """Say how many requests may leave now."""
         return allowance(
             self.brake,
-            limits_of(self.account),
+            self.limits,
             now=self.now,
-            in_flight=self.in_flight,
+            in_flight=most_on_the_wire(self.claimed.values()) + self.asked,
             throttled_at=self.throttled_at,
         )
 
@@ -127,20 +139,52 @@ class Budget:
         """Say how many questions may leave now: half of a second's requests is for triggers."""
         return allowance(
             replace(self.brake, tokens=self.brake.tokens - self._reserve()),
-            limits_of(self.account),
+            self.limits,
             now=self.now,
-            in_flight=self.in_flight,
+            in_flight=most_on_the_wire(self.claimed.values()) + self.asked,
             throttled_at=self.throttled_at,
         )
+
+    def slots(self, owner: str) -> int:
+        """Return how many triggers of *owner* may be on the wire, those that are included."""
+        others = [count for daemon, count in self.claimed.items() if daemon != owner]
+        return free_slots(
+            self.brake,
+            self.limits,
+            now=self.now,
+            in_flight=most_on_the_wire(others) + self.asked,
+            throttled_at=self.throttled_at,
+        ).count
+
+    def most_to_claim(self, owner: str, *, ahead: int) -> int:
+        """
+        Return how many triggers more *owner* may claim.
+
+        While all is well those are *ahead* more than may be on the wire, as long as it has no
+        more than the account's max_in_flight.
+        """
+        most = self.slots(owner)
+        if most > 0 and self.is_calm:
+            most = min(most + ahead, self.limits.max_in_flight)
+        return min(most - self.claimed[owner], int(self.brake.tokens))
 
     def _reserve(self) -> float:
         rate = self.account.requests_per_second
         return rate / 2 if rate >= _SHARED_FROM else 0.0
 
-    def spend(self, count: int) -> None:
-        """Take *count* requests out of the budget."""
+    def claim(self, count: int, *, owner: str) -> None:
+        """Take *count* triggers of *owner* out of the budget."""
         self.brake = replace(self.brake, tokens=self.brake.tokens - count)
-        self.in_flight += count
+        self.claimed[owner] += count
+
+    def give_back(self, count: int, *, owner: str) -> None:
+        """Take back what *owner* had claimed and did not send."""
+        self.claim(-count, owner=owner)
+
+    def ask(self, count: int) -> None:
+        """Take *count* questions out of the budget."""
+        self.brake = replace(self.brake, tokens=self.brake.tokens - count)
+        self.asked += count
 
     def close(self, conn: Connection) -> None:
         """Store what the brake has become."""
@@ -157,16 +201,20 @@ def open_budgets(conn: Connection, opened: Sequence[Account], *, now: datetime) 
     if not opened:
         return []
     readings = accounts.read_brakes(conn, [account.name for account in opened], now=now)
-    return [
+    budgets = [
         Budget(
             account=account,
-            brake=refill(readings[account.name].brake, limits_of(account), now=now),
-            in_flight=readings[account.name].in_flight,
+            brake=readings[account.name].brake,
+            claimed=Counter(readings[account.name].claimed),
+            asked=readings[account.name].asked,
             throttled_at=list(readings[account.name].throttled_at),
             now=now,
         )
         for account in opened
     ]
+    for budget in budgets:
+        budget.brake = refill(budget.brake, budget.limits, now=now)
+    return budgets
 
 
 def close_budgets(conn: Connection, budgets: Iterable[Budget]) -> None:

@@ -6,7 +6,7 @@ however many there are, a pass costs one durable commit, and a lone run waits fo
 """
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,14 +18,15 @@ import structlog
 
 from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.errors import DatabaseError, InvalidInput
-from scheduler.domain.records import Account, Outcome, Reason, Run, RunState, StoredBody
+from scheduler.domain.records import Outcome, Reason, Run, RunState, StoredBody
 from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerReply
 from scheduler.domain.request import TriggerRequest, body_content, expand_secrets
 from scheduler.domain.transition import Transition, after_reply
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import Budget, close_budgets, open_budgets, signal_of_reply
+from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets, signal_of_reply
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
+from scheduler.engine.wire import Claim, Wire
 from scheduler.storage import accounts, claims, definitions, settle
 from scheduler.storage.claims import NewAttempt
 from scheduler.storage.database import Connection, Database
@@ -49,14 +50,17 @@ class Answered:
     reply: TriggerReply | Unsendable
     token_mark: str
 
+    @property
+    def signal(self) -> Signal | None:
+        """What the answer says about the account; None if nothing was asked."""
+        if isinstance(self.reply, Unsendable):
+            return None
+        return signal_of_reply(self.reply, token_mark=self.token_mark)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A run that may be sent now, and all that sending takes."""
-
-    run: Run
-    account: Account
-    body: StoredBody
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether the account's brake has nothing to hear but that all is well."""
+        return self.signal in (None, Signal())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class _Pass:
     """What one transaction did, for the log and the sending."""
 
     claims: list[Claim]
+    slots: dict[str, int]
+    released: list[Run]
     not_kept: list[Settled]
     ended: list[Run]
     look_again_at: datetime | None
@@ -95,25 +101,30 @@ class DispatchStep:
     accepting: bool = True
     _answers: list[Answered] = field(default_factory=list)
     _sending: dict[_Sent, asyncio.Task[None]] = field(default_factory=dict)
+    _wires: defaultdict[str, Wire[Claim]] = field(default_factory=lambda: defaultdict(Wire))
     _bodies: "OrderedDict[str, StoredBody]" = field(default_factory=OrderedDict)
     _unsure: bool = False
 
     @property
     def in_flight(self) -> int:
-        """How many requests are out, or answered and not yet recorded."""
-        return len(self._sending) + len(self._answers)
+        """How many runs are claimed, and not answered and recorded."""
+        return len(self._list_claimed())
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
-        if not self._answers and not await self._has_work(now):
+        held = self._hold_back()
+        if not (self._answers or held or await self._has_work(now)):
             return await self.db.read(partial(claims.find_next_ready, now=now))
 
         # In this order: however long a daemon is stopped, it never trusts a lease too long.
         claimed_at, now = boot_seconds(), self.clock()
         # Here and not in the transaction: meanwhile, what was sent may be answered.
-        answers, sent = list(self._answers), self._list_sent()
+        answers, known = list(self._answers), self._list_claimed()
+        work = partial(
+            self._pass, answers=answers, held=held, known=known, now=now, claimed_at=claimed_at
+        )
         try:
-            done = await self.db.write(partial(self._pass, answers=answers, sent=sent, now=now))
+            done = await self.db.write(work)
         except BaseException:
             # The claims may be on disk without us knowing: they were not sent.
             self._unsure = True
@@ -121,11 +132,9 @@ class DispatchStep:
         self._unsure = False
         del self._answers[: len(answers)]
         # Before anything is logged: a log that cannot be written fails, too.
-        send_before = claimed_at + (self.lease - self.request_timeout).total_seconds()
-        for claim in done.claims:
-            self._send(claim, send_before)
+        self._open_wires(answers, done)
         self._report(answers, done)
-        return done.look_again_at
+        return self._look_again_at(done, now)
 
     async def drain(self, grace: timedelta) -> list[int]:
         """
@@ -134,6 +143,7 @@ class DispatchStep:
         Return the runs still without one after *grace*: the next start looks for them.
         """
         self.accepting = False
+        self._hold_back()
         if self._sending:
             await asyncio.wait(list(self._sending.values()), timeout=grace.total_seconds())
         try:
@@ -143,7 +153,8 @@ class DispatchStep:
             for one in self._answers:
                 log.error("answer_not_recorded", run_id=one.run.id, reply=str(one.reply))
             log.error("trouble", loop="dispatch", trouble=str(error))
-        return [run_id for run_id, _ in sorted(self._list_sent())]
+        answered = {(one.run.id, one.run.fence) for one in self._answers}
+        return [run_id for run_id, _ in sorted({*self._sending, *answered})]
 
     async def _has_work(self, now: datetime) -> bool:
         return self._unsure or (
@@ -151,50 +162,91 @@ class DispatchStep:
             and bool(await self.db.read(partial(claims.list_accounts_with_work, now=now)))
         )
 
-    def _list_sent(self) -> frozenset[_Sent]:
-        answered = ((one.run.id, one.run.fence) for one in self._answers)
-        return frozenset({*self._sending, *answered})
+    def _list_claimed(self) -> frozenset[_Sent]:
+        waiting = (claim.run for wire in self._wires.values() for claim in wire.waiting)
+        runs = (*waiting, *(one.run for one in self._answers))
+        return frozenset({*self._sending, *((run.id, run.fence) for run in runs)})
+
+    def _hold_back(self) -> list[Claim]:
+        """Stop the wires whose claims may have to go back; return what waits for them."""
+        held: list[Claim] = []
+        for wire in self._wires.values():
+            if wire.waiting and (
+                wire.stands_still
+                or not self.accepting
+                or boot_seconds() - wire.waiting[0].claimed_at > _LONGEST_AHEAD
+            ):
+                wire.is_stopped = True
+                held += wire.waiting
+        return held
+
+    def _open_wires(self, answers: Sequence[Answered], done: _Pass) -> None:
+        released = {(run.id, run.fence) for run in done.released}
+        for one in answers:
+            if not one.is_plain:
+                self._wires[one.run.account].heard()
+        for claim in done.claims:
+            self._wires[claim.account.name].waiting.append(claim)
+        for name, wire in self._wires.items():
+            wire.slots = done.slots.get(name, wire.slots)
+            wire.is_stopped = not self.accepting
+            if released:
+                kept = (one for one in wire.waiting if (one.run.id, one.run.fence) not in released)
+                wire.waiting = deque(kept)
+            self._fill(wire)
+
+    def _look_again_at(self, done: _Pass, now: datetime) -> datetime | None:
+        if not any(wire.waiting for wire in self._wires.values()):
+            return done.look_again_at
+        soon = now + timedelta(seconds=_LONGEST_AHEAD)
+        return min(done.look_again_at or soon, soon)
 
     def _pass(
         self,
         conn: Connection,
         *,
         answers: Sequence[Answered],
-        sent: frozenset[_Sent],
+        held: Sequence[Claim],
+        known: frozenset[_Sent],
         now: datetime,
+        claimed_at: float,
     ) -> _Pass:
         if self._unsure:
-            self._release_unknown_claims(conn, sent, now)
+            self._release_unknown_claims(conn, known, now)
         settled = [self._settled(one, now) for one in answers]
         not_kept = settle.settle(conn, settled, now=now)
         failed = {one.run.schedule for one in settled if one.change.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
         ended = claims.skip_too_late(conn, now=now)
         waiting = claims.list_accounts_with_work(conn, now=now) if self.accepting else []
-        named = accounts.list_named(conn, {*waiting, *(one.run.account for one in answers)})
+        concerned = (*(one.run for one in answers), *(claim.run for claim in held))
+        named = accounts.list_named(conn, {*waiting, *(run.account for run in concerned)})
         budgets = open_budgets(conn, named, now=now)
         for budget in budgets:
-            self._hear(conn, budget, answers)
+            budget.heard(conn, _signals(budget, answers))
+        released = self._release(conn, budgets, held, now=now, claimed_at=claimed_at)
         sending = [budget for budget in budgets if budget.account.name in waiting]
         claimed: list[Claim] = []
         if sending:
             ended += claims.supersede_older(conn, waiting, now=now)
-            claimed = self._claim(conn, sending, now)
+            claimed = self._claim(conn, sending, answers, now=now, claimed_at=claimed_at)
         close_budgets(conn, budgets)
         moments = [budget.allowance().ask_again_at for budget in sending]
         moments.append(claims.find_next_ready(conn, now=now))
         return _Pass(
             claims=claimed,
+            slots={budget.account.name: budget.slots(self.owner) for budget in budgets},
+            released=released,
             not_kept=not_kept,
             ended=ended,
             look_again_at=min((moment for moment in moments if moment is not None), default=None),
         )
 
     def _release_unknown_claims(
-        self, conn: Connection, sent: frozenset[_Sent], now: datetime
+        self, conn: Connection, known: frozenset[_Sent], now: datetime
     ) -> None:
         claimed = settle.list_claimed_by(conn, self.owner)
-        unsent = [run for run in claimed if (run.id, run.fence) not in sent]
+        unsent = [run for run in claimed if (run.id, run.fence) not in known]
         settle.release_unsent(conn, unsent, now=now, detail="the claim's commit was not confirmed")
 
     def _settled(self, one: Answered, now: datetime) -> Settled:
@@ -203,30 +255,63 @@ class DispatchStep:
         change = after_reply(one.reply, now=now, first_look=self.first_look)
         return Settled(run=one.run, change=change, http_status=one.reply.status)
 
-    def _hear(self, conn: Connection, budget: Budget, answers: Sequence[Answered]) -> None:
-        name = budget.account.name
-        signals = [
-            signal_of_reply(one.reply, token_mark=one.token_mark)
-            for one in answers
-            if one.run.account == name and not isinstance(one.reply, Unsendable)
+    def _release(
+        self,
+        conn: Connection,
+        budgets: Sequence[Budget],
+        held: Sequence[Claim],
+        *,
+        now: datetime,
+        claimed_at: float,
+    ) -> list[Run]:
+        """Put back claims that wait for the wire where it is not certain that they leave soon."""
+        calm = {budget.account.name for budget in budgets if budget.is_calm}
+        back = [
+            claim.run
+            for claim in held
+            if not self.accepting
+            or claim.account.name not in calm
+            or claimed_at - claim.claimed_at > _LONGEST_AHEAD
         ]
-        budget.heard(conn, signals)
+        settle.release_unsent(conn, back, now=now, detail="it was claimed ahead, and not sent")
+        for budget in budgets:
+            mine = sum(run.account == budget.account.name for run in back)
+            budget.give_back(mine, owner=self.owner)
+        return back
 
-    def _claim(self, conn: Connection, budgets: Sequence[Budget], now: datetime) -> list[Claim]:
-        allowed = {budget.account.name: budget.allowance().count for budget in budgets}
-        room = {name: count for name, count in allowed.items() if count > 0}
+    def _claim(
+        self,
+        conn: Connection,
+        budgets: Sequence[Budget],
+        answers: Sequence[Answered],
+        *,
+        now: datetime,
+        claimed_at: float,
+    ) -> list[Claim]:
+        answered = Counter(one.run.account for one in answers)
+        room = {
+            budget.account.name: budget.most_to_claim(
+                self.owner, ahead=_AHEAD * answered[budget.account.name]
+            )
+            for budget in budgets
+        }
+        room = {name: count for name, count in room.items() if count > 0}
         if not room:
             return []
         lease_until = now + self.lease
         claimed = claims.claim_runs(conn, room, now=now, owner=self.owner, lease_until=lease_until)
         claims.insert_attempts(conn, [self._attempt(run, now) for run in claimed])
         taken = Counter(run.account for run in claimed)
-        account_of = {}
         for budget in budgets:
-            account_of[budget.account.name] = budget.account
-            budget.spend(taken[budget.account.name])
+            budget.claim(taken[budget.account.name], owner=self.owner)
+        account_of = {budget.account.name: budget.account for budget in budgets}
         return [
-            Claim(run=run, account=account_of[run.account], body=self._body(conn, run))
+            Claim(
+                run=run,
+                account=account_of[run.account],
+                body=self._body(conn, run),
+                claimed_at=claimed_at,
+            )
             for run in claimed
         ]
 
@@ -253,23 +338,30 @@ class DispatchStep:
         ):
             held -= self._bodies.popitem(last=False)[1].byte_count
 
-    def _send(self, claim: Claim, send_before: float) -> None:
-        task = asyncio.create_task(self._trigger(claim, send_before))
+    def _fill(self, wire: Wire[Claim]) -> None:
+        for claim in wire.take():
+            self._send(claim, wire)
+
+    def _send(self, claim: Claim, wire: Wire[Claim]) -> None:
+        task = asyncio.create_task(self._trigger(claim, wire))
         self._sending[claim.run.id, claim.run.fence] = task
 
-    async def _trigger(self, claim: Claim, send_before: float) -> None:
+    async def _trigger(self, claim: Claim, wire: Wire[Claim]) -> None:
         run = claim.run
         mark = self.upstreams.token_mark(claim.account)
         try:
-            reply = await self._ask(claim, send_before)
+            reply = await self._ask(claim)
         except Exception as error:  # a bug: what has left is not known
             log.exception("trigger_failed", run_id=run.id)
             reply = Lost(detail=f"{type(error).__name__} while sending")
-        self._answers.append(Answered(run=run, reply=reply, token_mark=mark))
+        answered = Answered(run=run, reply=reply, token_mark=mark)
+        self._answers.append(answered)
         self._sending.pop((run.id, run.fence), None)
+        wire.answered(plainly=answered.is_plain)
+        self._fill(wire)
         self.wake()
 
-    async def _ask(self, claim: Claim, send_before: float) -> TriggerReply | Unsendable:
+    async def _ask(self, claim: Claim) -> TriggerReply | Unsendable:
         stored = parse_qsl(claim.run.query, keep_blank_values=True, strict_parsing=True)
         try:
             params = expand_secrets(stored, self.secret)
@@ -278,6 +370,7 @@ class DispatchStep:
         content_type, content = body_content(claim.body)
         request = TriggerRequest(params, content_type, content)
         client = self.upstreams.client(claim.account)
+        send_before = claim.claimed_at + (self.lease - self.request_timeout).total_seconds()
         return await client.trigger(request, send_before=send_before)
 
     def _report(self, answers: Sequence[Answered], done: _Pass) -> None:
@@ -292,8 +385,19 @@ class DispatchStep:
             self.wake_settled()
 
 
+_AHEAD = 2
+"""So many claims may wait for the wire for each answer that the last pass brought."""
+
+_LONGEST_AHEAD = 1.0
+"""For so many seconds: what is paused or cancelled meanwhile is not noticed."""
+
 _BODIES_KEPT = 64
 _BODY_BYTES_KEPT = 64 * 1024**2
+
+
+def _signals(budget: Budget, answers: Sequence[Answered]) -> list[Signal]:
+    signals = (one.signal for one in answers if one.run.account == budget.account.name)
+    return [signal for signal in signals if signal is not None]
 
 
 def _after_unsendable(reply: Unsendable) -> Transition:

@@ -137,7 +137,7 @@ class FollowStep:
                 lease_until=now + 2 * self.request_timeout + _MARGIN,
                 limit=self._limit(looking.get(name, 0), budget),
             )
-            budget.spend(len(due))
+            budget.ask(len(due))
             budget.close(conn)
             looks += [
                 _Look(collection=one, run=runs.get_run(conn, one.run_id), account=account)

@@ -110,7 +110,7 @@ class ReconcileStep:
                 lease_until=now + 2 * self.request_timeout,
                 limit=min(_AT_ONCE, budget.allowance().count),
             )
-            budget.spend(len(found))
+            budget.ask(len(found))
             budget.close(conn)
             looks += [
                 _Look(
@@ -193,7 +193,7 @@ class ReconcileStep:
     ) -> bool:
         budget = open_budget(conn, look.account, now=now)
         budget.heard(conn, signals)
-        budget.spend(len(signals) - 1)  # the first was taken with the claim
+        budget.ask(len(signals) - 1)  # the first was taken with the claim
         budget.close(conn)
         run = look.lost.run
         if change.state is RunState.UNCONFIRMED and change.look_at is not None:

@@ -1,8 +1,9 @@
 """Accounts, and the brake each of them shares between all daemons."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
@@ -12,12 +13,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    null,
     select,
     union_all,
     update,
 )
 
-from scheduler.domain.brake import WINDOW, Brake, after_crash
+from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account, RunState
 from scheduler.storage.dialect import insert_new
@@ -48,10 +50,16 @@ def find_account(conn: Connection, name: str) -> Account | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrakeReading:
-    """Everything that the brake's decision rests on, read under its lock."""
+    """
+    Everything that the brake's decision rests on, read under its lock.
+
+    *claimed* counts, for each daemon, the runs that it has claimed and not settled; *asked* the
+    questions under way.
+    """
 
     brake: Brake
-    in_flight: int
+    claimed: Mapping[str, int]
+    asked: int
     throttled_at: Sequence[datetime]
 
 
@@ -78,12 +86,13 @@ def read_brakes(
     if missing:
         insert_new(conn, brakes, missing)
         held = _hold_brakes(conn, names)
-    in_flight = _count_in_flight(conn, names, now=now)
+    under_way = _count_under_way(conn, names, now=now)
     throttled = _list_throttled(conn, names, now=now)
     return {
         name: BrakeReading(
             brake=brake,
-            in_flight=in_flight.get(name, 0),
+            claimed=under_way.get(name, _NOTHING).claimed,
+            asked=under_way.get(name, _NOTHING).asked,
             throttled_at=throttled.get(name, ()),
         )
         for name, brake in held.items()
@@ -139,35 +148,56 @@ def find_brake(conn: Connection, account: str) -> Brake | None:
 
 
 def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
-    """Count requests that may be on the wire: triggers claimed, and looks under a lease."""
-    return _count_in_flight(conn, [account], now=now).get(account, 0)
+    """Count requests that may be on the wire: triggers, and questions under a lease."""
+    found = _count_under_way(conn, [account], now=now).get(account, _NOTHING)
+    return most_on_the_wire(found.claimed.values()) + found.asked
 
 
-def _count_in_flight(conn: Connection, names: Sequence[str], *, now: datetime) -> dict[str, int]:
-    found = conn.execute(_IN_FLIGHT, {"accounts": names, "now": now})
-    return {row.account: row.number for row in found}
+@dataclass(slots=True)
+class _UnderWay:
+    claimed: dict[str, int] = field(default_factory=dict)
+    asked: int = 0
 
 
-def _in_flight() -> Select[tuple[str, int]]:
+_NOTHING = _UnderWay()
+
+
+def _count_under_way(
+    conn: Connection, names: Sequence[str], *, now: datetime
+) -> dict[str, _UnderWay]:
+    found: dict[str, _UnderWay] = {}
+    for account, owner, number in conn.execute(_UNDER_WAY, {"accounts": names, "now": now}):
+        of_account = found.setdefault(account, _UnderWay())
+        if owner is None:
+            of_account.asked += number
+        else:
+            of_account.claimed[owner] = number
+    return found
+
+
+def _under_way() -> Select[Any]:
     now = bindparam("now", type_=runs.c.lease_until.type)
-    triggers = select(runs.c.account).where(
+    nobody = null().label("lease_owner")
+    triggers = select(runs.c.account, runs.c.lease_owner).where(
         runs.c.account.in_(_NAMES), in_state(runs, RunState.DISPATCHING)
     )
-    lookups = select(runs.c.account).where(
+    lookups = select(runs.c.account, nobody).where(
         runs.c.account.in_(_NAMES),
         in_state(runs, RunState.UNCONFIRMED),
         runs.c.lease_until > now,
     )
-    polls = select(collections.c.account).where(
+    polls = select(collections.c.account, nobody).where(
         collections.c.account.in_(_NAMES),
         collections.c.look_at.is_not(None),
         collections.c.lease_until > now,
     )
-    asked = union_all(triggers, lookups, polls).subquery()
-    return select(asked.c.account, func.count().label("number")).group_by(asked.c.account)
+    found = union_all(triggers, lookups, polls).subquery()
+    return select(found.c.account, found.c.lease_owner, func.count()).group_by(
+        found.c.account, found.c.lease_owner
+    )
 
 
-_IN_FLIGHT = _in_flight()
+_UNDER_WAY = _under_way()
 
 
 def record_brake(conn: Connection, account: str, brake: Brake) -> None:

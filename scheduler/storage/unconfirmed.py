@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
 
+from scheduler.domain.brake import most_on_the_wire
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
 from scheduler.storage.accounts import suspect_throttles
 from scheduler.storage.rows import record
@@ -55,7 +56,7 @@ def _lose(
     if lost:
         conn.execute(_LOST, [{"of_run": run.id, "of_number": run.fence} for run in lost])
     for account, count in Counter(run.account for run in lost).items():
-        suspect_throttles(conn, account, count, now=now)
+        suspect_throttles(conn, account, most_on_the_wire([count]), now=now)
     return lost
 
 

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from scheduler.clock import boot_seconds
 from scheduler.domain.records import RunState
-from scheduler.engine.dispatch import Answered, Claim, DispatchStep
+from scheduler.engine.dispatch import Answered, DispatchStep
+from scheduler.engine.wire import Claim, Wire
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage.settle import Settled
 from tests.engine.rig import LEASE, LOOK_AFTER, NINE, REQUEST_TIMEOUT, Room, engine_room
@@ -66,9 +68,11 @@ class SendsBeforeTheCommit(DispatchStep):
 
     async def run(self, now: datetime) -> datetime | None:
         with suppress(_Killed), self.db.writing() as conn:
-            done = self._pass(conn, answers=[], sent=frozenset(), now=now)
+            done = self._pass(
+                conn, answers=[], held=[], known=frozenset(), now=now, claimed_at=boot_seconds()
+            )
             for claim in done.claims:
-                await self._trigger(claim, float("inf"))
+                await self._trigger(claim, Wire())
             raise _Killed
         return None
 
@@ -173,15 +177,16 @@ async def test_one_unsettled_trigger_at_a_time_can_be_attributed(
 class Stalls(DispatchStep):
     """Is stopped between its claim and the first byte, and goes on when told to."""
 
-    held: list[tuple[Claim, float]] = field(default_factory=list)
+    held: list[tuple[Claim, Wire[Claim]]] = field(default_factory=list)
     heeds_its_lease: bool = True
 
-    def _send(self, claim: Claim, send_before: float) -> None:
-        self.held.append((claim, send_before))
+    def _send(self, claim: Claim, wire: Wire[Claim]) -> None:
+        self.held.append((claim, wire))
 
     async def wake_up(self) -> None:
-        for claim, send_before in self.held:
-            await self._trigger(claim, send_before if self.heeds_its_lease else float("inf"))
+        for claim, wire in self.held:
+            late = replace(claim, claimed_at=float("inf"))
+            await self._trigger(claim if self.heeds_its_lease else late, wire)
 
 
 @BOTH

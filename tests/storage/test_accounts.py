@@ -31,7 +31,7 @@ def test_a_brake_is_there_from_the_first_request_on(db: Database) -> None:
         read = accounts.read_brake(conn, "main", now=NINE)
 
         assert accounts.find_brake(conn, "main") == read.brake
-    assert (read.in_flight, list(read.throttled_at)) == (0, [])
+    assert (read.claimed, read.asked, list(read.throttled_at)) == ({}, 0, [])
 
 
 def test_what_a_brake_became_is_read_again(db: Database) -> None:

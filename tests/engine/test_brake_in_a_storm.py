@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scheduler.domain.brake import CEILING, WINDOW
-from tests.domain.brake_world import Answer, Heard, Upstream, World
+from tests.engine.brake_world import Answer, Heard, Upstream, World
 from tests.make import NINE, make_limits, minutes, seconds
 
 LIMITS = make_limits(max_in_flight=32, requests_per_second=5.0)
@@ -88,7 +88,7 @@ def test_nobody_sends_while_a_pause_lasts(
 
 @upstreams
 @simulated
-@given(chances, st.sampled_from([0.2, 60.0]), st.sampled_from([0.1, 0.7, 5.0, 100.0]))
+@given(chances, st.sampled_from([0.2, 60.0]), st.sampled_from([0.1, 0.7, 5.0, 20.0]))
 def test_somebody_always_knows_when_to_go_on(
     upstream: Upstream, chance: Random, slowest: float, rate: float
 ) -> None:
@@ -109,6 +109,31 @@ def test_a_brake_that_does_not_see_what_is_in_flight_breaks_the_ceiling(seed: in
     world.play(NINE + minutes(6))
 
     assert world.most_throttles_in_a_window() > CEILING
+
+
+@pytest.mark.parametrize("stops_at_once", [True, False])
+def test_a_wire_that_goes_on_after_a_429_breaks_the_ceiling(stops_at_once: bool) -> None:
+    """What is claimed ahead stays back at the first bad answer, not only at the next pass."""
+    limits = make_limits(max_in_flight=64, requests_per_second=1000.0)
+    worlds = [
+        World(
+            Random(seed),  # noqa: S311 - a simulation
+            turns_bad,
+            limits,
+            slowest=0.1,
+            stops_at_once=stops_at_once,
+            passes_after=(0.5,),
+        ).play(NINE + minutes(1))
+        for seed in range(5)
+    ]
+
+    assert min(world.most_claimed for world in worlds) > 4 * CEILING
+    most = max(world.most_throttles_in_a_window() for world in worlds)
+    assert (most <= CEILING) == stops_at_once
+
+
+def turns_bad(chance: Random, now: datetime, before_it: int) -> Heard:
+    return OK if now < NINE + seconds(10) else Heard(Answer.THROTTLED)
 
 
 STORM_ENDS = NINE + minutes(4)

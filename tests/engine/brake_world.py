@@ -1,8 +1,9 @@
 """A world in virtual time: daemons that share one brake, an upstream that means no good."""
 
 import heapq
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -20,12 +21,17 @@ from scheduler.domain.brake import (
     after_success,
     after_throttle,
     after_unreachable,
-    allowance,
+    most_on_the_wire,
     refill,
 )
-from tests.make import NINE, make_brake, seconds
+from scheduler.engine.budget import Budget
+from scheduler.engine.wire import Wire
+from tests.make import NINE, make_account, make_brake, seconds
 
 LEASE = seconds(90)
+
+Owner = tuple[int, int]
+"""A daemon, and how often it has died."""
 
 
 class Answer(StrEnum):
@@ -43,8 +49,7 @@ class Heard:
 
 @dataclass(eq=False)
 class Request:
-    daemon: int
-    is_lost_with_its_daemon: bool = False
+    owner: Owner
 
 
 Upstream = Callable[[Random, datetime, int], Heard]
@@ -56,9 +61,10 @@ class World:
     """
     Play until a moment, then look at what the upstream saw: *throttles* and *successes*.
 
-    Every daemon passes when it is woken by an answer, when the brake told it to ask again, and
-    about once a second. One that crashes loses what it has in flight and is back soon; its
-    claims count as in flight until their lease ends, and as suspected answers of 429 from then on.
+    Every daemon passes soon after an answer, when the brake told it to ask again, and about once
+    a second; it claims ahead while all is well, and sends on from its wire without a pass. One
+    that crashes loses what it has claimed and is back at once; its claims count until their lease
+    ends, and what of them was on the wire as suspected answers of 429 from then on.
     """
 
     chance: Random
@@ -68,6 +74,8 @@ class World:
     slowest: float = 5.0
     crashes_every: float | None = None
     sees_in_flight: bool = True
+    stops_at_once: bool = True
+    passes_after: tuple[float, ...] = (0.0, 0.01, 0.5)
 
     now: datetime = NINE
     brake: Brake = field(default_factory=lambda: make_brake(refilled_at=None))
@@ -78,12 +86,21 @@ class World:
     stuck: list[Allowance] = field(default_factory=list)
     _pause_ends: datetime = NINE
     _throttled_at: list[datetime] = field(default_factory=list)
-    _in_flight: set[Request] = field(default_factory=set)
+    most_claimed: int = 0
+    _deaths: Counter[int] = field(default_factory=Counter)
+    _claimed: Counter[str] = field(default_factory=Counter)
+    _wires: defaultdict[Owner, Wire[Request]] = field(default_factory=lambda: defaultdict(Wire))
     _at_the_upstream: int = 0
-    _arrived: dict[int, list[tuple[Request, Heard]]] = field(default_factory=dict)
+    _arrived: defaultdict[Owner, list[Heard]] = field(default_factory=lambda: defaultdict(list))
     _agenda: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
     _asked: set[tuple[int, datetime]] = field(default_factory=set)
     _order: int = 0
+
+    def __post_init__(self) -> None:
+        self._account = make_account(
+            max_in_flight=self.limits.max_in_flight,
+            requests_per_second=self.limits.requests_per_second,
+        )
 
     def play(self, until: datetime) -> "World":
         if not self._agenda:
@@ -111,25 +128,54 @@ class World:
         self._at(self.now + seconds(self.chance.uniform(0.5, 1.5)), partial(self._beat, daemon))
 
     def _pass(self, daemon: int) -> None:
+        owner = daemon, self._deaths[daemon]
+        wire = self._wires[owner]
+        arrived = self._arrived.pop(owner, [])
         self.brake = refill(self.brake, self.limits, now=self.now)
-        for request, heard in self._arrived.pop(daemon, []):
-            self._in_flight.discard(request)
+        for heard in arrived:
             self._heed(heard)
-        allowed = allowance(
-            self.brake,
-            self.limits,
-            now=self.now,
-            in_flight=len(self._in_flight) if self.sees_in_flight else 0,
+        budget = self._budget(str(owner))
+        budget.claimed[str(owner)] -= len(arrived)
+        self._release(wire, budget, str(owner))
+        count = max(0, budget.most_to_claim(str(owner), ahead=2 * len(arrived)))
+        budget.claim(count, owner=str(owner))
+        wire.waiting += [Request(owner) for _ in range(count)]
+        for heard in arrived:
+            if not self._is_plain(heard):
+                wire.heard()
+        wire.slots = budget.slots(str(owner))
+        self._claimed[str(owner)] = budget.claimed[str(owner)]
+        self._note(daemon, budget)
+        self._fill(wire)
+
+    def _budget(self, owner: str) -> Budget:
+        claimed = self._claimed if self.sees_in_flight else {owner: self._claimed[owner]}
+        return Budget(
+            account=self._account,
+            brake=self.brake,
+            claimed=Counter(claimed),
+            asked=0,
             throttled_at=self._throttled_at,
+            now=self.now,
         )
-        if allowed.count == 0 and not self._in_flight and allowed.ask_again_at is None:
+
+    def _release(self, wire: Wire[Request], budget: Budget, owner: str) -> None:
+        if wire.stands_still and not budget.is_calm:
+            budget.give_back(len(wire.waiting), owner=owner)
+            wire.waiting.clear()
+
+    def _note(self, daemon: int, budget: Budget) -> None:
+        allowed = budget.allowance()
+        if allowed.count == 0 and not self._claimed.total() and allowed.ask_again_at is None:
             self.stuck.append(allowed)
         if allowed.ask_again_at is not None:
             assert allowed.ask_again_at > self.now
             self._ask_again(daemon, allowed.ask_again_at)
-        self.brake = replace(self.brake, tokens=self.brake.tokens - allowed.count)
-        for _ in range(allowed.count):
-            self._send(daemon)
+        self.brake = budget.brake
+        self.most_claimed = max(self.most_claimed, self._claimed.total())
+
+    def _is_plain(self, heard: Heard) -> bool:
+        return heard.answer is Answer.OK or not self.stops_at_once
 
     def _ask_again(self, daemon: int, moment: datetime) -> None:
         if (daemon, moment) not in self._asked:
@@ -149,14 +195,13 @@ class World:
                 self._pause_ends = max(self._pause_ends, self.now + _shortest_pause(heard))
                 self.brake = after_throttle(self.brake, now=self.now, retry_after=heard.retry_after)
 
-    def _send(self, daemon: int) -> None:
-        request = Request(daemon)
-        self._in_flight.add(request)
-        self._at_the_upstream += 1
-        self.sent.append(self.now)
-        if self.now < self._pause_ends:
-            self.sent_in_a_pause.append(self.now)
-        self._at(self._later(), partial(self._answer, request))
+    def _fill(self, wire: Wire[Request]) -> None:
+        for request in wire.take():
+            self._at_the_upstream += 1
+            self.sent.append(self.now)
+            if self.now < self._pause_ends:
+                self.sent_in_a_pause.append(self.now)
+            self._at(self._later(), partial(self._answer, request))
 
     def _answer(self, request: Request) -> None:
         heard = self.upstream(self.chance, self.now, self._at_the_upstream)
@@ -168,9 +213,15 @@ class World:
         self._at(self._later(), partial(self._arrive, request, heard))
 
     def _arrive(self, request: Request, heard: Heard) -> None:
-        if not request.is_lost_with_its_daemon:
-            self._arrived.setdefault(request.daemon, []).append((request, heard))
-            self._pass(request.daemon)
+        daemon, deaths = request.owner
+        if deaths != self._deaths[daemon]:
+            return  # there is nobody to hear it
+        self._arrived[request.owner].append(heard)
+        wire = self._wires[request.owner]
+        wire.answered(plainly=self._is_plain(heard))
+        self._fill(wire)
+        passed_at = self.now + seconds(self.chance.choice(self.passes_after))
+        self._at(passed_at, partial(self._pass, daemon))
 
     def _later(self) -> datetime:
         # Most answers are quick, some as slow as they may be.
@@ -182,16 +233,15 @@ class World:
             self._at(self.now + pause, partial(self._crash, daemon))
 
     def _crash(self, daemon: int) -> None:
-        self._arrived.pop(daemon, None)
-        for request in self._in_flight:
-            if request.daemon == daemon and not request.is_lost_with_its_daemon:
-                request.is_lost_with_its_daemon = True
-                self._at(self.now + LEASE, partial(self._lease_over, request))
+        owner = daemon, self._deaths[daemon]
+        self._deaths[daemon] += 1
+        if self._claimed[str(owner)]:
+            self._at(self.now + LEASE, partial(self._lease_over, owner))
         self._plan_crash(daemon)
 
-    def _lease_over(self, request: Request) -> None:
-        self._in_flight.discard(request)
-        self._throttled_at.append(self.now)
+    def _lease_over(self, owner: Owner) -> None:
+        lost = self._claimed.pop(str(owner))
+        self._throttled_at += [self.now] * most_on_the_wire([lost])
         self.brake = after_crash(self.brake)
 
 
