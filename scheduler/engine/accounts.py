@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 
 from scheduler.clock import Clock
 from scheduler.config.secrets import SecretReference
@@ -45,15 +46,24 @@ class Upstreams:
             token = self._token(account)
         except SchedulerError:
             return "unreadable"
-        return hashlib.sha256(f"dca-scheduler\0{token}".encode()).hexdigest()[:16]
+        return _mark(token)
 
     def _token(self, account: Account) -> str:
-        return self.read_secret(SecretReference.parse(account.token))
+        return self.read_secret(_reference(account.token))
 
     async def close(self) -> None:
         """Close every client."""
         for client in [*self._replaced, *(client for _, client in self._open.values())]:
             await client.close()
+
+
+# Asked for with every request.
+_reference = lru_cache(SecretReference.parse)
+
+
+@lru_cache
+def _mark(token: str) -> str:
+    return hashlib.sha256(f"dca-scheduler\0{token}".encode()).hexdigest()[:16]
 
 
 def _same_upstream(known: Account, account: Account) -> bool:

@@ -86,6 +86,8 @@ def heed(brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: dateti
 _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
 
+_MOST_CLAIMED = 256
+
 
 @dataclass(slots=True, kw_only=True)
 class Budget:
@@ -160,12 +162,12 @@ class Budget:
         """
         Return how many triggers more *owner* may claim.
 
-        While all is well those are *ahead* more than may be on the wire, as long as it has no
-        more than the account's max_in_flight.
+        While all is well those are *ahead* more than may be on the wire, but it never has more
+        than 256: after a crash each of them has to be looked for.
         """
         most = self.slots(owner)
         if most > 0 and self.is_calm:
-            most = min(most + ahead, self.limits.max_in_flight)
+            most = min(most + ahead, _MOST_CLAIMED)
         return min(most - self.claimed[owner], int(self.brake.tokens))
 
     def _reserve(self) -> float:

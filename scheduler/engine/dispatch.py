@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import assert_never
 from urllib.parse import parse_qsl
 
 import structlog
 
 from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.errors import DatabaseError, InvalidInput
-from scheduler.domain.records import Outcome, Reason, Run, RunState, StoredBody
-from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerReply
+from scheduler.domain.records import Run, RunState, StoredBody
+from scheduler.domain.reply import Lost, TriggerReply
 from scheduler.domain.request import TriggerRequest, body_content, expand_secrets
-from scheduler.domain.transition import Transition, after_reply
+from scheduler.domain.transition import after_reply
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets, signal_of_reply
+from scheduler.engine.answered import Answered, Unsendable, after_unsendable, log_answer
+from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.wire import Claim, Wire
@@ -33,34 +33,6 @@ from scheduler.storage.database import Connection, Database
 from scheduler.storage.settle import Settled
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Unsendable:
-    """The request could not be made: a secret that it names is not there. Nothing was sent."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """A claimed run and what came back for it."""
-
-    run: Run
-    reply: TriggerReply | Unsendable
-    token_mark: str
-
-    @property
-    def signal(self) -> Signal | None:
-        """What the answer says about the account; None if nothing was asked."""
-        if isinstance(self.reply, Unsendable):
-            return None
-        return signal_of_reply(self.reply, token_mark=self.token_mark)
-
-    @property
-    def is_plain(self) -> bool:
-        """Tell whether the account's brake has nothing to hear but that all is well."""
-        return self.signal in (None, Signal())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +223,7 @@ class DispatchStep:
 
     def _settled(self, one: Answered, now: datetime) -> Settled:
         if isinstance(one.reply, Unsendable):
-            return Settled(run=one.run, change=_after_unsendable(one.reply))
+            return Settled(run=one.run, change=after_unsendable(one.reply))
         change = after_reply(one.reply, now=now, first_look=self.first_look)
         return Settled(run=one.run, change=change, http_status=one.reply.status)
 
@@ -376,7 +348,7 @@ class DispatchStep:
     def _report(self, answers: Sequence[Answered], done: _Pass) -> None:
         lost_touch = {one.run.id for one in done.not_kept}
         for one in answers:
-            _log_answer(one, kept=one.run.id not in lost_touch)
+            log_answer(one, kept=one.run.id not in lost_touch)
         for run in done.ended:
             log.info("run_ended", run_id=run.id, state=run.state.value, reason=run.reason.value)
         for claim in done.claims:
@@ -398,34 +370,3 @@ _BODY_BYTES_KEPT = 64 * 1024**2
 def _signals(budget: Budget, answers: Sequence[Answered]) -> list[Signal]:
     signals = (one.signal for one in answers if one.run.account == budget.account.name)
     return [signal for signal in signals if signal is not None]
-
-
-def _after_unsendable(reply: Unsendable) -> Transition:
-    return Transition(
-        state=RunState.FAILED,
-        reason=Reason.BAD_DEFINITION,
-        outcome=Outcome.DEFERRED,
-        detail=reply.detail,
-        counts=False,
-    )
-
-
-def _log_answer(one: Answered, *, kept: bool) -> None:
-    told = {"run_id": one.run.id, "schedule": one.run.schedule, "attempt": one.run.fence}
-    match one.reply:
-        case Accepted(collection_id=collection_id) if not kept:
-            # The run went on without this answer: what it brought is billed, and kept.
-            log.error("second_collection_for_run", **told, collection_id=collection_id)
-        case Accepted(collection_id=collection_id, start_eta=start_eta):
-            eta = start_eta.isoformat() if start_eta else None
-            log.info("run_accepted", **told, collection_id=collection_id, start_eta=eta)
-        case Rejected(detail=detail, status=status):
-            log.error("run_rejected", **told, detail=detail, status=status)
-        case Deferred(deferral=deferral, detail=detail):
-            log.warning("run_deferred", **told, why=deferral.value, detail=detail)
-        case Lost(detail=detail):
-            log.warning("run_unconfirmed", **told, detail=detail)
-        case Unsendable(detail=detail):
-            log.error("run_unsendable", **told, detail=detail)
-        case _:
-            assert_never(one.reply)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from scheduler.upstream.fields import read_json
@@ -90,6 +91,7 @@ def _first_field(value: object) -> object:
     return next((value[name] for name in _TEXT_FIELDS if value.get(name)), None)
 
 
+@lru_cache  # it tells the time in every answer, and seconds are long
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)

@@ -12,7 +12,8 @@ import pytest
 
 from scheduler.clock import boot_seconds
 from scheduler.domain.records import RunState
-from scheduler.engine.dispatch import Answered, DispatchStep
+from scheduler.engine.answered import Answered
+from scheduler.engine.dispatch import DispatchStep
 from scheduler.engine.wire import Claim, Wire
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage.settle import Settled
