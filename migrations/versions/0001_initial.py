@@ -36,23 +36,139 @@ TIMETABLE = (
 )
 
 
-def _changed(differs: str) -> str:
-    return " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in TIMETABLE)
+# An edit of anything else asks to check the schedule again: what is wrong with it is told within
+# seconds, and not when it is due. Neither its times nor what it owes change.
+CHECKED = (
+    "collector",
+    "batch",
+    "overlap",
+    "queue",
+    "confirm_cancel",
+    "deadline",
+    "no_downloads",
+    "version",
+    "trigger_name",
+    "notify",
+    "deliver",
+    "misfire_grace",
+    "catch_up",
+    "catch_up_window",
+    "catch_up_max",
+    "catch_up_pace",
+    "pause_after_failures",
+    "labels",
+    "max_attempts",
+    "first_pause",
+    "longest_pause",
+    "on_unconfirmed",
+)
+NAMED = {
+    "collectors": (
+        "name",
+        "account",
+        "collector_id",
+        "deadline",
+        "no_downloads",
+        "version",
+        "trigger_name",
+        "notify",
+        "deliver",
+        "first_pause",
+        "longest_pause",
+    ),
+    "batches": (
+        "name",
+        "file",
+        "inputs",
+        "send_as",
+        "dedupe",
+        "max_inputs_per_trigger",
+        "required",
+        "max_change_percent",
+    ),
+    # An edited calendar is an edited timetable.
+    "calendars": ("name", "rules"),
+}
+NAMED_IN = {"collectors": "collector", "batches": "batch"}
+
+
+def _changed(columns: tuple[str, ...], differs: str) -> str:
+    return " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
+
+
+def _concerned(table: str, name: str, find: str) -> str:
+    """Return the condition for the schedules that name *name*, a column of a row of *table*."""
+    if table != "calendars":
+        return f"{NAMED_IN[table]} = {name}"
+    listed = "',' || replace(replace(exclude, ', ', ','), ' ,', ',') || ','"
+    return find.format(listed=listed, name=f"',' || {name} || ','")
+
+
+def _checked_again(table: str, now: str) -> str:
+    return f"planned_at = NULL, edited_at = {now}" if table == "calendars" else "planned_at = NULL"
+
+
+_SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+_SQLITE_FIND = "instr({listed}, {name}) > 0"
+_POSTGRESQL_FIND = "strpos({listed}, {name}) > 0"
+
+
+def _watch_named_on_sqlite(table: str, columns: tuple[str, ...]) -> list[str]:
+    again = f"UPDATE schedules SET {_checked_again(table, _SQLITE_NOW)} WHERE"
+    old, new = (_concerned(table, f"{row}.name", _SQLITE_FIND) for row in ("OLD", "NEW"))
+    return [
+        f"""
+        CREATE TRIGGER {table}_edited AFTER UPDATE OF {", ".join(columns)} ON {table}
+        WHEN {_changed(columns, "IS NOT")}
+        BEGIN {again} {old} OR {new}; END
+        """,
+        f"CREATE TRIGGER {table}_gone AFTER DELETE ON {table} BEGIN {again} {old}; END",
+    ]
+
+
+def _watch_named_on_postgresql(table: str, columns: tuple[str, ...]) -> list[str]:
+    again = f"UPDATE schedules SET {_checked_again(table, 'clock_timestamp()')} WHERE"
+    old, new = (_concerned(table, f"{row}.name", _POSTGRESQL_FIND) for row in ("OLD", "NEW"))
+    return [
+        f"""
+        CREATE FUNCTION {table}_edited() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            {again} {old};
+            IF TG_OP = 'UPDATE' THEN {again} {new}; END IF;
+            RETURN NULL;
+        END $$
+        """,
+        f"""
+        CREATE TRIGGER {table}_edited AFTER UPDATE OF {", ".join(columns)} ON {table}
+        FOR EACH ROW WHEN ({_changed(columns, "IS DISTINCT FROM")})
+        EXECUTE FUNCTION {table}_edited()
+        """,
+        f"""
+        CREATE TRIGGER {table}_gone AFTER DELETE ON {table}
+        FOR EACH ROW EXECUTE FUNCTION {table}_edited()
+        """,
+    ]
 
 
 EDIT_WATCH = {
     "sqlite": [
         f"""
         CREATE TRIGGER schedules_edited AFTER UPDATE OF {", ".join(TIMETABLE)} ON schedules
-        WHEN {_changed("IS NOT")}
+        WHEN {_changed(TIMETABLE, "IS NOT")}
         BEGIN
             UPDATE schedules
-            SET planned_at = NULL, error = NULL, edited_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
+            SET planned_at = NULL, error = NULL, edited_at = {_SQLITE_NOW},
                 -- What is off owes nothing when it is switched on again.
                 next_fire_at = CASE WHEN NEW.enabled THEN next_fire_at END
             WHERE name = NEW.name;
         END
-        """
+        """,
+        f"""
+        CREATE TRIGGER schedules_checked AFTER UPDATE OF {", ".join(CHECKED)} ON schedules
+        WHEN {_changed(CHECKED, "IS NOT")}
+        BEGIN UPDATE schedules SET planned_at = NULL WHERE name = NEW.name; END
+        """,
+        *(trigger for named in NAMED.items() for trigger in _watch_named_on_sqlite(*named)),
     ],
     "postgresql": [
         """
@@ -68,9 +184,22 @@ EDIT_WATCH = {
         """,
         f"""
         CREATE TRIGGER schedules_edited BEFORE UPDATE OF {", ".join(TIMETABLE)} ON schedules
-        FOR EACH ROW WHEN ({_changed("IS DISTINCT FROM")})
+        FOR EACH ROW WHEN ({_changed(TIMETABLE, "IS DISTINCT FROM")})
         EXECUTE FUNCTION schedules_edited()
         """,
+        """
+        CREATE FUNCTION schedules_checked() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            NEW.planned_at := NULL;
+            RETURN NEW;
+        END $$
+        """,
+        f"""
+        CREATE TRIGGER schedules_checked BEFORE UPDATE OF {", ".join(CHECKED)} ON schedules
+        FOR EACH ROW WHEN ({_changed(CHECKED, "IS DISTINCT FROM")})
+        EXECUTE FUNCTION schedules_checked()
+        """,
+        *(trigger for named in NAMED.items() for trigger in _watch_named_on_postgresql(*named)),
     ],
 }
 
@@ -121,11 +250,21 @@ WATCH = {
 WATCH_GONE = {
     "sqlite": [
         "DROP TRIGGER schedules_edited",
+        "DROP TRIGGER schedules_checked",
+        *(f"DROP TRIGGER {table}_{what}" for table in NAMED for what in ("edited", "gone")),
         *(f"DROP TRIGGER {table}_{name}_times" for table in TIMES for name in ("new", "edited")),
     ],
     "postgresql": [
-        "DROP TRIGGER schedules_edited ON schedules",
-        "DROP FUNCTION schedules_edited()",
+        *(
+            f"DROP TRIGGER {table}_{what} ON {table}"
+            for table, what in (
+                ("schedules", "edited"),
+                ("schedules", "checked"),
+                *((table, what) for table in NAMED for what in ("edited", "gone")),
+            )
+        ),
+        "DROP FUNCTION schedules_checked()",
+        *(f"DROP FUNCTION {table}_edited()" for table in ("schedules", *NAMED)),
     ],
 }
 

@@ -14,6 +14,7 @@ from scheduler.domain.backfill import (
 from scheduler.domain.batch import DueTime, DueTimeNeeded, Part
 from scheduler.domain.definition import Fallbacks, check_definition, timetable_of
 from scheduler.domain.errors import Conflict, InvalidInput
+from scheduler.domain.moments import moment_iso, moment_text
 from scheduler.domain.new_run import Occurrence, scheduled_run
 from scheduler.domain.records import (
     Batch,
@@ -130,10 +131,10 @@ def _chained(groups: Sequence[Sequence[int]], at_once: int) -> dict[int, int]:
 
 def _occurrences(conn: Connection, ask: Ask, schedule: Schedule, now: datetime) -> list[datetime]:
     if ask.end < ask.start:
-        raise InvalidInput(f"--to {ask.end.isoformat()} is before --from {ask.start.isoformat()}")
+        raise InvalidInput(f"--to {moment_text(ask.end)} is before --from {moment_text(ask.start)}")
     if ask.end > now:
         raise InvalidInput(
-            f"--to {ask.end.isoformat()} is still to come: the schedule fires that by itself"
+            f"--to {moment_text(ask.end)} is still to come: the schedule fires that by itself"
         )
     timetable = timetable_of(schedule, definitions.list_calendars(conn))
     if not timetable.triggers:
@@ -206,8 +207,8 @@ _BODIES_AT_ONCE: Final = 500
 
 def _record(conn: Connection, ask: Ask, count: int, by: str, now: datetime) -> None:
     columns = {
-        "from": (None, ask.start.isoformat()),
-        "to": (None, ask.end.isoformat()),
+        "from": (None, moment_iso(ask.start)),
+        "to": (None, moment_iso(ask.end)),
         "reprocess": (None, ask.reprocess.value),
         "runs": (None, count),
     }

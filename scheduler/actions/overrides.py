@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from scheduler.domain.errors import Conflict, InvalidInput
+from scheduler.domain.moments import moment_text
 from scheduler.domain.schedule_override import Override, read_field
 from scheduler.storage import audit, definitions, overrides, schedules
 from scheduler.storage.database import Connection
@@ -27,7 +28,7 @@ def override_field(
     schedules.get_schedule(conn, schedule)
     read_field(field, value)
     if until <= now:
-        raise InvalidInput(f"until {until.isoformat()} is in the past")
+        raise InvalidInput(f"until {moment_text(until)} is in the past")
     if field == "batch":
         definitions.get_batch(conn, value or "")
     known = {one.field: one for one in list_overrides(conn, schedule, now=now)}

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scheduler.domain.definition import timetable_of
-from scheduler.domain.errors import Conflict, InvalidInput
+from scheduler.domain.errors import Conflict, InvalidInput, NotFound
+from scheduler.domain.moments import moment_text
+from scheduler.domain.nearest import did_you_mean
 from scheduler.domain.pauses import Freeze, check_scope
 from scheduler.storage import audit, definitions, freezes, runs, schedules
 from scheduler.storage.database import Connection
@@ -56,17 +58,23 @@ def preview_resume(conn: Connection, name: str, *, now: datetime) -> WillFire:
 
 def freeze(
     conn: Connection, scope: str, *, by: str, reason: str, until: datetime | None, now: datetime
-) -> None:
-    """Pause everything, a collector's schedules or those with a label: see domain.pauses."""
+) -> int:
+    """
+    Pause everything, a collector's schedules or those with a label: see domain.pauses.
+
+    Return how many schedules that are: none is no mistake, for one may come. Raises NotFound for
+    a collector that there is not.
+    """
     _check_until(until, now)
+    _check_collector(conn, scope)
     frozen = {one.scope for one in freezes.list_freezes(conn)}
     if check_scope(scope) in frozen:
         raise Conflict(f"{scope} is frozen already: thaw it first")
-    freezes.insert_freeze(
-        conn, Freeze(scope=scope, frozen_at=now, frozen_by=by, reason=reason, until=until)
-    )
+    made = Freeze(scope=scope, frozen_at=now, frozen_by=by, reason=reason, until=until)
+    freezes.insert_freeze(conn, made)
     columns = {"reason": (None, reason), "until": (None, until)}
     _record(conn, "freeze", f"freezes.{scope}", columns, by, now)
+    return sum(made.concerns(schedule) for schedule in schedules.list_schedules(conn))
 
 
 def thaw(conn: Connection, scope: str, *, by: str, now: datetime) -> None:
@@ -89,9 +97,16 @@ def preview_thaw(conn: Connection, scope: str, *, now: datetime) -> list[WillFir
     ]
 
 
+def _check_collector(conn: Connection, scope: str) -> None:
+    kind, _, name = scope.partition(":")
+    known = [collector.name for collector in definitions.list_collectors(conn)]
+    if kind == "collector" and name not in known:
+        raise NotFound(f"no collector is called {name!r}{did_you_mean(name, known)}")
+
+
 def _check_until(until: datetime | None, now: datetime) -> None:
     if until is not None and until <= now:
-        raise InvalidInput(f"until {until.isoformat()} is in the past")
+        raise InvalidInput(f"until {moment_text(until)} is in the past")
 
 
 def _record(

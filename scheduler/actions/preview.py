@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.moments import moment_text
 from scheduler.domain.pauses import Freeze
 from scheduler.domain.preview import Days, count_days, fires_from
 from scheduler.domain.records import Calendar, Schedule
@@ -127,4 +128,4 @@ def _told(
 
 
 def _until(free: datetime | None) -> str:
-    return "" if free is None else f", until {free.isoformat(timespec='seconds')}"
+    return "" if free is None else f", until {moment_text(free)}"

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from scheduler.domain.errors import Conflict
-from scheduler.domain.records import QueueOrder, Run, RunState
-from scheduler.storage import accounts, audit, definitions, runs
+from scheduler.actions.waiting import why_waits
+from scheduler.domain.errors import Conflict, NotFound
+from scheduler.domain.nearest import did_you_mean
+from scheduler.domain.records import QueueOrder, Run
+from scheduler.storage import audit, definitions, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
@@ -38,7 +40,7 @@ def list_queues(conn: Connection, *, now: datetime) -> list[QueueView]:
                 waiting=depth.waiting,
                 unsettled=depth.unsettled,
                 head=depth.head,
-                head_waits_for=_why(conn, depth.head, queue, now),
+                head_waits_for=why_waits(conn, depth.head, now=now),
             )
         )
     filled = {view.rules.name for view in views}
@@ -57,28 +59,17 @@ def _plain(name: str) -> Queue:
     )
 
 
-def _why(conn: Connection, head: Run, queue: Queue, now: datetime) -> str | None:
-    """Say in words what the head of a queue waits for; None when it is being sent."""
-    if head.state is RunState.DISPATCHING:
-        return None
-    if head.state is RunState.NEEDS_ATTENTION:
-        return f"run {head.id} needs attention: {head.detail or head.reason}"
-    if head.state is RunState.UNCONFIRMED:
-        return f"run {head.id} may have been accepted: it is looked for ({head.reason})"
-    if queue.paused_at is not None:
-        return f"the queue is paused: {queue.paused_reason}"
-    if head.not_before > now:
-        return f"not before {head.not_before.isoformat()} ({head.reason})"
-    brake = accounts.find_brake(conn, head.account)
-    if brake is not None and brake.paused_at is not None:
-        return f"account {head.account} is paused: {brake.paused_reason}"
-    if brake is not None and brake.open_until is not None and brake.open_until > now:
-        return f"account {head.account} pauses until {brake.open_until.isoformat()}"
-    return "its turn: another run of its collector is unsettled, or a daemon takes it next"
-
-
 def pause_queue(conn: Connection, name: str, *, by: str, reason: str, now: datetime) -> None:
-    """Send nothing of the queue until it is resumed; what comes due waits in it."""
+    """
+    Send nothing of the queue until it is resumed; what comes due waits in it.
+
+    Raises NotFound for a queue that nothing names and nothing is in.
+    """
+    known = definitions.list_queue_names(conn)
+    if name not in known:
+        raise NotFound(
+            f"no schedule, run or rule names a queue {name!r}{did_you_mean(name, known)}"
+        )
     definitions.set_queue_paused(conn, name, paused_at=now, by=by, reason=reason)
     _record(conn, "pause", name, {"paused_reason": (None, reason)}, by, now)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scheduler.domain.errors import Conflict, InvalidInput
+from scheduler.domain.moments import moment_iso
 from scheduler.domain.new_run import retried_run
 from scheduler.domain.records import ENDED_STATES, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
@@ -21,13 +22,21 @@ def retry_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> int:
     if run.state not in ENDED_STATES:
         raise Conflict(f"run {run_id} is {run.state}, not ended: there is nothing to retry yet")
     if run.body is None:
-        raise Conflict(
-            f"run {run_id} was never given its inputs ({run.reason}): trigger its collector anew"
-        )
+        raise Conflict(f"run {run_id} was never given its inputs ({run.reason}): {_anew(run)}")
     new_id = runs.insert_run(conn, retried_run(run, now=now))
     _record(conn, "retry", run_id, {"retried_as": (None, new_id)}, by, now)
     announce(conn)
     return new_id
+
+
+def _anew(run: Run) -> str:
+    if run.schedule is None:
+        return f"dca-scheduler trigger {run.collector} sends them anew"
+    return (
+        "mend its batch, then send what that holds by dca-scheduler schedules fire"
+        f" {run.schedule}, or for its own time by dca-scheduler backfill {run.schedule}"
+        f" --from {moment_iso(run.due_at)} --to {moment_iso(run.due_at)} --reprocess failed"
+    )
 
 
 def adopt_run(conn: Connection, run_id: int, collection_id: str, *, by: str, now: datetime) -> None:
@@ -59,6 +68,8 @@ def resend_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> None
         not_before=now,
     )
     _settle(conn, run, change, "resend", by, now)
+    # A person's word is newer than the misfire grace, which would end the run at once.
+    runs.set_sendable_for_ever(conn, run_id)
 
 
 def abandon_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> None:

@@ -17,12 +17,17 @@ SEEN_WITHIN = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """An account and its brake; *throttled* counts its answers of 429 in five minutes."""
+    """
+    An account and its brake; *throttled* counts its answers of 429 in five minutes.
+
+    *trouble* is what went wrong with the newest of its runs that wait for another try.
+    """
 
     account: Account
     brake: Brake | None
     throttled: int
     in_flight: int
+    trouble: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,4 +64,5 @@ def _account(conn: Connection, account: Account, now: datetime) -> AccountStatus
         brake=accounts.find_brake(conn, account.name),
         throttled=len(accounts.list_throttled(conn, account.name, now=now)),
         in_flight=accounts.count_in_flight(conn, account.name, now=now),
+        trouble=runs.find_trouble(conn, account.name),
     )

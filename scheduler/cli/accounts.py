@@ -12,7 +12,10 @@ from scheduler.cli.session import Session, pass_session, person
 if TYPE_CHECKING:
     from scheduler.actions.status import AccountStatus
 
-_COLUMNS = ("name", "base_url", "token", "in_flight", "throttled", "open_until", "paused_reason")
+_COLUMNS = (
+    *("name", "base_url", "token", "in_flight", "throttled", "open_until"),
+    *("paused_reason", "trouble"),
+)
 
 
 @click.group(cls=Group)
@@ -77,4 +80,5 @@ def account_view(one: "AccountStatus") -> dict[str, object]:
         "slow_start": brake and brake.slow_start,
         "paused_at": brake and brake.paused_at,
         "paused_reason": brake and brake.paused_reason,
+        "trouble": one.trouble if brake and brake.strikes else None,
     }

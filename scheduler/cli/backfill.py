@@ -8,8 +8,9 @@ import click
 from scheduler.cli.exit_codes import Ended, ExitCode
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Member, Moment, confirm, json_option, yes_option
-from scheduler.cli.render import moment_text, print_json
+from scheduler.cli.render import print_json
 from scheduler.cli.session import Session, pass_session, person
+from scheduler.domain.moments import moment_text
 from scheduler.domain.reprocess import Reprocess
 
 if TYPE_CHECKING:

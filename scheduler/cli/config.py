@@ -5,7 +5,8 @@ import click
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
 from scheduler.cli.render import one_line, print_json
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import NO_FILE, Session, pass_session
+from scheduler.domain.errors import ConfigError
 
 _COUNTED = ("accounts", "calendars", "queues", "collectors", "batches", "schedules")
 
@@ -26,12 +27,19 @@ def check(session: Session, schema: bool, as_json: bool) -> None:
 
         print_json(json_schema())
         return
-    loaded = session.load()
+    try:
+        loaded = session.load()
+    except ConfigError as wrong:
+        if as_json:
+            print_json({"path": wrong.source, "problems": wrong.problems})
+        raise
     counts = {name: len(getattr(loaded.config, name)) for name in _COUNTED}
     if as_json:
-        print_json({"path": loaded.path, "counts": counts, "warnings": loaded.warnings})
+        print_json(
+            {"path": loaded.path, "counts": counts, "warnings": loaded.warnings, "problems": ()}
+        )
         return
-    source = loaded.path or "no file: defaults and environment"
+    source = loaded.path or NO_FILE
     held = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     click.echo(f"ok: {source}: {held or 'no definitions'}")
     for warning in loaded.warnings:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +12,8 @@ from scheduler.cli.exit_codes import Ended, ExitCode
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
 from scheduler.cli.render import one_line, print_fields, print_json
-from scheduler.cli.session import Session, pass_session
-from scheduler.cli.status import held_back
+from scheduler.cli.session import NO_FILE, Session, pass_session
+from scheduler.cli.status import braked, held_back
 from scheduler.domain.records import RunState
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def doctor(session: Session, invariants: bool, as_json: bool) -> None:
 
     with session.reading() as conn:
         violations = list_violations(conn)
-        status = read_status(conn, now=session.now(conn))
-    complaints = [] if invariants else list(_complaints(status))
+        now = session.now(conn)
+        status = read_status(conn, now=now)
+    complaints = [] if invariants else _complaints(status, now)
     if as_json:
         print_json(_view(violations, complaints))
     else:
@@ -57,11 +59,11 @@ def _versions(session: Session) -> dict[str, object]:
         "dca-scheduler": __version__,
         "python": sys.version.split()[0],
         "sqlite": sqlite3.sqlite_version,
-        "configuration": session.load().path or "none: defaults and environment",
+        "configuration": session.find_config() or NO_FILE,
     }
 
 
-def _complaints(status: "Status") -> list[str]:
+def _complaints(status: "Status", now: datetime) -> list[str]:
     complaints = [] if status.daemons else ["no daemon was seen in the last two minutes"]
     complaints += [
         f"daemon {daemon.pid} on {daemon.host} is in trouble: {daemon.trouble}"
@@ -73,6 +75,7 @@ def _complaints(status: "Status") -> list[str]:
         for one in status.accounts
         if one.brake is not None and one.brake.paused_at is not None
     ]
+    complaints += braked(status, now)
     complaints += [f"schedule {one.name} is set aside: {one.error}" for one in status.set_aside]
     complaints += held_back(status)
     waiting = status.open_runs.get(RunState.NEEDS_ATTENTION, 0)

@@ -7,8 +7,9 @@ import click
 
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Moment, json_option
-from scheduler.cli.render import moment_text, one_line, print_json
+from scheduler.cli.render import one_line, print_json
 from scheduler.cli.session import Session, pass_session
+from scheduler.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from scheduler.actions.explain import Explanations

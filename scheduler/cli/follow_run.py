@@ -4,8 +4,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from scheduler.cli.render import moment_text, one_line
+from scheduler.cli.render import one_line
 from scheduler.cli.session import Pause
+from scheduler.domain.moments import moment_text
 from scheduler.domain.records import ENDED_STATES, Run, RunState
 
 if TYPE_CHECKING:

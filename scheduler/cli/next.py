@@ -7,8 +7,9 @@ import click
 
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Moment, json_option
-from scheduler.cli.render import moment_text, print_json, print_table
+from scheduler.cli.render import print_json, print_table
 from scheduler.cli.session import Session, pass_session
+from scheduler.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from scheduler.actions.timetables import NextOccurrence
@@ -56,6 +57,8 @@ def next_(
     if start is not None and start.tzinfo is None:
         start = start.replace(tzinfo=timetable.zone)
     found = list_next(timetable, start=start or now, count=count, with_excluded=excluded)
+    if schedule is not None:
+        _tell_what_stops(session, schedule)
     if as_json:
         print_json([_view(one) for one in found])
         return
@@ -88,6 +91,21 @@ def _view(one: "NextOccurrence") -> dict[str, object]:
         "dst": one.dst,
         "excluded_by": one.excluded_by,
     }
+
+
+def _tell_what_stops(session: Session, name: str) -> None:
+    from scheduler.domain.pauses import stop_at
+    from scheduler.storage import freezes, schedules
+
+    with session.reading() as conn:
+        one = schedules.get_schedule(conn, name).schedule
+        stop = stop_at(session.now(conn), one, freezes.list_freezes(conn))
+    if stop is not None:
+        click.echo(f"what comes due is skipped: {stop.detail}", err=True)
+    if not one.enabled:
+        click.echo("it does not fire: it is disabled", err=True)
+    if one.error is not None:
+        click.echo(f"it does not fire: it is set aside: {one.error}", err=True)
 
 
 def _timetable(

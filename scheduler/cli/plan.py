@@ -8,8 +8,9 @@ import click
 from scheduler.cli.exit_codes import Ended, ExitCode
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
-from scheduler.cli.render import cell, moment_text, one_line, print_json
+from scheduler.cli.render import cell, one_line, print_json
 from scheduler.cli.session import Session, pass_session
+from scheduler.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from scheduler.actions.comparing import Change

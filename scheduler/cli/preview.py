@@ -7,8 +7,9 @@ import click
 
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
-from scheduler.cli.render import moment_text, print_json, print_table
+from scheduler.cli.render import print_json, print_table
 from scheduler.cli.session import Session, pass_session
+from scheduler.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from scheduler.actions.preview import Preview, SchedulePreview

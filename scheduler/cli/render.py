@@ -11,12 +11,14 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 import click
+
+from scheduler.domain.moments import moment_iso, moment_text
 
 _GAP: Final = "  "
 _NARROWEST: Final = 6
@@ -28,7 +30,7 @@ def json_value(value: Any) -> Any:
         case Enum():
             return value.value
         case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            return moment_iso(value)
         case timedelta():
             return value.total_seconds()
         case Path():
@@ -95,11 +97,6 @@ def cell(value: Any) -> str:
             return str(value.value)
         case _:
             return one_line(str(value))
-
-
-def moment_text(moment: datetime) -> str:
-    """Write a moment in UTC, to the second."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def one_line(text: str) -> str:

@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from scheduler.cli.lazy import Command
-from scheduler.cli.session import Session, pass_session
+from scheduler.cli.session import NO_FILE, Session, pass_session
 
 
 @click.command(cls=Command)
@@ -19,4 +19,7 @@ def run(session: Session) -> None:
     """
     from scheduler.daemon import serve
 
-    asyncio.run(serve(session.find_config(), session.environ))
+    path = session.find_config()
+    if path is None:
+        click.echo(f"warning: {NO_FILE}", err=True)
+    asyncio.run(serve(path, session.environ))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scheduler.storage.runs import RunFilter
 
 _MOST = 10_000
+_HAS_A_RESULT = (RunState.SUCCEEDED, RunState.PARTIAL)
 _COLUMNS = ("id", "due_at", "schedule", "collector", "queue", "state", "reason", "detail")
 
 
@@ -69,17 +70,30 @@ def retry(
     if bool(run_ids) == (wanted != RunFilter()):
         raise click.UsageError("name runs by their IDs, or choose them by a filter: one of the two")
     if run_ids:
-        _by_id(session, run_ids, dry_run=dry_run)
+        _by_id(session, run_ids, dry_run=dry_run, yes=yes)
     else:
         _by_filter(session, wanted, dry_run=dry_run, yes=yes)
 
 
-def _by_id(session: Session, run_ids: Sequence[int], *, dry_run: bool) -> None:
-    with session.writing() as conn:
-        made = _retry(conn, session.now(conn), run_ids)
-        if dry_run:
-            conn.rollback()
+def _by_id(session: Session, run_ids: Sequence[int], *, dry_run: bool, yes: bool) -> None:
+    with session.database() as db:
+        if not dry_run:
+            with db.reading() as conn:
+                _ask_about_paid(conn, run_ids, yes=yes)
+        with db.writing() as conn:
+            made = _retry(conn, session.now(conn), run_ids)
+            if dry_run:
+                conn.rollback()
     _tell(made, dry_run=dry_run)
+
+
+def _ask_about_paid(conn: "Connection", run_ids: Sequence[int], *, yes: bool) -> None:
+    from scheduler.storage import runs
+
+    found = (runs.get_run(conn, run_id) for run_id in run_ids)
+    paid = [str(run.id) for run in found if run.state in _HAS_A_RESULT]
+    if paid:
+        confirm(f"Send run {', '.join(paid)} again, and pay again? It has its result.", yes=yes)
 
 
 def _by_filter(session: Session, wanted: "RunFilter", *, dry_run: bool, yes: bool) -> None:

@@ -7,9 +7,10 @@ import click
 
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Moment, json_option
-from scheduler.cli.render import moment_text, print_json, print_table
+from scheduler.cli.render import print_json, print_table
 from scheduler.cli.session import Session, pass_session, person
 from scheduler.domain.durations import parse_duration
+from scheduler.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from scheduler.domain.schedule_override import Override

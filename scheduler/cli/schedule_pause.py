@@ -10,6 +10,7 @@ from scheduler.cli.options import Moment, confirm, json_option, yes_option
 from scheduler.cli.render import print_json, print_table
 from scheduler.cli.session import Session, pass_session, person
 from scheduler.domain.durations import parse_duration
+from scheduler.domain.moments import moment_text
 
 if TYPE_CHECKING:
     from scheduler.actions.pauses import WillFire
@@ -78,8 +79,10 @@ def freeze(
     with session.writing() as conn:
         now = session.now(conn)
         end = _end(until, lasting, now)
-        freeze_scope(conn, scope, by=person(), reason=reason, until=end, now=now)
-    click.echo(f"{scope} is frozen{_until(end)}")
+        count = freeze_scope(conn, scope, by=person(), reason=reason, until=end, now=now)
+    click.echo(f"{scope} is frozen{_until(end)}: {count} schedule{'s' * (count != 1)}")
+    if count == 0:
+        click.echo(f"warning: {scope} is no schedule's now", err=True)
 
 
 @click.command(cls=Command)
@@ -130,7 +133,7 @@ def _end(until: datetime | None, lasting: str | None, now: datetime) -> datetime
 
 
 def _until(end: datetime | None) -> str:
-    return f" until {end.isoformat(timespec='seconds')}" if end is not None else ""
+    return f" until {moment_text(end)}" if end is not None else ""
 
 
 def _announce(coming: "list[WillFire]") -> None:

@@ -1,5 +1,7 @@
 """`schedules`: what fires, and when."""
 
+from datetime import datetime
+
 import click
 
 from scheduler.cli.lazy import Group
@@ -8,9 +10,11 @@ from scheduler.cli.render import print_fields, print_json, print_table
 from scheduler.cli.schedule_override import override, overrides, print_overrides, restore
 from scheduler.cli.schedule_pause import pause, resume
 from scheduler.cli.session import Session, pass_session, person
+from scheduler.domain.pauses import Freeze, stop_at
 from scheduler.domain.records import Schedule
 
-_COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector", "batch", "error")
+_COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector", "batch")
+_WHERE_SO = ("held", "error")
 
 
 @click.group(cls=Group)
@@ -26,16 +30,20 @@ for _command in (pause, resume, override, overrides, restore):
 @json_option
 @pass_session
 def list_(session: Session, as_json: bool) -> None:
-    """List the schedules and when each is due next."""
+    """List the schedules, their next times, and what holds them."""
     from scheduler.storage import schedules as stored
+    from scheduler.storage.freezes import list_freezes
 
     with session.reading() as conn:
+        now = session.now(conn)
         found = stored.list_schedules(conn)
+        frozen = list_freezes(conn)
     if as_json:
         print_json(found)
         return
-    columns = _COLUMNS if any(one.error for one in found) else _COLUMNS[:-1]
-    print_table([_row(one) for one in found], columns, empty="no schedules")
+    rows = [{**_row(one), "held": _held(one, frozen, now)} for one in found]
+    columns = (*_COLUMNS, *(name for name in _WHERE_SO if any(row[name] for row in rows)))
+    print_table(rows, columns, empty="no schedules")
 
 
 @schedules.command()
@@ -68,11 +76,16 @@ def fire(session: Session, name: str) -> None:
     """Fire a schedule now, beside its timetable."""
     from scheduler.actions.fallbacks import fallbacks_of
     from scheduler.actions.schedules import fire_schedule
+    from scheduler.actions.waiting import why_held
+    from scheduler.storage.runs import get_run
 
     fallbacks = fallbacks_of(session.load().config)
     with session.writing() as conn:
         written = fire_schedule(conn, name, fallbacks=fallbacks, by=person(), now=session.now(conn))
+        held = why_held(conn, get_run(conn, written[0]), now=session.now(conn))
     click.echo(f"schedule {name} fires: run {', '.join(map(str, written))}")
+    if held:
+        click.echo(f"it waits: {held}", err=True)
 
 
 @schedules.command()
@@ -102,6 +115,11 @@ def _switch(session: Session, name: str, *, enabled: bool) -> None:
     with session.writing() as conn:
         actions.set_enabled(conn, name, enabled=enabled, by=person(), now=session.now(conn))
     click.echo(f"schedule {name} is {'enabled' if enabled else 'disabled'}")
+
+
+def _held(one: Schedule, frozen: list[Freeze], now: datetime) -> str | None:
+    stop = stop_at(now, one, frozen)
+    return None if stop is None else stop.reason.value
 
 
 def _row(one: Schedule) -> dict[str, object]:

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 import click
 
 from scheduler.clock import Clock, utc_now
-from scheduler.domain.errors import SchemaError
+from scheduler.domain.errors import ConfigError, SchemaError
 
 if TYPE_CHECKING:
     from scheduler.config import LoadedConfig
     from scheduler.storage.database import Connection, Database
+
+NO_FILE = (
+    "no file (-c, $DCA_SCHEDULER_CONFIG, ./config.toml, /etc/dca-scheduler/config.toml):"
+    " defaults and environment"
+)
 
 Pause = Callable[[float], None]
 """Waits for so many seconds."""
@@ -32,6 +37,7 @@ class Session:
     clock: Clock = utc_now
     pause: Pause = time.sleep
     _loaded: "LoadedConfig | None" = None
+    _has_warned: bool = False
 
     def find_config(self) -> Path | None:
         """Return the file to read, None when there is none; raises ConfigError."""
@@ -52,8 +58,26 @@ class Session:
         """Open the database whatever its schema; an SQLite file is made when it is written to."""
         from scheduler.storage.database import Database
 
-        with Database(self.load().config.database.url) as db:
+        with Database(self._database_url()) as db:
             yield db
+
+    def _database_url(self) -> str:
+        """Return the URL even where the rest of the file is wrong: one must be able to pause."""
+        from scheduler.config import load_database
+
+        try:
+            return self.load().config.database.url
+        except ConfigError as wrong:
+            settings = load_database(self.find_config(), self.environ)
+            if not self._has_warned:
+                self._has_warned = True
+                problems = f"{len(wrong.problems)} problem{'s' * (len(wrong.problems) > 1)}"
+                click.echo(
+                    f"warning: {wrong.source} has {problems} (see dca-scheduler config check):"
+                    " nothing but its [database] is used here",
+                    err=True,
+                )
+            return settings.url
 
     @contextmanager
     def database(self) -> "Iterator[Database]":

@@ -9,8 +9,9 @@ import click
 from scheduler.cli.accounts import account_view
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
-from scheduler.cli.render import moment_text, one_line, print_json
+from scheduler.cli.render import one_line, print_json
 from scheduler.cli.session import Session, pass_session
+from scheduler.domain.moments import moment_text
 from scheduler.domain.records import RunState
 
 if TYPE_CHECKING:
@@ -82,6 +83,18 @@ def held_back(found: "Status") -> Iterator[str]:
         yield f"schedule {paused.name} is paused by {who}: {paused.paused_reason}"
 
 
+def braked(found: "Status", now: datetime) -> Iterator[str]:
+    """Yield a line for each account that sends nothing for a while."""
+    for one in found.accounts:
+        if one.brake is not None and one.brake.open_until and one.brake.open_until > now:
+            yield f"account {one.account.name} {_until_it_opens(one, one.brake.open_until)}"
+
+
+def _until_it_opens(one: "AccountStatus", until: datetime) -> str:
+    why = f" ({one.trouble})" if one.trouble else ""
+    return f"sends nothing until {moment_text(until)}{why}"
+
+
 def _sending(one: "AccountStatus", now: datetime) -> str:
     brake = one.brake
     flight = f"{one.in_flight} of {one.account.max_in_flight} in flight"
@@ -89,5 +102,5 @@ def _sending(one: "AccountStatus", now: datetime) -> str:
     if brake is not None and brake.paused_at is not None:
         return f"paused: {brake.paused_reason} (dca-scheduler accounts resume {one.account.name})"
     if brake is not None and brake.open_until is not None and brake.open_until > now:
-        return f"sends nothing until {moment_text(brake.open_until)}, {flight}{throttled}"
+        return f"{_until_it_opens(one, brake.open_until)}, {flight}{throttled}"
     return f"sends, {flight}{throttled}"

@@ -96,6 +96,7 @@ def trigger(
         run_id = _write(session, db, request)
         if not (as_json and (wait or goal)):
             _print_run(db, run_id, as_json=as_json)
+        _tell_what_holds(session, db, run_id)
         _warn_without_daemon(session, db)
         if wait or goal:
             _wait(session, db, run_id, goal or Goal.ACCEPTED, as_json=as_json)
@@ -185,6 +186,16 @@ def _print_run(db: "Database", run_id: int, *, as_json: bool) -> None:
         return
     with db.reading() as conn:
         print_json(run_view(runs.get_run(conn, run_id)))
+
+
+def _tell_what_holds(session: Session, db: "Database", run_id: int) -> None:
+    from scheduler.actions.waiting import why_held
+    from scheduler.storage import runs
+
+    with db.reading() as conn:
+        held = why_held(conn, runs.get_run(conn, run_id), now=session.now(conn))
+    if held:
+        click.echo(f"the run waits: {held}", err=True)
 
 
 def _warn_without_daemon(session: Session, db: "Database") -> None:

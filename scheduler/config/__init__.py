@@ -16,7 +16,7 @@ from scheduler.config.definitions import (
     ScheduleDefinition,
 )
 from scheduler.config.document import find_config
-from scheduler.config.load import LoadedConfig, load_config
+from scheduler.config.load import LoadedConfig, load_config, load_database
 from scheduler.config.model import Config, json_schema
 from scheduler.config.secrets import SecretKind, SecretReference
 from scheduler.config.settings import (
@@ -49,6 +49,7 @@ __all__ = [
     "find_config",
     "json_schema",
     "load_config",
+    "load_database",
     "read_calendar",
     "timetable_spec",
 ]

@@ -16,6 +16,7 @@ from scheduler.config.references import (
     settle_accounts,
     unlike_pauses,
 )
+from scheduler.config.settings import DatabaseSettings
 from scheduler.config.timetables import (
     read_calendars,
     timetable_problems,
@@ -60,6 +61,21 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
         raise ConfigError(source, [_told(problem, overridden) for problem in found])
     warnings = (*missing_files(reading.config), *timetable_warnings(specs))
     return LoadedConfig(reading.config, warnings, path)
+
+
+def load_database(path: Path | None, environ: Mapping[str, str]) -> DatabaseSettings:
+    """
+    Read only where the database is: for what a person must be able to do with a wrong file.
+
+    Raises ConfigError for what is wrong with that, or with the file as TOML.
+    """
+    overridden = apply_overrides(read_document(path) if path else {}, environ)
+    document = {key: table for key, table in overridden.document.items() if key == "database"}
+    reading = read_model(document, path.absolute().parent if path else Path.cwd())
+    if reading.problems:
+        told = [_told(problem, overridden) for problem in reading.problems]
+        raise ConfigError(str(path) if path else "the environment", told)
+    return reading.config.database
 
 
 def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:

@@ -2,20 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, time
-from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from scheduler.config.shape import Place, keys_at, table_at
+from scheduler.domain.nearest import did_you_mean
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-# Looking for a near name among very many takes longer than it helps.
-_MOST_NAMES = 2_000
 _MOST_LISTED = 10
 
 
@@ -40,20 +37,6 @@ def path(place: Place) -> str:
             bare = key if _BARE_KEY.fullmatch(key) else json.dumps(key)
             text += f".{bare}" if text else bare
     return text
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` with the nearest of *known*, or nothing."""
-    return _did_you_mean(word, tuple(known))
-
-
-@lru_cache(maxsize=256)
-def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
-    if len(known) > _MOST_NAMES:
-        return ""
-    by_folded = {name.casefold(): name for name in known}
-    close = get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
-    return f"; did you mean {by_folded[close[0]]}?" if close else ""
 
 
 def describe(error: ErrorDetails) -> Problem:

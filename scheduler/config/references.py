@@ -8,10 +8,11 @@ from typing import Any
 from scheduler.config.definitions import RetryKeys
 from scheduler.config.document import Document
 from scheduler.config.model import Config
-from scheduler.config.problems import Problem, did_you_mean, path
+from scheduler.config.problems import Problem, path
 from scheduler.config.reading import entry
 from scheduler.config.settings import Defaults, check_pauses
 from scheduler.config.shape import Place
+from scheduler.domain.nearest import did_you_mean
 from scheduler.domain.request import secret_names
 
 

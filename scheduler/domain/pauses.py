@@ -23,12 +23,16 @@ class Freeze:
 
     def concerns(self, schedule: Schedule) -> bool:
         """Tell whether the schedule is one of them."""
+        return self.holds(schedule.collector, schedule.labels)
+
+    def holds(self, collector: str, labels: str | None) -> bool:
+        """Tell whether what has this collector and these labels is one of them."""
         kind, _, name = self.scope.partition(":")
         match kind:
             case "collector":
-                return schedule.collector == name
+                return collector == name
             case "label":
-                return f",{name}," in (schedule.labels or "")
+                return f",{name}," in (labels or "")
             case _:
                 return self.scope == ALL
 

@@ -5,6 +5,7 @@ from typing import assert_never
 
 import structlog
 
+from scheduler.domain.moments import moment_iso
 from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerReply
 from scheduler.domain.transition import Transition
@@ -60,7 +61,7 @@ def log_answer(one: Answered, *, kept: bool) -> None:
             # The run went on without this answer: what it brought is billed, and kept.
             log.error("second_collection_for_run", **told, collection_id=collection_id)
         case Accepted(collection_id=collection_id, start_eta=start_eta):
-            eta = start_eta.isoformat() if start_eta else None
+            eta = moment_iso(start_eta) if start_eta else None
             log.info("run_accepted", **told, collection_id=collection_id, start_eta=eta)
         case Rejected(detail=detail, status=status):
             log.error("run_rejected", **told, detail=detail, status=status)

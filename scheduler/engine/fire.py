@@ -11,6 +11,7 @@ from scheduler.domain.batch import Asked, Reading, Readings
 from scheduler.domain.deciding import Decision, Known, decide
 from scheduler.domain.definition import Fallbacks
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
+from scheduler.domain.moments import moment_iso
 from scheduler.domain.records import (
     Batch,
     CatchUp,
@@ -265,7 +266,7 @@ def _log_fired(run: NewRun, now: datetime) -> None:
         "run_fired",
         schedule=run.schedule,
         collector=run.collector,
-        due_at=run.due_at.isoformat(),
+        due_at=moment_iso(run.due_at),
         late_seconds=round((now - run.due_at).total_seconds(), 3),
         state=run.state.value,
         reason=run.reason.value,

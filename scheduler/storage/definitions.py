@@ -4,13 +4,29 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, union, update
 
 from scheduler.domain.errors import NotFound
-from scheduler.domain.records import Batch, Calendar, Collector, QueueOrder, StoredBody
+from scheduler.domain.records import (
+    OPEN_STATES,
+    Batch,
+    Calendar,
+    Collector,
+    QueueOrder,
+    StoredBody,
+)
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record
-from scheduler.storage.tables import batches, bodies, calendars, collectors, queues
+from scheduler.storage.tables import (
+    batches,
+    bodies,
+    calendars,
+    collectors,
+    in_state,
+    queues,
+    runs,
+    schedules,
+)
 
 
 def list_collectors(conn: Connection) -> list[Collector]:
@@ -65,6 +81,19 @@ def list_queues(conn: Connection) -> list[Queue]:
     """Return every queue that somebody settled something about, by name."""
     found = conn.execute(select(queues).order_by(queues.c.name))
     return [record(Queue, row) for row in found.mappings()]
+
+
+def list_queue_names(conn: Connection) -> list[str]:
+    """Return every queue that has rules, that a schedule names, or in which a run is."""
+    return sorted(
+        conn.scalars(
+            union(
+                select(queues.c.name),
+                select(schedules.c.queue).where(schedules.c.queue.is_not(None)),
+                select(runs.c.queue).where(runs.c.queue.is_not(None), in_state(runs, *OPEN_STATES)),
+            )
+        )
+    )
 
 
 def set_queue_paused(

@@ -255,6 +255,30 @@ def end_waiting(
     return ended.rowcount == 1
 
 
+def find_trouble(conn: Connection, account: str) -> str | None:
+    """Return what went wrong with the newest run of the account that is tried again."""
+    return conn.scalar(
+        select(runs.c.detail)
+        .where(
+            runs.c.account == account,
+            in_state(runs, RunState.QUEUED, RunState.UNCONFIRMED),
+            runs.c.fence > 0,
+            runs.c.detail.is_not(None),
+        )
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+
+
+def set_sendable_for_ever(conn: Connection, run_id: int) -> None:
+    """Take a waiting run's misfire grace away: it is sent however late."""
+    conn.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED)
+        .values(send_before=None)
+    )
+
+
 def flush_queue(conn: Connection, queue: str, *, detail: str, now: datetime) -> int:
     """Skip every run that waits in a named queue; return how many."""
     flushed = conn.execute(

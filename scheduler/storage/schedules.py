@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.follow_up import Ended
+from scheduler.domain.nearest import MOST_NAMES, did_you_mean
 from scheduler.domain.records import Batch, Collector, RunState, Schedule
 from scheduler.storage.parts import is_last_of_parts, state_of_all_parts
 from scheduler.storage.rows import record
@@ -65,11 +66,18 @@ def list_schedules(conn: Connection) -> list[Schedule]:
     return [record(Schedule, row) for row in found.mappings()]
 
 
+def find_schedule(conn: Connection, name: str) -> Schedule | None:
+    """Return the row of that name; None if it is gone."""
+    found = _whole(conn, _OF_NAME, name=name)
+    return found[0].schedule if found else None
+
+
 def get_schedule(conn: Connection, name: str) -> WholeSchedule:
     """Return the schedule of that name with all it needs, or raise NotFound."""
     found = _whole(conn, _OF_NAME, name=name)
     if not found:
-        raise NotFound(f"no schedule is called {name!r}")
+        names = conn.scalars(select(schedules.c.name).limit(MOST_NAMES + 1))
+        raise NotFound(f"no schedule is called {name!r}{did_you_mean(name, names)}")
     return found[0]
 
 

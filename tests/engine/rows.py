@@ -50,7 +50,7 @@ class Rows:
         """Edit a row of a definition table at this moment of the clock."""
         with self.db.writing() as conn:
             owned.update_row(conn, table, name, columns)
-            if table == "schedules":
+            if table in ("schedules", "calendars"):
                 # The database notes the edit by a clock that is not ours to set.
                 conn.execute(
                     text("UPDATE schedules SET edited_at = :now WHERE edited_at > :now"),

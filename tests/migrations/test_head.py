@@ -122,12 +122,19 @@ def test_every_trigger_is_there(sqlite_url: str) -> None:
         found = conn.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
 
         assert sorted(found) == [
+            "batches_edited",
+            "batches_gone",
+            "calendars_edited",
+            "calendars_gone",
+            "collectors_edited",
+            "collectors_gone",
             "freezes_edited_times",
             "freezes_new_times",
             "overrides_edited_times",
             "overrides_new_times",
             "queues_edited_times",
             "queues_new_times",
+            "schedules_checked",
             "schedules_edited",
             "schedules_edited_times",
             "schedules_new_times",

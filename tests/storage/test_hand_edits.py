@@ -7,11 +7,11 @@ import psycopg
 import pytest
 
 from scheduler.domain.records import Schedule
-from scheduler.storage import schedules
+from scheduler.storage import schedules, tables
 from scheduler.storage.database import Database
 from scheduler.storage.schedules import Mark
 from tests.make import NINE, minutes
-from tests.storage.rows import Execute, insert_schedule
+from tests.storage.rows import Execute, insert_batch, insert_collector, insert_schedule
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
 
@@ -98,33 +98,97 @@ def test_writing_what_is_already_there_changes_nothing(db: Database, by_hand: Ex
     assert schedule(db) == before
 
 
+# --- an edit of anything else asks for a check, and changes neither times nor what is owed
+
 OTHER_EDITS: Final = (
-    "collector = 'shop'",
-    "priority = 5",
+    "collector = 'other'",
     "misfire_grace = '2h'",
     "catch_up = 'all'",
     "queue = 'news'",
     "overlap = 'skip'",
     "labels = ',news,'",
-    "deadline = '1h'",
+    "deadline = 'one hour'",
+    "deliver = '{}'",
     "max_attempts = 2",
     "on_unconfirmed = 'hold'",
-    "origin = 'file'",
-    "paused_reason = 'lunch'",
 )
 
 
 @pytest.mark.usefixtures("planned")
 @pytest.mark.parametrize("edit", OTHER_EDITS)
-def test_an_edit_of_anything_else_leaves_the_plan(
+def test_an_edit_of_anything_else_asks_for_a_check(
     db: Database, by_hand: Execute, edit: str
 ) -> None:
+    with db.writing() as conn:
+        insert_collector(conn, name="other")
     before = schedule(db)
 
     by_hand(f"UPDATE schedules SET {edit}")
 
     edited = schedule(db)
-    assert (edited.planned_at, edited.edited_at, edited.error) == (NINE, None, before.error)
+    assert (edited.planned_at, edited.edited_at, edited.error) == (None, None, before.error)
+    assert (edited.fired_until, edited.next_fire_at) == (before.fired_until, before.next_fire_at)
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("edit", ["origin = 'file'", "paused_reason = 'lunch'", "priority = 5"])
+def test_an_edit_of_what_cannot_be_wrong_asks_for_nothing(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    by_hand(f"UPDATE schedules SET {edit}")
+
+    assert schedule(db).planned_at == NINE
+
+
+NAMED_EDITS: Final = (
+    "UPDATE collectors SET deadline = 'one hour' WHERE name = 'shop'",
+    "UPDATE collectors SET name = 'renamed' WHERE name = 'shop'",
+    "UPDATE batches SET max_inputs_per_trigger = 5 WHERE name = 'bestsellers'",
+    "UPDATE batches SET name = 'renamed' WHERE name = 'bestsellers'",
+)
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("edit", NAMED_EDITS)
+def test_an_edit_of_what_a_schedule_names_asks_for_a_check_of_it_alone(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    with db.writing() as conn:
+        insert_collector(conn, name="other")
+        insert_batch(conn, name="others")
+        insert_schedule(conn, name="daily", collector="other", batch="others", planned_at=NINE)
+
+    by_hand(edit)
+
+    assert (schedule(db).planned_at, schedule(db).edited_at) == (None, None)
+    assert schedule(db, "daily").planned_at == NINE
+
+
+CALENDAR_EDITS: Final = (
+    "UPDATE calendars SET rules = '2026-03-03' WHERE name = 'closed'",
+    "UPDATE calendars SET name = 'renamed' WHERE name = 'closed'",
+    "DELETE FROM calendars WHERE name = 'closed'",
+)
+
+
+@pytest.mark.parametrize("edit", CALENDAR_EDITS)
+def test_an_edited_calendar_is_an_edited_timetable(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    with db.writing() as conn:
+        conn.execute(tables.calendars.insert().values(name="closed", rules="2026-03-02"))
+        conn.execute(tables.calendars.insert().values(name="closed too", rules="2026-03-02"))
+        for name, exclude in (("first", "closed, other"), ("second", "other , closed"),
+                              ("third", "closed too"), ("fourth", None)):  # fmt: skip
+            insert_schedule(conn, name=name, exclude=exclude, planned_at=NINE, next_fire_at=NINE)
+
+    by_hand(edit)
+
+    for name in ("first", "second"):
+        assert schedule(db, name).planned_at is None
+        assert schedule(db, name).edited_at is not None
+        assert schedule(db, name).next_fire_at == NINE
+    assert [schedule(db, name).planned_at for name in ("third", "fourth")] == [NINE, NINE]
 
 
 @pytest.mark.usefixtures("planned")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from scheduler.cli.session import person
 from tests.surfaces.rig import FAILED, NINE, Home, spoken
 
 PROMISED = {
@@ -158,7 +159,7 @@ def test_a_queue_tells_its_depth_head_age_and_why_it_waits(home: Home) -> None:
     assert queue["waiting"] == 2
     assert queue["head_id"] == first
     assert queue["head_age_seconds"] == 60
-    assert queue["head_waits_for"] == "the queue is paused: stock-taking"
+    assert queue["head_waits_for"] == f"queue nightly is paused by {person()}: stock-taking"
 
 
 def test_status_counts_and_names_who_is_alive(home: Home) -> None:

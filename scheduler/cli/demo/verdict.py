@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from scheduler.cli.render import moment_text
+from scheduler.domain.moments import moment_text
 from scheduler.domain.records import Reason, Run
 
 # Skipped because a later run stands for it: what the schedule's own policies ask for.
