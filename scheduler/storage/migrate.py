@@ -6,10 +6,11 @@ import alembic.command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from scheduler.domain.errors import SchemaError
 from scheduler.storage.dialect import lock_schema
+from scheduler.storage.tables import metadata
 
 UPGRADE_COMMAND = "dca-scheduler db upgrade"
 
@@ -42,11 +43,13 @@ def upgrade(conn: Connection) -> tuple[str | None, str]:
     Bring the schema to the newest revision in the transaction of *conn*; return (from, to).
 
     All or nothing: a kill at any point leaves the old schema whole. Raises
-    SchemaError when the schema is newer than this program.
+    SchemaError when the schema is newer than this program, or another program's.
     """
     lock_schema(conn)
     before = current_revision(conn)
     _refuse_unknown(before)
+    if before is None:
+        _refuse_foreign(conn)
     config = _config()
     config.attributes["connection"] = conn
     alembic.command.upgrade(config, "head")
@@ -72,4 +75,13 @@ def _refuse_unknown(revision: str | None) -> None:
         raise SchemaError(
             f"the database has schema {revision}, which is newer than this program:"
             " install the newer dca-scheduler"
+        )
+
+
+def _refuse_foreign(conn: Connection) -> None:
+    taken = sorted(metadata.tables.keys() & set(inspect(conn).get_table_names()))
+    if taken:
+        raise SchemaError(
+            f"the database holds tables of another program ({', '.join(taken)}):"
+            " give dca-scheduler a database of its own"
         )

@@ -149,6 +149,20 @@ def test_the_newest_schema_is_accepted(database_url: str) -> None:
         migrate.require_current(conn)
 
 
+def test_the_tables_of_another_program_are_left_alone(empty_database_url: str) -> None:
+    with Database(empty_database_url) as db:
+        with db.writing() as conn:
+            conn.execute(text("CREATE TABLE runs (speed INTEGER)"))
+        with (
+            pytest.raises(SchemaError, match=r"of another program \(runs\): give dca-scheduler"),
+            db.writing() as conn,
+        ):
+            migrate.upgrade(conn)
+
+        with db.reading() as conn:
+            assert conn.execute(text("SELECT speed FROM runs")).all() == []
+
+
 def test_an_empty_database_is_refused_with_the_command_that_fills_it(
     empty_database_url: str,
 ) -> None:
