@@ -1,9 +1,9 @@
 """What applying a file would do: to the definitions, to what is due, and to runs that wait."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from scheduler.actions.comparing import WRITTEN, Change, Rows, Verb, compare, read_held
 from scheduler.actions.definition_rows import definition_rows
@@ -11,10 +11,11 @@ from scheduler.config import Config
 from scheduler.domain.definition import duration_of, excluded_calendars, timetable_of
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.firing import plan_firing
-from scheduler.domain.outlook import MOST_COUNTED, Outlook, compare_timetables
+from scheduler.domain.outlook import MOST_COUNTED, Coming, Outlook, compare_coming
+from scheduler.domain.pauses import Freeze, stop_at
 from scheduler.domain.records import Calendar, CatchUp, Reason, Run, Schedule
 from scheduler.domain.timetable import Timetable
-from scheduler.storage import owned, pruning
+from scheduler.storage import freezes, owned, pruning, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.rows import record
 
@@ -54,26 +55,29 @@ def plan_definitions(
     held = read_held(conn, wanted)
     changes = compare(wanted, held, prune=prune)
     deleted = [one.name for one in changes if one.verb is Verb.DELETED and one.table == "schedules"]
-    pairs = list(_affected(wanted, held, changes, deleted))
-    counted = pairs[:_MOST_SCHEDULES]
-    before, after = _calendars(held["calendars"]), _calendars(_merged("calendars", wanted, held))
+    before = _Definitions.of(conn, held["schedules"], held["calendars"])
+    merged = {
+        name: row for name, row in _merged("schedules", wanted, held).items() if name not in deleted
+    }
+    after = _Definitions.of(conn, merged, _merged("calendars", wanted, held))
+    names = _affected(before, after, changes)
     outlooks = [
-        compare_timetables(
+        compare_coming(
             name,
-            _timetable(old, before),
-            _timetable(new, after),
+            before.coming(name),
+            after.coming(name),
             now=now,
             until=now + timedelta(days=DAYS_AHEAD),
-            most=min(MOST_COUNTED, _MOST_OCCURRENCES // max(1, len(counted))),
+            most=min(MOST_COUNTED, _MOST_OCCURRENCES // max(1, len(names))),
         )
-        for name, old, new in counted
+        for name in names[:_MOST_SCHEDULES]
     ]
     return DefinitionPlan(
         changes=changes,
         outlooks=[one for one in outlooks if not one.is_the_same],
-        uncounted=len(pairs) - len(counted),
+        uncounted=max(0, len(names) - _MOST_SCHEDULES),
         waiting=pruning.list_waiting(conn, deleted),
-        fires_at_once=[name for name, old, new in pairs if _is_mended(old, new, after, now)],
+        fires_at_once=[name for name in names if _is_mended(name, before, after, now)],
     )
 
 
@@ -91,53 +95,100 @@ def _merged(table: str, wanted: Rows, held: Rows) -> dict[str, Mapping[str, Any]
     }
 
 
-def _affected(
-    wanted: Rows, held: Rows, changes: list[Change], deleted: list[str]
-) -> Iterator[tuple[str, Schedule | None, Schedule | None]]:
-    """Yield the schedules whose occurrences may change: before, after."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Definitions:
+    """The schedules as they are, or as they will be, and what their occurrences depend on."""
+
+    schedules: Mapping[str, Schedule]
+    calendars: Mapping[str, Calendar]
+    freezes: Sequence[Freeze]
+    made: Mapping[str, int]
+
+    @classmethod
+    def of(
+        cls,
+        conn: Connection,
+        schedules: Mapping[str, Mapping[str, Any]],
+        calendars: Mapping[str, Mapping[str, Any]],
+    ) -> Self:
+        """Read them from rows, and what was fired and frozen from the database."""
+        found = {name: record(Schedule, row) for name, row in schedules.items()}
+        limited = [name for name, one in found.items() if one.max_runs is not None]
+        return cls(
+            schedules=found,
+            calendars={
+                name: Calendar(name=name, rules=row["rules"]) for name, row in calendars.items()
+            },
+            freezes=freezes.list_freezes(conn),
+            made=runs.count_made(conn, limited),
+        )
+
+    def coming(self, name: str) -> Coming | None:
+        """Return what the schedule has to come; None for one that is off, wrong, or not there."""
+        schedule = self.schedules.get(name)
+        timetable = self.timetable(name)
+        if schedule is None or timetable is None:
+            return None
+        left = None
+        if schedule.max_runs is not None:
+            left = max(0, schedule.max_runs - self.made.get(name, 0))
+        return Coming(
+            timetable=timetable,
+            is_stopped=lambda at: stop_at(at, schedule, self.freezes) is not None,
+            left=left,
+        )
+
+    def timetable(self, name: str) -> Timetable | None:
+        """Return when the schedule is due; one with `after` as often as the one before it."""
+        schedule = self.schedules.get(name)
+        seen = {name}
+        while schedule is not None and schedule.enabled and schedule.after is not None:
+            if schedule.after in seen:
+                return None
+            seen.add(schedule.after)
+            schedule = self.schedules.get(schedule.after)
+        if schedule is None or not schedule.enabled:
+            return None
+        try:
+            return timetable_of(schedule, self.calendars)
+        except InvalidInput:
+            return None
+
+
+def _affected(before: _Definitions, after: _Definitions, changes: Sequence[Change]) -> list[str]:
+    """Return the schedules whose occurrences may change, and those that come after them."""
     written = {(one.table, one.name) for one in changes if one.verb in WRITTEN}
-    for name, row in _merged("schedules", wanted, held).items():
-        old = held["schedules"].get(name)
-        before = None if old is None else record(Schedule, old)
-        after = record(Schedule, row)
-        is_mendable = after.error is not None and bool(written)
-        is_excluding = any(("calendars", one) in written for one in excluded_calendars(after))
-        if ("schedules", name) in written or is_excluding or is_mendable:
-            yield name, before, None if name in deleted else after
+    names = {**before.schedules, **after.schedules}
+    found = [name for name, one in names.items() if _may_change(one, written)]
+    concerned = set(found)
+    while followers := [
+        name for name, one in names.items() if one.after in concerned and name not in concerned
+    ]:
+        found += followers
+        concerned.update(followers)
+    return found
 
 
-def _calendars(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Calendar]:
-    return {name: Calendar(name=name, rules=row["rules"]) for name, row in rows.items()}
+def _may_change(schedule: Schedule, written: set[tuple[str, str]]) -> bool:
+    is_excluding = any(("calendars", one) in written for one in excluded_calendars(schedule))
+    is_mendable = schedule.error is not None and bool(written)
+    return ("schedules", schedule.name) in written or is_excluding or is_mendable
 
 
-def _timetable(schedule: Schedule | None, calendars: Mapping[str, Calendar]) -> Timetable | None:
-    """Return when the schedule is due; None for one that is off, wrong, or not there."""
-    if schedule is None or not schedule.enabled:
-        return None
-    try:
-        return timetable_of(schedule, calendars)
-    except InvalidInput:
-        return None
-
-
-def _is_mended(
-    before: Schedule | None,
-    after: Schedule | None,
-    calendars: Mapping[str, Calendar],
-    now: datetime,
-) -> bool:
+def _is_mended(name: str, before: _Definitions, after: _Definitions, now: datetime) -> bool:
     """Tell whether a schedule that is set aside owes a run at once when it is mended."""
-    if before is None or before.error is None or not before.enabled or after is None:
+    old, new = before.schedules.get(name), after.schedules.get(name)
+    if old is None or new is None or old.error is None or not old.enabled:
         return False
-    timetable = _timetable(after, calendars)
-    if timetable is None or before.planned_at is None or _is_retimed(before, after):
+    timetable = after.timetable(name)
+    if timetable is None or old.planned_at is None or _is_retimed(old, new):
         return False
     plan = plan_firing(
         timetable,
-        fired_until=before.fired_until or before.created_at,
+        fired_until=old.fired_until or old.created_at,
         now=now,
-        misfire_grace=duration_of("misfire_grace", after.misfire_grace) or timedelta(),
-        catch_up=CatchUp(after.catch_up),
+        misfire_grace=duration_of("misfire_grace", new.misfire_grace) or timedelta(),
+        catch_up=CatchUp(new.catch_up),
     )
     return any(owed.fate is Reason.DUE for owed in plan.owed)
 

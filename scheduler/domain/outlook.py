@@ -1,5 +1,6 @@
 """How a changed timetable changes what is to come: occurrences counted before and after."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -9,6 +10,34 @@ from scheduler.domain.timetable import Timetable
 
 MOST_COUNTED: Final = 5_000
 """So many occurrences of a schedule are counted at most: one that fires each second has more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """
+    What a schedule has to come: its timetable's occurrences, less what is stopped, up to a number.
+
+    *left* is how many runs `max_runs` still allows; None is no limit.
+    """
+
+    timetable: Timetable
+    is_stopped: Callable[[datetime], bool] = lambda moment: False
+    left: int | None = None
+
+    def occurrences(self, now: datetime, until: datetime, most: int) -> list[datetime]:
+        """Return what comes after *now*, up to *until*; *most* are looked at."""
+        seen = islice(self.timetable.occurrences(now, until), most)
+        return list(islice((one for one in seen if not self.is_stopped(one)), self.left))
+
+    def looked_until(self, now: datetime, until: datetime, most: int) -> datetime:
+        """Return up to where *most* occurrences reach."""
+        beyond = next(islice(self.timetable.occurrences(now, until), most, None), None)
+        return until if beyond is None else beyond - timedelta(seconds=1)
+
+    def first(self, after: datetime) -> datetime | None:
+        """Return the first occurrence after a moment, if that one comes."""
+        first = None if self.left == 0 else self.timetable.next_after(after)
+        return None if first is None or self.is_stopped(first) else first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +63,25 @@ class Outlook:
         return not (self.runs or self.moved)
 
 
-def compare_timetables(
+def compare_coming(
     schedule: str,
-    before: Timetable | None,
-    after: Timetable | None,
+    before: Coming | None,
+    after: Coming | None,
     *,
     now: datetime,
     until: datetime,
     most: int = MOST_COUNTED,
 ) -> Outlook:
-    """Count what is due after *now*, up to *until*; None is a timetable that is never due."""
-    old, old_until = _occurrences(before, now, until, most)
-    new, new_until = _occurrences(after, now, until, most)
-    end = min(old_until, new_until)
+    """Count what comes after *now*, up to *until*; None is a schedule that is never due."""
+    old = before.occurrences(now, until, most) if before else []
+    new = after.occurrences(now, until, most) if after else []
+    end = min(one.looked_until(now, until, most) if one else until for one in (before, after))
     gone = {moment for moment in old if moment <= end} - set(new)
     come = {moment for moment in new if moment <= end} - set(old)
     return Outlook(
         schedule=schedule,
-        next_before=old[0] if old else _first(before, until),
-        next_after=new[0] if new else _first(after, until),
+        next_before=_first(before, old, until),
+        next_after=_first(after, new, until),
         runs=len(come) - len(gone),
         moved=min(len(come), len(gone)),
         until=end,
@@ -60,16 +89,7 @@ def compare_timetables(
     )
 
 
-def _occurrences(
-    timetable: Timetable | None, now: datetime, until: datetime, most: int
-) -> tuple[list[datetime], datetime]:
-    if timetable is None:
-        return [], until
-    found = list(islice(timetable.occurrences(now, until), most + 1))
-    if len(found) <= most:
-        return found, until
-    return found[:most], found[most] - timedelta(seconds=1)
-
-
-def _first(timetable: Timetable | None, after: datetime) -> datetime | None:
-    return None if timetable is None else timetable.next_after(after)
+def _first(coming: Coming | None, found: Sequence[datetime], until: datetime) -> datetime | None:
+    if found or coming is None:
+        return found[0] if found else None
+    return coming.first(until)

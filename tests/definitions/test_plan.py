@@ -82,3 +82,33 @@ def test_a_new_schedule_counts_from_now_on(desk: Desk) -> None:
 
     assert (hourly.next_before, hourly.runs) == (None, MONTH * 24)
     assert hourly.next_after is not None and hourly.next_after > NINE
+
+
+def test_a_plan_counts_no_more_than_max_runs_and_nothing_that_is_paused(desk: Desk) -> None:
+    limited = FILE.replace('every = "1h"', 'every = "1h"\nmax_runs = 5')
+    desk.apply(limited)
+
+    [more] = desk.plan(limited.replace("max_runs = 5", "max_runs = 8")).outlooks
+    desk.sql(
+        "UPDATE schedules SET paused_at = '2026-03-01 00:00:00+00:00', paused_reason = 'x',"
+        " paused_by = 'me' WHERE name = 'hourly'"
+    )
+    paused = desk.plan(limited.replace("max_runs = 5", "max_runs = 8"))
+
+    assert (more.runs, more.moved) == (3, 0)
+    assert paused.outlooks == []
+    assert not paused.is_empty
+
+
+def test_what_comes_after_a_schedule_changes_with_it(desk: Desk) -> None:
+    following = FILE + (
+        "[schedules.report]\ncollector = 'products'\nbatch = 'pages'\nafter = 'hourly'\n"
+    )
+    desk.apply(following)
+
+    found = desk.plan(following.replace('every = "1h"', 'every = "2h"'))
+
+    assert {one.schedule: one.runs for one in found.outlooks} == {
+        "hourly": -MONTH * 12,
+        "report": -MONTH * 12,
+    }
