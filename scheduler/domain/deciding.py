@@ -25,7 +25,7 @@ from scheduler.domain.errors import InputsError, InvalidInput, SchedulerError
 from scheduler.domain.firing import PROMPT, Owed, Plan, Timetable, plan_firing
 from scheduler.domain.follow_up import Ended, FollowUp
 from scheduler.domain.new_run import Occurrence, scheduled_run
-from scheduler.domain.overlap import Unfinished, stand
+from scheduler.domain.overlap import Standing, Unfinished, stand
 from scheduler.domain.pauses import Freeze, stop_at
 from scheduler.domain.records import (
     Batch,
@@ -221,9 +221,11 @@ def _add(
 ) -> None:
     """Add the runs of *occurrence*, one for each of *parts*, as they stand to those before."""
     unfinished = [*known.unfinished.get(schedule.name, ())]
-    ahead = [run for run in decision.runs if run.state is RunState.QUEUED]
-    standing = stand(schedule.overlap, [*unfinished, *(_PLANNED for _ in ahead)])
-    if occurrence.fate is Reason.DUE and not standing.is_sent:
+    standing = Standing()
+    if occurrence.fate is Reason.DUE:
+        ahead = [_PLANNED for run in decision.runs if run.state is RunState.QUEUED]
+        standing = stand(schedule.overlap, [*unfinished, *ahead])
+    if not standing.is_sent:
         occurrence = occurrence.with_fate(
             Reason.OVERLAPPED, "an earlier run of the schedule has not ended"
         )

@@ -1,5 +1,6 @@
 """Due schedules become runs."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,8 +63,7 @@ class FireStep:
         fired = await self._read_and_fire(found, now)
         if any(run.state is RunState.QUEUED for run in fired):
             self.wake_dispatch()
-        for run in fired:
-            _log_fired(run, now)
+        _log_fired(fired, now)
         if len(found) >= _AT_ONCE:
             return now
         following = await self.db.read(schedules.find_next_fire)
@@ -261,7 +261,33 @@ def _moves(decision: Decision, schedule: Schedule) -> bool:
     )
 
 
-def _log_fired(run: NewRun, now: datetime) -> None:
+def _log_fired(fired: Sequence[NewRun], now: datetime) -> None:
+    """Write a line for each run, and one for many that were missed alike."""
+    skipped: defaultdict[tuple[str | None, Reason], list[NewRun]] = defaultdict(list)
+    for run in fired:
+        if run.state is RunState.SKIPPED:
+            skipped[run.schedule, run.reason].append(run)
+        else:
+            _log_run(run, now)
+    for (schedule, reason), alike in skipped.items():
+        if len(alike) <= _FEW:
+            for run in alike:
+                _log_run(run, now)
+            continue
+        log.warning(
+            "runs_skipped",
+            schedule=schedule,
+            reason=reason.value,
+            count=len(alike),
+            first_due_at=moment_iso(min(run.due_at for run in alike)),
+            last_due_at=moment_iso(max(run.due_at for run in alike)),
+        )
+
+
+_FEW = 3
+
+
+def _log_run(run: NewRun, now: datetime) -> None:
     log.info(
         "run_fired",
         schedule=run.schedule,

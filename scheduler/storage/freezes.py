@@ -1,12 +1,11 @@
 """Freezes: pauses of everything, of a collector's schedules, or of those with a label."""
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
 from scheduler.domain.pauses import Freeze
-from scheduler.storage.rows import record
+from scheduler.storage.rows import record, values_of
 from scheduler.storage.tables import freezes
 
 
@@ -18,7 +17,7 @@ def list_freezes(conn: Connection) -> list[Freeze]:
 
 def insert_freeze(conn: Connection, freeze: Freeze) -> None:
     """Freeze a scope that is not frozen."""
-    conn.execute(insert(freezes).values(**asdict(freeze)))
+    conn.execute(insert(freezes).values(**values_of(freeze)))
 
 
 def delete_freeze(conn: Connection, scope: str) -> bool:

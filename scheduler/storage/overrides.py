@@ -1,14 +1,14 @@
 """Temporary overrides of schedules' fields: stored, laid over what is fired, forgotten."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
 from scheduler.domain.records import Batch
 from scheduler.domain.schedule_override import Override, overridden
-from scheduler.storage.rows import record
+from scheduler.storage.rows import record, values_of
 from scheduler.storage.schedules import WholeSchedule
 from scheduler.storage.tables import batches, overrides
 
@@ -57,7 +57,7 @@ def _find_batch(conn: Connection, name: str) -> Batch | None:
 def put_override(conn: Connection, override: Override) -> None:
     """Store an override, in place of an earlier one of the same field."""
     delete_overrides(conn, override.schedule, field=override.field)
-    conn.execute(insert(overrides).values(**asdict(override)))
+    conn.execute(insert(overrides).values(**values_of(override)))
 
 
 def delete_overrides(conn: Connection, schedule: str, *, field: str | None) -> int:

@@ -1,7 +1,7 @@
 """Runs: written when due, listed, and moved from state to state by guarded updates."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
@@ -20,18 +20,20 @@ from scheduler.domain.records import (
     RunState,
 )
 from scheduler.storage.dialect import insert_new
-from scheduler.storage.rows import record
+from scheduler.storage.rows import record, values_of
 from scheduler.storage.tables import attempts, in_state, runs
 
 
 def insert_runs(conn: Connection, new: Sequence[NewRun]) -> None:
     """Write runs; an occurrence that already has its run is left as it is."""
-    insert_new(conn, runs, [asdict(run) for run in new])
+    insert_new(conn, runs, [values_of(run) for run in new])
 
 
 def insert_run(conn: Connection, new: NewRun) -> int:
     """Write one run asked for by hand and return its id."""
-    return int((conn.execute(insert(runs).values(**asdict(new)).returning(runs.c.id))).scalar_one())
+    return int(
+        (conn.execute(insert(runs).values(**values_of(new)).returning(runs.c.id))).scalar_one()
+    )
 
 
 def get_run(conn: Connection, run_id: int) -> Run:

@@ -1,10 +1,12 @@
 """FireStep: what is due becomes a run, once, whatever the clock does."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from scheduler.domain.records import Reason, RunState
 from tests.engine.rig import NINE, another_database, engine_room
@@ -203,3 +205,22 @@ async def test_two_daemons_that_fire_at_once_write_each_occurrence_once(
 
     assert len(fired) == 60
     assert len(set(fired)) == 60
+
+
+async def test_many_missed_occurrences_are_rows_each_and_one_line_in_the_log(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        room.schedule("tick", every="1s", misfire_grace="10s")
+        await room.fire()
+        room.clock.tick(timedelta(seconds=100))
+        with capture_logs() as lines:
+            await room.fire()
+
+        reasons = Counter(run.reason for run in room.runs())
+
+    assert reasons == {Reason.MISSED: 89, Reason.DUE: 11}
+    [line] = [line for line in lines if line["event"] == "runs_skipped"]
+    assert (line["schedule"], line["reason"], line["count"]) == ("tick", "missed", 89)
+    assert line["first_due_at"] == "2026-03-02T09:00:01Z"
+    assert len([line for line in lines if line["event"] == "run_fired"]) == 11
