@@ -26,7 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-FOLDER = "DCA_SCHEDULER_TEST_FOLDER"
+FOLDER = "SCHEDULER_TEST_FOLDER"
 """The environment variable that tells the workers where their session keeps its databases."""
 
 # Nobody's data is at stake: a lost test database may be lost.

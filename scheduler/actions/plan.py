@@ -32,7 +32,8 @@ class DefinitionPlan:
     *outlooks* are of the schedules that are due at other times then; *uncounted* is how many
     changed schedules were too many to count. *waiting* are the runs of pruned schedules, which
     are skipped. *fires_at_once* are schedules that were set aside for an error, are mended by
-    this, and owe a run that is not too late yet: an edit itself fires nothing.
+    this, and owe a run that is not too late yet: an edit itself fires nothing. *never_due* are
+    schedules that have times, and all of them have passed.
     """
 
     changes: list[Change]
@@ -40,6 +41,7 @@ class DefinitionPlan:
     uncounted: int
     waiting: list[Run]
     fires_at_once: list[str]
+    never_due: list[str]
 
     @property
     def is_empty(self) -> bool:
@@ -77,6 +79,7 @@ def plan_definitions(
         outlooks=[one for one in outlooks if not one.is_the_same],
         uncounted=max(0, len(names) - _MOST_SCHEDULES),
         waiting=pruning.list_waiting(conn, deleted),
+        never_due=[name for name in names if after.has_passed(name, now)],
         fires_at_once=[name for name in names if _is_mended(name, before, after, now)],
     )
 
@@ -137,6 +140,13 @@ class _Definitions:
             is_stopped=lambda at: stop_at(at, schedule, self.freezes) is not None,
             left=left,
         )
+
+    def has_passed(self, name: str, now: datetime) -> bool:
+        """Tell whether the schedule has times of its own, and all of them lie behind."""
+        schedule, timetable = self.schedules.get(name), self.timetable(name)
+        if schedule is None or timetable is None or schedule.manual or schedule.after is not None:
+            return False
+        return timetable.next_after(now) is None
 
     def timetable(self, name: str) -> Timetable | None:
         """Return when the schedule is due; one with `after` as often as the one before it."""

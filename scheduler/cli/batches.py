@@ -66,7 +66,7 @@ def import_(session: Session, /, *, name: str, file: Path, send_as: str, overwri
     Make a batch NAME of the inputs in FILE.
 
     They are copied into the database: later edits of the file change nothing, and a
-    configuration file never touches it. FILE is a .csv, .json, .jsonl or .txt.
+    configuration file never touches it. FILE is a .csv, .json, .jsonl, .ndjson or .txt.
     """
     from scheduler.actions.batches import import_batch
     from scheduler.domain.request import SendAs

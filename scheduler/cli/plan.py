@@ -156,6 +156,7 @@ def _outlook_lines(found: "DefinitionPlan") -> Iterator[str]:
 
     yield f"due in the next {DAYS_AHEAD} days:"
     yield from (f"    {_outlook_line(one)}" for one in found.outlooks)
+    yield from (f"    {name}: never due, all its times have passed" for name in found.never_due)
     if found.uncounted:
         yield f"    {found.uncounted} more schedules change; they were not counted"
     runs, moved = (
@@ -184,6 +185,7 @@ def _plan_view(found: "DefinitionPlan") -> dict[str, object]:
     return {
         "changes": [change_view(change) for change in found.changes],
         "due": found.outlooks,
+        "never_due": found.never_due,
         "due_runs": sum(one.runs for one in found.outlooks),
         "due_moved": sum(one.moved for one in found.outlooks),
         "uncounted_schedules": found.uncounted,

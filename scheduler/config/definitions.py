@@ -31,7 +31,7 @@ from scheduler.config.values import (
 )
 from scheduler.domain.records import OnUnconfirmed, QueueOrder
 
-BATCH_SUFFIXES: Final = (".csv", ".json", ".jsonl", ".txt")
+BATCH_SUFFIXES: Final = (".csv", ".json", ".jsonl", ".ndjson", ".txt")
 
 
 def _existing_file(path: str, info: ValidationInfo) -> str:
@@ -166,7 +166,7 @@ class BatchDefinition(TomlTable):
     """A named list of inputs: exactly one of file and inputs."""
 
     file: Annotated[str, AfterValidator(_batch_file)] | None = None
-    """A .csv, .json, .jsonl or .txt file, relative to this file; kept as an absolute path."""
+    """A .csv, .json, .jsonl, .ndjson or .txt, relative to this file; kept as an absolute path."""
     inputs: Annotated[list[dict[str, Any]], BeforeValidator(_check_inputs)] | None = None
     """The inputs themselves: an array of tables."""
     send_as: Literal["json", "csv", "multipart"] = "json"

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from scheduler.config.document import Document, read_document
 from scheduler.config.model import Config
-from scheduler.config.overrides import Overridden, apply_overrides
+from scheduler.config.overrides import Overridden, apply_overrides, strays
 from scheduler.config.problems import Problem
 from scheduler.config.reading import read_model
 from scheduler.config.references import (
     cyclic,
     dangling,
     missing_files,
+    self_cancelling,
     settle_accounts,
     unlike_pauses,
 )
@@ -52,6 +53,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
         *dangling(document),
         *cyclic(document),
         *unlike_pauses(reading.config),
+        *self_cancelling(reading.config),
         *calendar_problems,
         *timetable_problems(specs),
     ]
@@ -59,7 +61,11 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
         found = [*overridden.problems, *_in_order(document, problems)]
         source = str(path) if path else "the environment"
         raise ConfigError(source, [_told(problem, overridden) for problem in found])
-    warnings = (*missing_files(reading.config), *timetable_warnings(specs))
+    warnings = (
+        *strays(environ),
+        *missing_files(reading.config),
+        *timetable_warnings(specs),
+    )
     return LoadedConfig(reading.config, warnings, path)
 
 

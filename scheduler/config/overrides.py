@@ -8,17 +8,18 @@ lower case makes one. The value is TOML; it is text where text is wanted, or whe
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scheduler.config.document import Document
+from scheduler.config.document import VARIABLE, Document
 from scheduler.config.problems import Problem
 from scheduler.config.secrets import SecretKind
 from scheduler.config.shape import is_named, keys_at, wants_text
 
 PREFIX: Final = "DCA_SCHEDULER__"
+_NEARLY: Final = "DCA_SCHEDULER_"
 
 _TIMETABLE = ("cron", "every", "calendar_interval", "at", "manual", "after")
 _GROUPS: Final = {
@@ -81,6 +82,18 @@ def apply_overrides(document: Document, environ: Mapping[str, str]) -> Overridde
     for override in overrides:
         _set(changed, override.place, override.value)
     return Overridden(changed, tuple(overrides), tuple(problems))
+
+
+def strays(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each variable that was meant to be an override and is none."""
+    for variable in sorted(environ):
+        name = variable.upper()
+        if name.startswith(_NEARLY) and not name.startswith(PREFIX) and name != VARIABLE:
+            meant = name.removeprefix(_NEARLY).replace("_", "__", 1)
+            yield (
+                f"{variable} means nothing here: the parts of a setting are joined by two"
+                f" underscores, as in {PREFIX}{meant}"
+            )
 
 
 def _read(document: Document, variable: str, text: str) -> Override:

@@ -77,6 +77,18 @@ def unlike_pauses(config: Config) -> Iterator[Problem]:
         yield from _pause_problems(("schedules", name), levels)
 
 
+def self_cancelling(config: Config) -> Iterator[Problem]:
+    """Yield the schedules with confirm_cancel whose batch is split into parts."""
+    for name, schedule in config.schedules.items():
+        batch = config.batches.get(schedule.batch)
+        if schedule.confirm_cancel and batch and batch.max_inputs_per_trigger is not None:
+            yield Problem(
+                ("schedules", name, "confirm_cancel"),
+                f"batch {schedule.batch} has max_inputs_per_trigger, and each part would cancel"
+                ' the one before it: write overlap = "replace" instead',
+            )
+
+
 def _pause_problems(place: Place, levels: tuple[RetryKeys | Defaults, ...]) -> Iterator[Problem]:
     if not (levels[0].first_pause or levels[0].longest_pause):
         return

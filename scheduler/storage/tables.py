@@ -338,6 +338,13 @@ schedules = Table(
         sqlite_where=text("after IS NOT NULL"),
         postgresql_where=text("after IS NOT NULL"),
     ),
+    # An edited calendar asks who excludes it.
+    Index(
+        "ix_schedules_exclude",
+        "exclude",
+        sqlite_where=text("exclude IS NOT NULL"),
+        postgresql_where=text("exclude IS NOT NULL"),
+    ),
     Index(
         "ix_schedules_set_aside",
         "name",

@@ -195,3 +195,16 @@ def test_a_line_break_in_a_value_makes_no_second_key(tmp_path: Path) -> None:
 
 def test_other_variables_are_left_alone() -> None:
     assert load_config(None, {"DCA_SCHEDULER_CONFIG": "x", "DCA_API_TOKEN": "y"}).warnings == ()
+
+
+def test_a_variable_that_was_meant_to_be_an_override_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(SOUND)
+
+    found = load_config(file, {"DCA_SCHEDULER_LOG_LEVEL": "debug", "DCA_SCHEDULER_CONFIG": "x"})
+
+    assert found.config.log.level == "info"
+    assert found.warnings == (
+        "DCA_SCHEDULER_LOG_LEVEL means nothing here: the parts of a setting are joined by two"
+        " underscores, as in DCA_SCHEDULER__LOG__LEVEL",
+    )

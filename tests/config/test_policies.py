@@ -104,3 +104,12 @@ def test_a_variable_takes_a_follower_to_a_beat(tmp_path: Path) -> None:
     config = load(tmp_path, text, {"DCA_SCHEDULER__SCHEDULES__NIGHTLY__EVERY": "5s"})
 
     assert (config.schedules["nightly"].every, config.schedules["nightly"].after) == ("5s", None)
+
+
+def test_parts_that_would_cancel_each_other_are_told(tmp_path: Path) -> None:
+    text = SOUND.replace('cron = "0 2 * * *"', 'cron = "0 2 * * *"\nconfirm_cancel = true')
+    text = text.replace("[batches.pages]", "[batches.pages]\nmax_inputs_per_trigger = 5")
+
+    [problem] = problems(tmp_path, text)
+
+    assert problem.startswith("schedules.nightly.confirm_cancel: batch pages has max_inputs")

@@ -40,7 +40,7 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
         " a lease that ends during a request gives its run away",
         "accounts.main.max_in_flght: unknown key; did you mean max_in_flight?",
         "collectors.products.max_running: must be a whole number, not text",
-        "batches.pages.file: must end in one of .csv .json .jsonl .txt",
+        "batches.pages.file: must end in one of .csv .json .jsonl .ndjson .txt",
         "schedules.nightly.priority: must be a whole number, not a number with a fraction",
         "schedules.nightly: queue and confirm_cancel exclude each other: keep one of them",
         "schedules.nightly.collector: there is no [collectors.product]; did you mean products?",
@@ -112,7 +112,7 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
         ),
         (
             "[batches.b]\nfile = 'a.xml'",
-            "batches.b.file: must end in one of .csv .json .jsonl .txt",
+            "batches.b.file: must end in one of .csv .json .jsonl .ndjson .txt",
         ),
         ("[batches.b]\ninputs = []", "batches.b.inputs: must hold at least one input"),
         ("[batches.b]\ninputs = ['u']", "batches.b.inputs: must be an array of tables"),

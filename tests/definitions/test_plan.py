@@ -112,3 +112,11 @@ def test_what_comes_after_a_schedule_changes_with_it(desk: Desk) -> None:
         "hourly": -MONTH * 12,
         "report": -MONTH * 12,
     }
+
+
+def test_a_schedule_whose_only_time_has_passed_is_named(desk: Desk) -> None:
+    desk.apply()
+
+    found = desk.plan(FILE.replace('every = "1h"', "at = 2020-01-01T02:00:00"))
+
+    assert found.never_due == ["hourly"]

@@ -19,7 +19,7 @@ _PATH: Final = "/dca/trigger"
 _DEFAULT_BASE: Final = "https://api.brightdata.com"
 _PLACEHOLDER: Final = re.compile(r"\{due_at:[^{}]*\}")
 _VARIABLE: Final = re.compile(r"\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
-_SUFFIXES: Final = (".csv", ".json", ".jsonl")
+_SUFFIXES: Final = (".csv", ".json", ".jsonl", ".ndjson")
 _HEADERS_WITHOUT_MEANING: Final = frozenset(
     {"authorization", "content-type", "accept", "user-agent", "content-length", "expect"}
 )

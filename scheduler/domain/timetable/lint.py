@@ -69,7 +69,7 @@ def _lint_steps(crontab: Crontab) -> Iterator[str]:
                 yield from _lint_whole_step(field.name, item, int(match["step"]), size)
             elif match := _OPEN_STEP.fullmatch(item):
                 meant = f"{match['first']}-{field.high}/{match['step']}"
-                yield f"{field.name} {item} means {meant}: write that if it is meant"
+                yield f"{field.name} {item} is read as {meant}; Debian cron refuses it: write that"
 
 
 def _lint_whole_step(field: str, item: str, step: int, size: int) -> Iterator[str]:

@@ -55,7 +55,10 @@ def test_a_timetable_delays_up_to_its_own_next_slot() -> None:
         ("0 0 */2 * *", "day of month */2 starts anew"),
         ("0 0 * * */2", "day of week */2 starts anew"),
         ("*/90 * * * *", "minute */90 steps past the end of the field"),
-        ("5/10 * * * *", "minute 5/10 means 5-59/10: write that if it is meant"),
+        (
+            "5/10 * * * *",
+            "minute 5/10 is read as 5-59/10; Debian cron refuses it: write that",
+        ),
         ("0 0 31 * *", 'write calendar_interval = "month on 31"'),
         ("0 0-23 * * *", "hour 0-23 lists each hour"),
     ],
