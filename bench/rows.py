@@ -1,0 +1,147 @@
+"""Rows made by the thousand or the million, in the database itself where there are many."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from scheduler.clock import utc_now
+from scheduler.storage.database import Connection, Database
+
+_BODY = "bench"
+_AT_ONCE = 100_000
+
+
+def queue_runs(db: Database, number: int, accounts: int) -> None:
+    """Write *number* runs that may be sent now, each of a schedule of its own."""
+    with db.writing() as conn:
+        _insert_body(conn)
+        _execute(
+            conn,
+            f"""
+            INSERT INTO runs (schedule, due_at, account, collector, collector_id, body, query, lane,
+                state, reason, not_before, max_attempts, first_pause, longest_pause, on_unconfirmed,
+                created_at)
+            SELECT 'queued' || i, :now, 'a' || (i % 256 % {accounts}), 'k' || (i % 256),
+                'c_' || (i % 256), '{_BODY}', 'collector=c_' || (i % 256) || '&queue_next=1',
+                'schedule:queued' || i, 'queued', 'due', :now, 5, '30s', '15m', 'resend', :now
+            FROM n""",
+            number,
+            now=utc_now(),
+        )
+
+
+def make_history(db: Database, number: int) -> None:
+    """Write *number* ended runs with their attempts and collections, each of its own schedule."""
+    for first in range(0, number, _AT_ONCE):
+        with db.writing() as conn:
+            _insert_body(conn)
+            _make_history(conn, first, min(_AT_ONCE, number - first))
+    _analyze(db)
+
+
+def _make_history(conn: Connection, first: int, number: int) -> None:
+    at, late = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, 0, 5, tzinfo=UTC)
+    run = f"(1000000 + {first} + i)"
+    _execute(
+        conn,
+        f"""
+        INSERT INTO runs (id, schedule, due_at, account, collector, collector_id, body, query, lane,
+            state, reason, not_before, attempts, max_attempts, first_pause, longest_pause,
+            on_unconfirmed, fence, triggered_at, collection_id, created_at, ended_at)
+        SELECT {run}, 'old' || {run}, :at, 'a0', 'k' || (i % 256), 'c_' || (i % 256),
+            '{_BODY}', 'collector=c_' || (i % 256) || '&queue_next=1', 'schedule:old' || {run},
+            'succeeded', 'done', :at, 1, 5, '30s', '15m', 'resend', 1, :at, 'j_old' || {run},
+            :at, :late
+        FROM n""",
+        number,
+        at=at,
+        late=late,
+    )
+    _execute(
+        conn,
+        f"""
+        INSERT INTO attempts (run_id, number, daemon, request, outcome, claimed_at, settled_at,
+            http_status, collection_id)
+        SELECT {run}, 1, 'old', 'POST /dca/trigger?collector=c_' || (i % 256), 'accepted', :at,
+            :late, 200, 'j_old' || {run} FROM n""",
+        number,
+        at=at,
+        late=late,
+    )
+    _execute(
+        conn,
+        f"""
+        INSERT INTO collections (id, run_id, account, collector_id, status, accepted_at)
+        SELECT 'j_old' || {run}, {run}, 'a0', 'c_' || (i % 256), 'done', :at FROM n""",
+        number,
+        at=at,
+    )
+
+
+def store_schedules(db: Database, number: int, *, due_at: datetime) -> None:
+    """Write *number* schedules that are due once, at *due_at*, planned already."""
+    for first in range(0, number, _AT_ONCE):
+        with db.writing() as conn:
+            _execute(
+                conn,
+                f"""
+                INSERT INTO schedules (name, collector, batch, at, planned_at, fired_until,
+                    next_fire_at)
+                SELECT 's' || ({first} + i), 'k' || (i % 256), 'one', :text, :now, :now, :due
+                FROM n""",
+                min(_AT_ONCE, number - first),
+                text=due_at.isoformat(),
+                now=utc_now(),
+                due=due_at,
+            )
+    _analyze(db)
+
+
+def store_beat(db: Database) -> None:
+    """Write one schedule that is due every second, on the second."""
+    with db.writing() as conn:
+        conn.execute(
+            text("INSERT INTO schedules (name, collector, batch, every)"
+                 " VALUES ('beat', 'k0', 'one', '1s')")
+        )  # fmt: skip
+
+
+def count_unsettled(db: Database) -> int:
+    """Return how many runs wait for their turn or their answer."""
+    with db.reading() as conn:
+        found = "SELECT count(*) FROM runs WHERE state IN ('queued', 'dispatching')"
+        return int(conn.scalar(text(found)) or 0)
+
+
+def _insert_body(conn: Connection) -> None:
+    _execute(
+        conn,
+        f"""
+        INSERT INTO bodies (fingerprint, send_as, row_count, byte_count, text, created_at)
+        SELECT '{_BODY}', 'json', 1, 4, '[{{}}]', :now FROM n
+        WHERE NOT EXISTS (SELECT 1 FROM bodies WHERE fingerprint = '{_BODY}')""",
+        1,
+        now=utc_now(),
+    )
+
+
+def _execute(conn: Connection, insert: str, number: int, **values: Any) -> None:
+    """Carry out an INSERT … SELECT from `n`, the numbers from 1 to *number*."""
+    into, select = insert.split("SELECT", 1)
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})"
+    if conn.dialect.name == "sqlite":
+        # As the project's own column type writes times.
+        values = {key: _sqlite(value) for key, value in values.items()}
+    conn.execute(text(f"{into} {numbers} SELECT {select}"), values)
+
+
+def _sqlite(value: Any) -> Any:
+    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
+
+
+def _analyze(db: Database) -> None:
+    """Give PostgreSQL its statistics, as autovacuum would a little later."""
+    if db.file is None:
+        with db.writing() as conn:
+            conn.execute(text("ANALYZE"))
