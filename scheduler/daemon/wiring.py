@@ -117,7 +117,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
             db=db,
             reader=BatchReader(),
             fallbacks=settings.fallbacks,
-            wake_dispatch=wake("dispatch"),
+            wake_dispatch=dispatch.expect_work,
         ),
         "dispatch": dispatch,
         "reconcile": reconcile,

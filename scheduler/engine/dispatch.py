@@ -76,11 +76,17 @@ class DispatchStep:
     _wires: defaultdict[str, Wire[Claim]] = field(default_factory=lambda: defaultdict(Wire))
     _bodies: "OrderedDict[str, StoredBody]" = field(default_factory=OrderedDict)
     _unsure: bool = False
+    _is_expected: bool = False
 
     @property
     def in_flight(self) -> int:
         """How many runs are claimed, and not answered and recorded."""
         return len(self._list_claimed())
+
+    def expect_work(self) -> None:
+        """Wake up for what was just queued: there is no need to ask whether anything was."""
+        self._is_expected = True
+        self.wake()
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
@@ -129,7 +135,9 @@ class DispatchStep:
         return [run_id for run_id, _ in sorted({*self._sending, *answered})]
 
     async def _has_work(self, now: datetime) -> bool:
-        return self._unsure or (
+        is_certain = self._unsure or self._is_expected
+        self._is_expected = False
+        return is_certain or (
             self.accepting
             and bool(await self.db.read(partial(claims.list_accounts_with_work, now=now)))
         )

@@ -1,6 +1,6 @@
 """From a row to a record, by the record's own annotations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
@@ -26,18 +26,34 @@ def record(kind: type[Record], row: Mapping[Any, Any]) -> Record:
 
 
 def records(kind: type[Record], found: CursorResult[Any]) -> list[Record]:
-    """Build a *kind* from each row of *found*, whose columns are looked up once for them all."""
-    place = {name: index for index, name in enumerate(found.keys())}
-    columns = [(name, place[name], convert) for name, convert in _converters(kind)]  # type: ignore[arg-type]  # a class is hashable
-    return [
-        kind(
-            **{
-                name: value if (value := row[index]) is None else convert(value)
-                for name, index, convert in columns
-            }
-        )
-        for row in found
+    """Build a *kind* from each row of *found*."""
+    read = reader(kind, tuple(found.keys()))
+    return [read(row) for row in found]
+
+
+def reader(
+    kind: type[Record], columns: Sequence[str], prefix: str = ""
+) -> Callable[[Sequence[Any]], Record]:
+    """
+    Return what builds a *kind* from a row of these *columns*.
+
+    Its fields' columns begin with *prefix*. They are looked up once, for any number of rows.
+    """
+    place = {column: index for index, column in enumerate(columns)}
+    found = [
+        (name, place[prefix + name], convert)
+        for name, convert in _converters(kind)  # type: ignore[arg-type]  # a class is hashable
     ]
+    as_they_are = [(name, index) for name, index, convert in found if convert is _as_it_is]
+    converted = [(name, index, to) for name, index, to in found if to is not _as_it_is]
+
+    def read(row: Sequence[Any]) -> Record:
+        values = {name: row[index] for name, index in as_they_are}
+        for name, index, convert in converted:
+            values[name] = value if (value := row[index]) is None else convert(value)
+        return kind(**values)
+
+    return read
 
 
 def values_of(one: "DataclassInstance") -> dict[str, Any]:
