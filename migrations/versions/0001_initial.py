@@ -1,5 +1,8 @@
 """The first schema."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,7 +16,7 @@ MOMENT = sa.TIMESTAMP(timezone=True).with_variant(sa.Text(), "sqlite")
 
 # A hand edit of a timetable, by any client, asks the daemon to plan it anew, from now on:
 # it fires nothing by itself.
-TIMETABLE = (
+TIMETABLE: tuple[str, ...] = (
     "name",
     "cron",
     "every",
@@ -35,10 +38,9 @@ TIMETABLE = (
     "enabled",
 )
 
-
 # An edit of anything else asks to check the schedule again: what is wrong with it is told within
 # seconds, and not when it is due. Neither its times nor what it owes change.
-CHECKED = (
+CHECKED: tuple[str, ...] = (
     "collector",
     "batch",
     "overlap",
@@ -62,7 +64,10 @@ CHECKED = (
     "longest_pause",
     "on_unconfirmed",
 )
-NAMED = {
+# The daemon's own, which it writes at each firing.
+MARKS: tuple[str, ...] = ("edited_at", "planned_at", "fired_until", "next_fire_at")
+# So does an edit of what a schedule names; a row that is new or gone may be named as well.
+NAMED: dict[str, tuple[str, ...]] = {
     "collectors": (
         "name",
         "account",
@@ -86,137 +91,233 @@ NAMED = {
         "required",
         "max_change_percent",
     ),
-    # An edited calendar is an edited timetable.
     "calendars": ("name", "rules"),
+    "accounts": ("name",),
+    "schedules": ("name", "after"),
+    "overrides": ("schedule", "field", "value", "until"),
 }
-NAMED_IN = {"collectors": "collector", "batches": "batch"}
+# Of each, what a schedule has of a row that it names.
+NAMING = {
+    "collectors": "collector = {row}.name",
+    "batches": "batch = {row}.name",
+    "calendars": (
+        "exclude IS NOT NULL AND {find}(',' || replace(exclude, ' ', '') || ',',"
+        " ',' || replace({row}.name, ' ', '') || ',') > 0"
+    ),
+    "accounts": "collector IN (SELECT name FROM collectors WHERE account = {row}.name)",
+    "schedules": "after = {row}.name",
+    "overrides": "name = {row}.schedule",
+}
+NOW = {
+    # As the program writes a time: six digits of a second.
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now') || '000'",
+    "postgresql": "clock_timestamp()",
+}
+# What is named here cannot be missing on PostgreSQL; SQLite's shell checks no references.
+REFERENCED = ("collectors", "batches", "accounts")
+DIFFERS = {"sqlite": "IS NOT", "postgresql": "IS DISTINCT FROM"}
+FIND = {"sqlite": "instr", "postgresql": "strpos"}
 
 
-def _changed(columns: tuple[str, ...], differs: str) -> str:
-    return " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
+class Watch(NamedTuple):
+    """A trigger."""
+
+    name: str
+    table: str
+    text: str
 
 
-def _concerned(table: str, name: str, find: str) -> str:
-    """Return the condition for the schedules that name *name*, a column of a row of *table*."""
-    if table != "calendars":
-        return f"{NAMED_IN[table]} = {name}"
-    listed = "',' || replace(replace(exclude, ', ', ','), ' ,', ',') || ','"
-    return find.format(listed=listed, name=f"',' || {name} || ','")
+def _changed(columns: tuple[str, ...], brand: str) -> str:
+    return " OR ".join(f"OLD.{column} {DIFFERS[brand]} NEW.{column}" for column in columns)
 
 
-def _checked_again(table: str, now: str) -> str:
-    return f"planned_at = NULL, edited_at = {now}" if table == "calendars" else "planned_at = NULL"
+def _check_again(table: str, row: str, brand: str) -> str:
+    """Return the statement that asks to check each schedule that names this *row* of *table*."""
+    changes = "planned_at = NULL"
+    if table == "calendars":
+        # An edited calendar is an edited timetable. One that is mended loses nothing, though.
+        changes += f", edited_at = CASE WHEN error IS NULL THEN {NOW[brand]} ELSE edited_at END"
+    named = NAMING[table].format(row=row, find=FIND[brand])
+    if brand == "sqlite" and table != "calendars":
+        # Not on PostgreSQL, where a daemon may be about to write that it has checked it.
+        named += " AND planned_at IS NOT NULL"
+    return f"UPDATE schedules SET {changes} WHERE {named}"
 
 
-_SQLITE_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now')"
-_SQLITE_FIND = "instr({listed}, {name}) > 0"
-_POSTGRESQL_FIND = "strpos({listed}, {name}) > 0"
+def _key(table: str) -> str:
+    return "schedule" if table == "overrides" else "name"
 
 
-def _watch_named_on_sqlite(table: str, columns: tuple[str, ...]) -> list[str]:
-    again = f"UPDATE schedules SET {_checked_again(table, _SQLITE_NOW)} WHERE"
-    old, new = (_concerned(table, f"{row}.name", _SQLITE_FIND) for row in ("OLD", "NEW"))
-    return [
+# The daemon writes planned_at with these; who does not is no daemon, and may hide what is due.
+_MOVED = (
+    "NEW.planned_at IS NOT NULL AND NOT (OLD.planned_at {differs} NEW.planned_at)"
+    " AND (OLD.next_fire_at {differs} NEW.next_fire_at OR OLD.fired_until {differs} NEW.fired_until)"
+)
+
+
+def _watch_edits_on_sqlite() -> Iterator[Watch]:
+    yield Watch(
+        "schedules_edited",
+        "schedules",
         f"""
-        CREATE TRIGGER {table}_edited AFTER UPDATE OF {", ".join(columns)} ON {table}
-        WHEN {_changed(columns, "IS NOT")}
-        BEGIN {again} {old} OR {new}; END
-        """,
-        f"CREATE TRIGGER {table}_gone AFTER DELETE ON {table} BEGIN {again} {old}; END",
-    ]
-
-
-def _watch_named_on_postgresql(table: str, columns: tuple[str, ...]) -> list[str]:
-    again = f"UPDATE schedules SET {_checked_again(table, 'clock_timestamp()')} WHERE"
-    old, new = (_concerned(table, f"{row}.name", _POSTGRESQL_FIND) for row in ("OLD", "NEW"))
-    return [
-        f"""
-        CREATE FUNCTION {table}_edited() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            {again} {old};
-            IF TG_OP = 'UPDATE' THEN {again} {new}; END IF;
-            RETURN NULL;
-        END $$
-        """,
-        f"""
-        CREATE TRIGGER {table}_edited AFTER UPDATE OF {", ".join(columns)} ON {table}
-        FOR EACH ROW WHEN ({_changed(columns, "IS DISTINCT FROM")})
-        EXECUTE FUNCTION {table}_edited()
-        """,
-        f"""
-        CREATE TRIGGER {table}_gone AFTER DELETE ON {table}
-        FOR EACH ROW EXECUTE FUNCTION {table}_edited()
-        """,
-    ]
-
-
-EDIT_WATCH = {
-    "sqlite": [
-        f"""
-        CREATE TRIGGER schedules_edited AFTER UPDATE OF {", ".join(TIMETABLE)} ON schedules
-        WHEN {_changed(TIMETABLE, "IS NOT")}
+        AFTER UPDATE OF {", ".join(TIMETABLE)} ON schedules
+        WHEN {_changed(TIMETABLE, "sqlite")}
         BEGIN
             UPDATE schedules
-            SET planned_at = NULL, error = NULL, edited_at = {_SQLITE_NOW},
+            SET planned_at = NULL, error = NULL, edited_at = {NOW["sqlite"]},
                 -- What is off owes nothing when it is switched on again.
                 next_fire_at = CASE WHEN NEW.enabled THEN next_fire_at END
             WHERE name = NEW.name;
         END
         """,
-        f"""
-        CREATE TRIGGER schedules_checked AFTER UPDATE OF {", ".join(CHECKED)} ON schedules
-        WHEN {_changed(CHECKED, "IS NOT")}
-        BEGIN UPDATE schedules SET planned_at = NULL WHERE name = NEW.name; END
-        """,
-        *(trigger for named in NAMED.items() for trigger in _watch_named_on_sqlite(*named)),
-    ],
-    "postgresql": [
+    )
+    for name, columns, edited in (
+        ("schedules_checked", CHECKED, _changed(CHECKED, "sqlite")),
+        ("schedules_moved", MARKS, _MOVED.format(differs=DIFFERS["sqlite"])),
+    ):
+        yield Watch(
+            name,
+            "schedules",
+            f"""
+            AFTER UPDATE OF {", ".join(columns)} ON schedules WHEN {edited}
+            BEGIN UPDATE schedules SET planned_at = NULL WHERE name = NEW.name; END
+            """,
+        )
+    for table, columns in NAMED.items():
+        old, new = (_check_again(table, row, "sqlite") for row in ("OLD", "NEW"))
+        for what, event, statements in (
+            ("new", "INSERT", f"{new};"),
+            (
+                "edited",
+                f"UPDATE OF {', '.join(columns)}",
+                f"{old}; {new} AND OLD.{_key(table)} <> NEW.{_key(table)};",
+            ),
+            ("gone", "DELETE", f"{old};"),
+        ):
+            when = f"WHEN {_changed(columns, 'sqlite')}" if what == "edited" else ""
+            yield Watch(
+                f"{table}_named_{what}",
+                table,
+                f"AFTER {event} ON {table} {when} BEGIN {statements} END",
+            )
+
+
+def _watch_edits_on_postgresql() -> Iterator[Watch]:
+    for name, columns, edited, function in (
+        ("edited", TIMETABLE, _changed(TIMETABLE, "postgresql"), "edited"),
+        ("checked", CHECKED, _changed(CHECKED, "postgresql"), "checked"),
+        ("moved", MARKS, _MOVED.format(differs=DIFFERS["postgresql"]), "checked"),
+    ):
+        yield Watch(
+            f"schedules_{name}",
+            "schedules",
+            f"""
+            BEFORE UPDATE OF {", ".join(columns)} ON schedules
+            FOR EACH ROW WHEN ({edited}) EXECUTE FUNCTION schedules_{function}()
+            """,
+        )
+    for table, columns in NAMED.items():
+        if table == "accounts":
+            continue  # a new name of an account is an edit of its collectors
+        if table not in REFERENCED:
+            yield Watch(
+                f"{table}_named_new",
+                table,
+                f"AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {table}_named()",
+            )
+            yield Watch(f"{table}_named_gone", table, _at_the_commit(table, "DELETE"))
+        edited = _at_the_commit(
+            table,
+            f"UPDATE OF {', '.join(columns)}",
+            f"WHEN ({_changed(columns, 'postgresql')})",
+        )
+        yield Watch(f"{table}_named_edited", table, edited)
+
+
+def _at_the_commit(table: str, event: str, when: str = "") -> str:
+    """Return a trigger that locks no schedule before: who edits may think for an hour."""
+    return f"""
+        AFTER {event} ON {table} DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW {when} EXECUTE FUNCTION {table}_named()
         """
-        CREATE FUNCTION schedules_edited() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            NEW.planned_at := NULL;
-            NEW.error := NULL;
-            NEW.edited_at := clock_timestamp();
-            -- What is off owes nothing when it is switched on again.
-            IF NOT NEW.enabled THEN NEW.next_fire_at := NULL; END IF;
-            RETURN NEW;
-        END $$
-        """,
-        f"""
-        CREATE TRIGGER schedules_edited BEFORE UPDATE OF {", ".join(TIMETABLE)} ON schedules
-        FOR EACH ROW WHEN ({_changed(TIMETABLE, "IS DISTINCT FROM")})
-        EXECUTE FUNCTION schedules_edited()
-        """,
+
+
+FUNCTIONS = {
+    "schedules_edited": f"""
+        NEW.planned_at := NULL;
+        NEW.error := NULL;
+        NEW.edited_at := {NOW["postgresql"]};
+        -- What is off owes nothing when it is switched on again.
+        IF NOT NEW.enabled THEN NEW.next_fire_at := NULL; END IF;
+        RETURN NEW;
+    """,
+    "schedules_checked": "NEW.planned_at := NULL; RETURN NEW;",
+    "refuse_times": """
+        RAISE EXCEPTION '%: not a time that can be read; write one such as 2026-03-02 09:00,'
+            ' or NULL for ever', TG_TABLE_NAME USING ERRCODE = 'check_violation';
+    """,
+    **{
+        f"{table}_named": f"""
+        IF TG_OP <> 'INSERT' THEN {_check_again(table, "OLD", "postgresql")}; END IF;
+        IF TG_OP = 'UPDATE' THEN
+            IF OLD.{_key(table)} = NEW.{_key(table)} THEN RETURN NULL; END IF;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN {_check_again(table, "NEW", "postgresql")}; END IF;
+        RETURN NULL;
         """
-        CREATE FUNCTION schedules_checked() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            NEW.planned_at := NULL;
-            RETURN NEW;
-        END $$
-        """,
-        f"""
-        CREATE TRIGGER schedules_checked BEFORE UPDATE OF {", ".join(CHECKED)} ON schedules
-        FOR EACH ROW WHEN ({_changed(CHECKED, "IS DISTINCT FROM")})
-        EXECUTE FUNCTION schedules_checked()
-        """,
-        *(trigger for named in NAMED.items() for trigger in _watch_named_on_postgresql(*named)),
-    ],
+        for table in NAMED
+        if table != "accounts"
+    },
 }
 
-# SQLite keeps a time as text. What people may write is brought into the one form that sorts by
-# time and that every version of this program reads; what is no time is refused.
 TIMES = {
     "schedules": ("paused_at", "paused_until", "created_at"),
     "queues": ("paused_at",),
     "freezes": ("frozen_at", "until"),
     "overrides": ("made_at", "until"),
 }
+
+
+def _watch_times_on_postgresql() -> Iterator[Watch]:
+    """Infinity, and years of five digits, are times that the program cannot read."""
+    readable = "'0001-01-01 00:00+00' AND '9999-12-31 23:59:59.999999+00'"
+    for table, columns in TIMES.items():
+        watched = (*columns, *MARKS) if table == "schedules" else columns
+        unreadable = " OR ".join(f"NEW.{column} NOT BETWEEN {readable}" for column in watched)
+        yield Watch(
+            f"{table}_times",
+            table,
+            f"""
+            BEFORE INSERT OR UPDATE OF {", ".join(watched)} ON {table}
+            FOR EACH ROW WHEN ({unreadable}) EXECUTE FUNCTION refuse_times()
+            """,
+        )
+
+
+# SQLite keeps a time as text. What people may write is brought into the one form that sorts by
+# time and that every version of this program reads; what is no time is refused.
 _DATE = "0000-00-00".replace("0", "[0-9]")
 _AS_STORED = "0000-00-00 00:00:00.000000".replace("0", "[0-9]")
 
 
-def _time_watch(table: str, columns: tuple[str, ...]) -> list[str]:
-    differs = " OR ".join(f"NEW.{column} NOT GLOB '{_AS_STORED}'" for column in columns)
+def _watch_times_on_sqlite() -> Iterator[Watch]:
+    for table, columns in TIMES.items():
+        told = " OR ".join(f"NEW.{column} NOT GLOB '{_AS_STORED}'" for column in columns)
+        yield _time_watch(f"{table}_new_times", table, "INSERT", columns, told)
+        yield _time_watch(
+            f"{table}_edited_times", table, f"UPDATE OF {', '.join(columns)}", columns, told
+        )
+    # The length tells as well, and costs the daemon less.
+    told = " OR ".join(
+        f"length(NEW.{column}) <> {len('0000-00-00 00:00:00.000000')}" for column in MARKS
+    )
+    yield _time_watch("schedules_new_marks", "schedules", "INSERT", MARKS, told)
+    yield _time_watch(
+        "schedules_edited_marks", "schedules", f"UPDATE OF {', '.join(MARKS)}", MARKS, told
+    )
+
+
+def _time_watch(name: str, table: str, event: str, columns: tuple[str, ...], told: str) -> Watch:
     unreadable = " OR ".join(
         f"NEW.{column} NOT GLOB '{_DATE}*'"
         f" OR (NEW.{column} IS NOT NULL AND julianday(NEW.{column}) IS NULL)"
@@ -227,46 +328,84 @@ def _time_watch(table: str, columns: tuple[str, ...]) -> list[str]:
         f" ELSE strftime('%Y-%m-%d %H:%M:%f', {column}) || '000' END"
         for column in columns
     )
-    return [
+    return Watch(
+        name,
+        table,
         f"""
-        CREATE TRIGGER {table}_{name}_times AFTER {event} ON {table} WHEN {differs}
+        AFTER {event} ON {table} WHEN {told}
         BEGIN
             SELECT RAISE(ABORT, '{table}: not a time; write it in UTC, such as 2026-03-02 09:00')
             WHERE {unreadable};
             UPDATE {table} SET {rewritten} WHERE rowid = NEW.rowid;
         END
-        """
-        for name, event in (("new", "INSERT"), ("edited", f"UPDATE OF {', '.join(columns)}"))
-    ]
+        """,
+    )
 
 
-WATCH = {
-    "sqlite": [
-        *EDIT_WATCH["sqlite"],
-        *(trigger for table, columns in TIMES.items() for trigger in _time_watch(table, columns)),
-    ],
-    "postgresql": EDIT_WATCH["postgresql"],
+# SQLite takes a blob for a text, and its shell's readfile() makes one.
+TEXTS = {
+    "schedules": (
+        *(column for column in TIMETABLE if column not in {"manual", "max_runs", "enabled"}),
+        *("collector", "batch", "queue", "deadline", "trigger_name", "notify", "deliver"),
+        *("misfire_grace", "catch_up_window", "catch_up_pace", "labels"),
+        *("first_pause", "longest_pause", "paused_by", "paused_reason"),
+    ),
+    "collectors": (
+        *("name", "account", "collector_id", "deadline", "trigger_name", "notify", "deliver"),
+        *("first_pause", "longest_pause"),
+    ),
+    "batches": ("name", "file", "inputs", "required"),
+    "calendars": ("name", "rules"),
+    "accounts": ("name", "base_url", "token"),
+    "queues": ("name", "paused_by", "paused_reason"),
+    "freezes": ("scope", "frozen_by", "reason"),
+    "overrides": ("schedule", "field", "value", "made_by", "reason"),
 }
-WATCH_GONE = {
-    "sqlite": [
-        "DROP TRIGGER schedules_edited",
-        "DROP TRIGGER schedules_checked",
-        *(f"DROP TRIGGER {table}_{what}" for table in NAMED for what in ("edited", "gone")),
-        *(f"DROP TRIGGER {table}_{name}_times" for table in TIMES for name in ("new", "edited")),
-    ],
-    "postgresql": [
-        *(
-            f"DROP TRIGGER {table}_{what} ON {table}"
-            for table, what in (
-                ("schedules", "edited"),
-                ("schedules", "checked"),
-                *((table, what) for table in NAMED for what in ("edited", "gone")),
+
+
+def _watch_texts() -> Iterator[Watch]:
+    for table, columns in TEXTS.items():
+        is_blob = " OR ".join(f"typeof(NEW.{column}) = 'blob'" for column in columns)
+        for what, event in (("new", "INSERT"), ("edited", f"UPDATE OF {', '.join(columns)}")):
+            yield Watch(
+                f"{table}_{what}_texts",
+                table,
+                f"""
+                BEFORE {event} ON {table} WHEN {is_blob}
+                BEGIN
+                    SELECT RAISE(ABORT, '{table}: a blob for a text; write CAST(readfile(...) AS TEXT)');
+                END
+                """,
             )
-        ),
-        "DROP FUNCTION schedules_checked()",
-        *(f"DROP FUNCTION {table}_edited()" for table in ("schedules", *NAMED)),
-    ],
+
+
+WATCHES = {
+    "sqlite": (*_watch_edits_on_sqlite(), *_watch_times_on_sqlite(), *_watch_texts()),
+    "postgresql": (*_watch_edits_on_postgresql(), *_watch_times_on_postgresql()),
 }
+
+
+def _watch() -> None:
+    brand = op.get_bind().dialect.name
+    if brand == "postgresql":
+        for name, body in FUNCTIONS.items():
+            op.execute(
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql"
+                f" AS $$ BEGIN {body} END $$"
+            )
+    for watch in WATCHES[brand]:
+        kind = "CONSTRAINT TRIGGER" if "DEFERRED" in watch.text else "TRIGGER"
+        op.execute(f"CREATE {kind} {watch.name} {watch.text}")
+
+
+def _watch_no_more() -> None:
+    brand = op.get_bind().dialect.name
+    for watch in WATCHES[brand]:
+        where = f" ON {watch.table}" if brand == "postgresql" else ""
+        op.execute(f"DROP TRIGGER {watch.name}{where}")
+    if brand == "postgresql":
+        for name in FUNCTIONS:
+            op.execute(f"DROP FUNCTION {name}()")
 
 
 def upgrade() -> None:
@@ -936,12 +1075,28 @@ def upgrade() -> None:
         postgresql_where=sa.text("enabled AND error IS NULL"),
     )
     op.create_index(
+        "ix_schedules_exclude",
+        "schedules",
+        ["exclude"],
+        unique=False,
+        sqlite_where=sa.text("exclude IS NOT NULL"),
+        postgresql_where=sa.text("exclude IS NOT NULL"),
+    )
+    op.create_index(
         "ix_schedules_paused_until",
         "schedules",
         ["paused_until"],
         unique=False,
         sqlite_where=sa.text("paused_until IS NOT NULL"),
         postgresql_where=sa.text("paused_until IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_schedules_of_files",
+        "schedules",
+        ["name"],
+        unique=False,
+        sqlite_where=sa.text("origin = 'file'"),
+        postgresql_where=sa.text("origin = 'file'"),
     )
     op.create_index(
         "ix_schedules_set_aside",
@@ -979,14 +1134,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_overrides"),
     )
     op.create_index("uq_overrides_schedule_field", "overrides", ["schedule", "field"], unique=True)
-    for statement in WATCH[op.get_bind().dialect.name]:
-        op.execute(statement)
+    _watch()
 
 
 def downgrade() -> None:
     """Take it back: everything goes."""
-    for statement in WATCH_GONE[op.get_bind().dialect.name]:
-        op.execute(statement)
+    _watch_no_more()
     op.drop_index("uq_overrides_schedule_field", table_name="overrides")
     op.drop_table("overrides")
     op.drop_index(
@@ -994,6 +1147,12 @@ def downgrade() -> None:
         table_name="schedules",
         sqlite_where=sa.text("planned_at IS NULL"),
         postgresql_where=sa.text("planned_at IS NULL"),
+    )
+    op.drop_index(
+        "ix_schedules_of_files",
+        table_name="schedules",
+        sqlite_where=sa.text("origin = 'file'"),
+        postgresql_where=sa.text("origin = 'file'"),
     )
     op.drop_index(
         "ix_schedules_set_aside",
@@ -1006,6 +1165,12 @@ def downgrade() -> None:
         table_name="schedules",
         sqlite_where=sa.text("paused_until IS NOT NULL"),
         postgresql_where=sa.text("paused_until IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_schedules_exclude",
+        table_name="schedules",
+        sqlite_where=sa.text("exclude IS NOT NULL"),
+        postgresql_where=sa.text("exclude IS NOT NULL"),
     )
     op.drop_index(
         "ix_schedules_due",

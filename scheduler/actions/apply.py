@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from scheduler.actions.comparing import WRITTEN, Change, Rows, Verb, compare, read_held, shown
+from scheduler.actions.comparing import WRITTEN, Change, Rows, Verb, compare, hold_compared, shown
 from scheduler.actions.definition_rows import definition_rows
 from scheduler.config import Config
 from scheduler.domain.errors import Conflict
@@ -34,7 +34,7 @@ def apply_definitions(
     """
     lock_definitions(conn)
     wanted = dict(definition_rows(config))
-    held = read_held(conn, wanted, hold=True)
+    held = hold_compared(conn, wanted, prune=prune)
     changes = compare(wanted, held, prune=prune)
     if expected is not None and list(expected) != changes:
         raise Conflict("the database was changed while this was asked: nothing was written")

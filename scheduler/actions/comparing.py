@@ -77,9 +77,24 @@ def compare(wanted: Rows, held: Rows, *, prune: bool = False) -> list[Change]:
     return changes
 
 
-def read_held(conn: Connection, wanted: Rows, *, hold: bool = False) -> Rows:
-    """Read the tables of *wanted*; *hold* them, and nobody edits them until the end."""
-    return {table: owned.list_rows(conn, table, hold=hold) for table in wanted}
+def read_held(conn: Connection, wanted: Rows) -> Rows:
+    """Read the tables of *wanted*."""
+    return {table: owned.list_rows(conn, table) for table in wanted}
+
+
+def hold_compared(conn: Connection, wanted: Rows, *, prune: bool) -> Rows:
+    """
+    Read what `compare` compares with *wanted*, and hold it: nobody edits it until the end.
+
+    Without *prune* nothing is deleted, so what else names a row is not asked for: there may be
+    a million schedules that no file owns.
+    """
+    if prune:
+        return {table: owned.list_rows(conn, table, hold=True) for table in wanted}
+    return {
+        table: owned.list_rows_of_files(conn, table, rows, hold=True)
+        for table, rows in wanted.items()
+    }
 
 
 def _table(table: str, wanted: Rows, held: Rows, *, prune: bool) -> Iterator[Change]:

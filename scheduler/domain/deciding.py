@@ -1,6 +1,6 @@
 """A schedule's row and what is known around it become its runs and its new mark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from scheduler.domain.batch import (
 from scheduler.domain.definition import (
     Fallbacks,
     check_definition,
+    check_named,
     duration_of,
     misfire_grace_of,
     timetable_of,
@@ -45,10 +46,13 @@ class Known:
     What deciding rests on besides the rows, read in one transaction.
 
     *sent* is how many inputs a batch had when it was last sent, where `max_change_percent`
-    asks; *made* counts the runs of schedules that have `max_runs`.
+    asks; *made* counts the runs of schedules that have `max_runs`; *after* has the schedules
+    that others come after, each with the one before it.
     """
 
     now: datetime
+    accounts: Collection[str]
+    after: Mapping[str, str | None]
     calendars: Mapping[str, Calendar]
     orders: Mapping[str, QueueOrder]
     freezes: Sequence[Freeze]
@@ -84,6 +88,8 @@ def decide(
     """Decide what the schedule owes; or return what must be read before that."""
     try:
         collector, batch = check_definition(schedule, collector, batch)
+        check_named(schedule, collector, accounts=known.accounts, after=known.after)
+        _check_inputs(schedule, batch, known)
         timetable = _timetable(schedule, known)
         plan = _plan(schedule, timetable, known)
     except InvalidInput as error:
@@ -108,10 +114,24 @@ def decide(
     return decision
 
 
+def asks_for_check(schedule: Schedule) -> bool:
+    """Tell whether its row, or one that it names, was edited since it was decided, or is wrong."""
+    return schedule.planned_at is None or schedule.error is not None
+
+
+def _check_inputs(schedule: Schedule, batch: Batch, known: Known) -> None:
+    """Raise InvalidInput for inputs that are wrong in the batch's own row: no file is read."""
+    if batch.file is None and asks_for_check(schedule):
+        reading = known.readings.get(Asked(batch.name))
+        if isinstance(reading, SchedulerError):
+            raise InvalidInput(str(reading))
+
+
 def _timetable(schedule: Schedule, known: Known) -> Timetable:
+    timetable = timetable_of(schedule, known.calendars)
     if schedule.after is not None:
         return FollowUp(known.ends.get(schedule.name, ()))
-    return timetable_of(schedule, known.calendars)
+    return timetable
 
 
 def _plan(schedule: Schedule, timetable: Timetable, known: Known) -> Plan:
@@ -136,8 +156,7 @@ def _decided_until(schedule: Schedule) -> datetime:
 
 def _owed_before_the_edit(schedule: Schedule) -> datetime | None:
     """Return what the timetable before the edit still owed when it was edited: nothing is lost."""
-    is_planned = schedule.planned_at is not None and schedule.error is None
-    if is_planned or schedule.edited_at is None:
+    if schedule.edited_at is None or not asks_for_check(schedule):
         return None
     owed = schedule.next_fire_at
     if owed is None or owed > schedule.edited_at:

@@ -1,7 +1,7 @@
 """What the row of a schedule means: its timetable, its policies, the trigger that it asks for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -69,7 +69,7 @@ def excluded_calendars(schedule: Schedule) -> tuple[str, ...]:
 
 def _rules_of(name: str, calendars: Mapping[str, Calendar]) -> str:
     if name not in calendars:
-        raise InvalidInput(f"exclude: no calendar is called {name!r}")
+        raise InvalidInput(f"exclude: no calendar is called {name!r}{_NAME_ONE}")
     return calendars[name].rules
 
 
@@ -110,7 +110,12 @@ def _timetable(
         spread=spread,
         exclusions=tuple(read_calendar(one, rules, timezone=timezone) for one, rules in excluded),
     )
-    return build_timetable(spec, name=name)
+    try:
+        return build_timetable(spec, name=name)
+    except OverflowError:
+        raise InvalidInput(
+            "at, anchor, valid_from or valid_until is outside the years 1 to 9999 in UTC"
+        ) from None
 
 
 @lru_cache(maxsize=256)
@@ -190,21 +195,99 @@ def _check_trigger_name(template: str) -> None:
 def check_definition(
     schedule: Schedule, collector: Collector | None, batch: Batch | None
 ) -> tuple[Collector, Batch]:
-    """Return what the schedule names; raises InvalidInput for a row that can send nothing."""
+    """
+    Return what the schedule names; raises InvalidInput for a row that can send nothing.
+
+    The text names the column, and the row where that is not the schedule's own.
+    """
     if collector is None:
-        raise InvalidInput(f"collector: no collector is called {schedule.collector!r}")
+        raise InvalidInput(f"collector: no collector is called {schedule.collector!r}{_NAME_ONE}")
     if batch is None:
-        raise InvalidInput(f"batch: no batch is called {schedule.batch!r}")
+        raise InvalidInput(f"batch: no batch is called {schedule.batch!r}{_NAME_ONE}")
     if schedule.confirm_cancel and batch.max_inputs_per_trigger is not None:
         raise InvalidInput(
             f"confirm_cancel: batch {batch.name!r} has max_inputs_per_trigger, and each part would"
             ' cancel the one before it: write overlap = "replace" instead'
         )
     misfire_grace_of(schedule)
-    for row in (schedule, collector):
-        if row.trigger_name is not None:
-            _check_trigger_name(row.trigger_name)
-        for field in ("deadline", "first_pause", "longest_pause"):
-            duration_of(field, getattr(row, field))
-    params_of(schedule, collector, due_at=schedule.created_at)
+    duration_of("catch_up_window", schedule.catch_up_window)
+    duration_of("catch_up_pace", schedule.catch_up_pace)
+    _check_options(schedule)
+    try:
+        _check_options(collector)
+    except InvalidInput as error:
+        raise InvalidInput(f"{_place_of(collector)}{error}") from None
+    _check_params(schedule, collector)
     return collector, batch
+
+
+_NAME_ONE: Final = ": name one that there is, or create it"
+
+
+def check_named(
+    schedule: Schedule,
+    collector: Collector,
+    *,
+    accounts: Collection[str],
+    after: Mapping[str, str | None],
+) -> None:
+    """
+    Raise InvalidInput where the account is missing, or what the schedule comes after.
+
+    *after* has the schedules that it comes after, and those before them, each with the one
+    before it.
+    """
+    if collector.account not in accounts:
+        raise InvalidInput(
+            f"{_place_of(collector)}account: no account is called {collector.account!r}{_NAME_ONE}"
+        )
+    chain = [schedule.name]
+    before = schedule.after
+    while before is not None and before not in chain:
+        if before not in after:
+            if before == schedule.after:
+                raise InvalidInput(f"after: no schedule is called {before!r}{_NAME_ONE}")
+            return  # that is the other's error
+        chain.append(before)
+        before = after[before]
+    if before == schedule.name:
+        ring = " after ".join((*chain, before))
+        raise InvalidInput(f"after: comes after itself ({ring}): none of these would ever be due")
+
+
+def _check_options(row: Schedule | Collector) -> None:
+    if row.trigger_name is not None:
+        _check_trigger_name(row.trigger_name)
+    for field in ("deadline", "first_pause", "longest_pause"):
+        duration_of(field, getattr(row, field))
+
+
+def _check_params(schedule: Schedule, collector: Collector) -> None:
+    try:
+        params_of(schedule, collector, due_at=schedule.created_at)
+    except InvalidInput as error:
+        place = _place_of(collector) if _problem_of(schedule, collector) == str(error) else ""
+        raise InvalidInput(f"{place}{error}") from None
+
+
+def _problem_of(schedule: Schedule, collector: Collector) -> str | None:
+    """Return what is wrong with the collector's own options, whatever the schedule says."""
+    silent = replace(
+        schedule,
+        queue=None,
+        confirm_cancel=False,
+        deadline=None,
+        version=None,
+        trigger_name=None,
+        notify=None,
+        deliver=None,
+    )
+    try:
+        params_of(silent, collector, due_at=schedule.created_at)
+    except InvalidInput as error:
+        return str(error)
+    return None
+
+
+def _place_of(collector: Collector) -> str:
+    return f"collectors.{collector.name}: "

@@ -9,12 +9,11 @@ from functools import partial
 import structlog
 
 from scheduler.domain.batch import Asked, Reading, Readings
-from scheduler.domain.deciding import Decision, Known, decide
+from scheduler.domain.deciding import Decision, Known, asks_for_check, decide
 from scheduler.domain.definition import Fallbacks
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.moments import moment_iso
 from scheduler.domain.records import (
-    Batch,
     CatchUp,
     NewRun,
     Overlap,
@@ -26,7 +25,16 @@ from scheduler.domain.records import (
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
-from scheduler.storage import collections_, definitions, freezes, overrides, runs, schedules, sent
+from scheduler.storage import (
+    accounts,
+    collections_,
+    definitions,
+    freezes,
+    overrides,
+    runs,
+    schedules,
+    sent,
+)
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
@@ -53,7 +61,7 @@ class FireStep:
     reader: BatchReader
     fallbacks: Callable[[], Fallbacks]
     wake_dispatch: Wake
-    _set_aside_seen: list[datetime] = field(default_factory=list)
+    _set_aside_seen: list[tuple[datetime, str]] = field(default_factory=list)
 
     async def run(self, now: datetime) -> datetime | None:
         """Fire what is due at *now*; return when the next schedule is due."""
@@ -75,21 +83,29 @@ class FireStep:
         found = schedules.list_due(conn, now=now, limit=_AT_ONCE)
         found += schedules.list_unplanned(conn, limit=_AT_ONCE)
         found += schedules.list_followers(conn, limit=_AT_ONCE)
-        if not self._set_aside_seen or now - self._set_aside_seen[-1] >= _SET_ASIDE_AGAIN:
-            self._set_aside_seen[:] = [now]
-            found += schedules.list_set_aside(conn, limit=_AT_ONCE)
+        found += self._list_set_aside(conn, now)
         found = list({whole.schedule.name: whole for whole in found}.values())
         return overrides.lay_over(conn, found, now=now)
+
+    def _list_set_aside(self, conn: Connection, now: datetime) -> list[WholeSchedule]:
+        """Return, once in a while, those after the ones of last time: some may only need time."""
+        seen_at, after = self._set_aside_seen[-1] if self._set_aside_seen else (None, "")
+        if seen_at is not None and now - seen_at < _SET_ASIDE_AGAIN:
+            return []
+        found = schedules.list_set_aside(conn, after=after, limit=_AT_ONCE)
+        last = found[-1].schedule.name if len(found) == _AT_ONCE else ""
+        self._set_aside_seen[:] = [(now, last)]
+        return found
 
     async def _read_and_fire(self, found: Sequence[WholeSchedule], now: datetime) -> list[NewRun]:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
         names = [whole.schedule.name for whole in found]
-        batches = _batches_of(found, now)
+        batches = {whole.batch.name: whole.batch for whole in found if whole.batch is not None}
         store = partial(self._store, now=now)
         readings: dict[Asked, Reading] = {}
-        asked: Collection[Asked] = [Asked(name) for name in batches]
+        asked: Collection[Asked] = _asked_at_first(found, now)
         fired: list[NewRun] = []
-        for _ in range(2):
+        for _ in range(3):
             wanted = {one: batches[one.batch] for one in asked if one.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store)
             write = partial(self._fire, names=names, readings=readings, now=now)
@@ -110,7 +126,7 @@ class FireStep:
         held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
         queues = {queue.name: queue for queue in definitions.list_queues(conn)}
         known = self._known(conn, held, queues, readings, now)
-        decided = [decide(one.schedule, one.collector, one.batch, known) for one in held]
+        decided = [_decide(one, known) for one in held]
         decisions = [one for one in decided if isinstance(one, Decision)]
         unread = [asked for one in decided if not isinstance(one, Decision) for asked in one]
         fired = [run for decision in decisions for run in decision.runs]
@@ -136,6 +152,8 @@ class FireStep:
         overlapping = [one.name for one in held if one.overlap not in _NEVER_OVERLAPS]
         return Known(
             now=now,
+            accounts=frozenset(account.name for account in accounts.list_accounts(conn)),
+            after=schedules.list_before(conn, {one.after for one in held if one.after is not None}),
             calendars=definitions.list_calendars(conn),
             orders={name: queue.queue_order for name, queue in queues.items()},
             freezes=freezes.list_freezes(conn),
@@ -152,12 +170,28 @@ class FireStep:
 _NEVER_OVERLAPS = (Overlap.QUEUE, Overlap.ALLOW)
 
 
-def _batches_of(found: Sequence[WholeSchedule], now: datetime) -> dict[str, Batch]:
-    """Return the batches that are needed; only schedules that may owe something need theirs."""
+def _decide(whole: WholeSchedule, known: Known) -> Decision | list[Asked]:
+    """Decide one schedule; whatever is wrong with it, the others go on."""
+    schedule = whole.schedule
+    try:
+        return decide(schedule, whole.collector, whole.batch, known)
+    except Exception as error:
+        text = f"cannot be decided: {type(error).__name__}: {error}: mend its row, or see the log"
+        if text != schedule.error:
+            log.exception("schedule_not_decided", schedule=schedule.name)
+        return Decision(schedule=schedule.name, next_fire_at=schedule.next_fire_at, error=text)
+
+
+def _asked_at_first(found: Sequence[WholeSchedule], now: datetime) -> set[Asked]:
+    """Return what is surely needed: batches that are due, and to be checked without a file."""
     return {
-        whole.batch.name: whole.batch
+        Asked(whole.batch.name)
         for whole in found
-        if whole.batch is not None and _may_owe(whole.schedule, now)
+        if whole.batch is not None
+        and (
+            _may_owe(whole.schedule, now)
+            or (whole.batch.file is None and asks_for_check(whole.schedule))
+        )
     }
 
 
@@ -167,12 +201,8 @@ def _guarded(held: Sequence[WholeSchedule]) -> set[str]:
 
 
 def _may_owe(schedule: Schedule, now: datetime) -> bool:
-    return (
-        schedule.planned_at is None
-        or schedule.error is not None
-        or schedule.after is not None
-        or (schedule.next_fire_at is not None and schedule.next_fire_at <= now)
-    )
+    is_due = schedule.next_fire_at is not None and schedule.next_fire_at <= now
+    return schedule.after is not None or (is_due and schedule.error is None)
 
 
 def _carry_out(conn: Connection, decisions: Sequence[Decision], now: datetime) -> None:

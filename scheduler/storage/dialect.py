@@ -1,6 +1,8 @@
 """Everything that differs between SQLite and PostgreSQL. No other module asks which one it is."""
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,10 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
 def _prepare_sqlite(
     engine: Engine, *, begin: str, query_only: bool = False, checkpoints: bool = False
 ) -> None:
+    @event.listens_for(engine, "do_connect")
+    def on_do_connect(*_: object) -> None:
+        _create_private(str(engine.url.database))
+
     @event.listens_for(engine, "connect")
     def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         # The driver must not begin by itself: its legacy mode begins late and
@@ -165,6 +171,15 @@ def _prepare_sqlite(
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _create_private(path: str) -> None:
+    """Create the file of a new database for this user alone; one that is there stays as it is."""
+    if path.startswith("file:"):
+        return  # a URI: SQLite's own options say what becomes of it
+    with suppress(OSError):  # it is there, or opening it says why it cannot be
+        # Never opens one that is there: closing that would let go of SQLite's own locks.
+        os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _limit_postgresql(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import ProgrammingError
 
 from scheduler.domain.errors import SchemaError
 from scheduler.storage.dialect import lock_schema
@@ -52,7 +53,14 @@ def upgrade(conn: Connection) -> tuple[str | None, str]:
         _refuse_foreign(conn)
     config = _config()
     config.attributes["connection"] = conn
-    alembic.command.upgrade(config, "head")
+    try:
+        alembic.command.upgrade(config, "head")
+    except ProgrammingError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise SchemaError(
+            f"the schema cannot be brought to {newest_revision()}: {reason}: may this user create"
+            " tables in this database, and is it dca-scheduler's own?"
+        ) from error
     return before, newest_revision()
 
 
@@ -61,6 +69,7 @@ def require_current(conn: Connection) -> None:
     revision = current_revision(conn)
     _refuse_unknown(revision)
     if revision is None:
+        _refuse_foreign(conn)
         raise SchemaError(f"the database is empty: run `{UPGRADE_COMMAND}`")
     if revision != newest_revision():
         raise SchemaError(
@@ -79,7 +88,10 @@ def _refuse_unknown(revision: str | None) -> None:
 
 
 def _refuse_foreign(conn: Connection) -> None:
-    taken = sorted(metadata.tables.keys() & set(inspect(conn).get_table_names()))
+    found = inspect(conn)
+    names = (*found.get_table_names(), *found.get_view_names())
+    # SQLite takes Runs and runs for the same.
+    taken = sorted(name for name in names if name.lower() in metadata.tables)
     if taken:
         raise SchemaError(
             f"the database holds tables of another program ({', '.join(taken)}):"

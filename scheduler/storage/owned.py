@@ -1,20 +1,57 @@
 """Rows of the definition tables, by name, for whoever owns them: a file, or a person."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Integer, delete, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    TextClause,
+    delete,
+    insert,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from scheduler.domain.errors import Conflict
 from scheduler.storage.tables import metadata
 
+Row = Mapping[str, Any]
 
-def list_rows(conn: Connection, table: str, *, hold: bool = False) -> dict[str, Mapping[str, Any]]:
+
+def list_rows(conn: Connection, table: str, *, hold: bool = False) -> dict[str, Row]:
     """Return a definition table's rows by name; *hold* them until the transaction ends."""
+    return _rows(conn, table, true(), hold=hold)
+
+
+def list_rows_of_files(
+    conn: Connection, table: str, names: Collection[str], *, hold: bool = False
+) -> dict[str, Row]:
+    """Return the rows that a file owns, and those of these *names*, as `list_rows` does."""
+    # Literally: no partial index is used for a value that is learned only at execution.
+    found = _rows(conn, table, text("origin = 'file'"), hold=hold)
+    others = [name for name in names if name not in found]
+    for start in range(0, len(others), _AT_ONCE):
+        named = metadata.tables[table].c.name.in_(others[start : start + _AT_ONCE])
+        found |= _rows(conn, table, named, hold=hold)
+    return found
+
+
+_AT_ONCE = 1000
+
+
+def _rows(
+    conn: Connection, table: str, condition: ColumnElement[bool] | TextClause, *, hold: bool
+) -> dict[str, Row]:
     definitions = metadata.tables[table]
-    query = select(definitions).order_by(definitions.c.name)
+    query = select(definitions).where(condition).order_by(definitions.c.name)
     # Not FOR UPDATE: that would wait for whoever writes a row that names one of these.
     found = conn.execute(query.with_for_update(key_share=True) if hold else query)
     return {row["name"]: dict(row) for row in found.mappings()}
@@ -27,12 +64,12 @@ def list_defaults(table: str) -> Mapping[str, Any]:
 
 
 def _default(column: Column[Any]) -> Any:
-    text = str(getattr(column.server_default, "arg", "")) if column.server_default else None
-    if text is None or text == "CURRENT_TIMESTAMP":
+    written = str(getattr(column.server_default, "arg", "")) if column.server_default else None
+    if written is None or written == "CURRENT_TIMESTAMP":
         return None
     if isinstance(column.type, Boolean):
-        return text == "TRUE"
-    return column.type.python_type(text) if _is_number(column) else text
+        return written == "TRUE"
+    return column.type.python_type(written) if _is_number(column) else written
 
 
 def _is_number(column: Column[Any]) -> bool:

@@ -259,17 +259,14 @@ def end_waiting(
 
 def find_trouble(conn: Connection, account: str) -> str | None:
     """Return what went wrong with the newest run of the account that is tried again."""
-    return conn.scalar(
-        select(runs.c.detail)
-        .where(
-            runs.c.account == account,
-            in_state(runs, RunState.QUEUED, RunState.UNCONFIRMED),
-            runs.c.fence > 0,
-            runs.c.detail.is_not(None),
-        )
-        .order_by(runs.c.id.desc())
-        .limit(1)
+    # Not the newest of all by their order: that would look through the history.
+    newest = select(func.max(runs.c.id)).where(
+        runs.c.account == account,
+        in_state(runs, RunState.QUEUED, RunState.UNCONFIRMED),
+        runs.c.fence > 0,
+        runs.c.detail.is_not(None),
     )
+    return conn.scalar(select(runs.c.detail).where(runs.c.id == newest.scalar_subquery()))
 
 
 def set_sendable_for_ever(conn: Connection, run_id: int) -> None:

@@ -1,6 +1,6 @@
 """Schedules: what is due, and how far each has been fired."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from scheduler.domain.follow_up import Ended
 from scheduler.domain.nearest import MOST_NAMES, did_you_mean
 from scheduler.domain.records import Batch, Collector, RunState, Schedule
 from scheduler.storage.parts import is_last_of_parts, state_of_all_parts
-from scheduler.storage.rows import record
+from scheduler.storage.rows import reader, record
 from scheduler.storage.tables import batches, collectors, runs, schedules
 
 Record = TypeVar("Record")
@@ -108,12 +108,16 @@ def list_unplanned(conn: Connection, *, limit: int) -> list[WholeSchedule]:
 _UNPLANNED = _JOINED.where(_unplanned).limit(_LIMIT)
 
 
-def list_set_aside(conn: Connection, *, limit: int) -> list[WholeSchedule]:
-    """Return enabled schedules that are set aside for an error; what they name may be mended."""
-    return _whole(conn, _SET_ASIDE, limit=limit)
+def list_set_aside(conn: Connection, *, after: str, limit: int) -> list[WholeSchedule]:
+    """Return up to *limit* enabled schedules set aside for an error, by name, *after* that one."""
+    return _whole(conn, _SET_ASIDE, after=after, limit=limit)
 
 
-_SET_ASIDE = _JOINED.where(_set_aside).limit(_LIMIT)
+_SET_ASIDE = (
+    _JOINED.where(_set_aside, schedules.c.name > bindparam("after"))
+    .order_by(schedules.c.name)
+    .limit(_LIMIT)
+)
 
 
 def list_followers(conn: Connection, *, limit: int) -> list[WholeSchedule]:
@@ -155,6 +159,22 @@ def list_ends(conn: Connection, followers: Sequence[Schedule]) -> dict[str, list
 
 
 _MOST_ENDS = 1000
+
+
+def list_before(conn: Connection, names: Collection[str]) -> dict[str, str | None]:
+    """Return those of *names* that are there, each with the one that it comes after, and so on."""
+    found: dict[str, str | None] = {}
+    wanted = set(names)
+    while wanted:
+        rows = conn.execute(_BEFORE, {"names": list(wanted)}).all()
+        found |= {row.name: row.after for row in rows}
+        wanted = {row.after for row in rows if row.after is not None} - found.keys()
+    return found
+
+
+_BEFORE = select(schedules.c.name, schedules.c.after).where(
+    schedules.c.name.in_(bindparam("names", expanding=True))
+)
 
 
 def list_lapsed_pauses(conn: Connection, *, now: datetime) -> list[str]:
@@ -330,19 +350,28 @@ _MOVED = (
 
 
 def _whole(conn: Connection, query: Select[Any], **values: Any) -> list[WholeSchedule]:
+    found = conn.execute(query, values)
+    columns = tuple(found.keys())
+    schedule = reader(Schedule, columns, "schedules_")
+    collector = _named(reader(Collector, columns, "collectors_"), columns, "collectors_name")
+    batch = _named(reader(Batch, columns, "batches_"), columns, "batches_name")
     return [
-        WholeSchedule(
-            schedule=record(Schedule, _part(row, "schedules_")),
-            collector=_optional(Collector, _part(row, "collectors_")),
-            batch=_optional(Batch, _part(row, "batches_")),
-        )
-        for row in conn.execute(query, values).mappings()
+        WholeSchedule(schedule=schedule(row), collector=collector(row), batch=batch(row))
+        for row in found
     ]
 
 
-def _optional(kind: type[Record], part: Mapping[str, Any]) -> Record | None:
-    return None if part["name"] is None else record(kind, part)
+def _named(
+    read: Callable[[Sequence[Any]], Record], columns: Sequence[str], name: str
+) -> Callable[[Sequence[Any]], Record | None]:
+    """Return what reads a joined row, each name's once; None where nothing was joined."""
+    index = columns.index(name)
+    known: dict[str, Record] = {}
 
+    def find(row: Sequence[Any]) -> Record | None:
+        key = row[index]
+        if key is not None and key not in known:
+            known[key] = read(row)
+        return None if key is None else known[key]
 
-def _part(row: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    return {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+    return find

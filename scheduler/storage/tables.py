@@ -345,6 +345,13 @@ schedules = Table(
         sqlite_where=text("exclude IS NOT NULL"),
         postgresql_where=text("exclude IS NOT NULL"),
     ),
+    # Whoever applies a file reads what files own, and not a million others.
+    Index(
+        "ix_schedules_of_files",
+        "name",
+        sqlite_where=text("origin = 'file'"),
+        postgresql_where=text("origin = 'file'"),
+    ),
     Index(
         "ix_schedules_set_aside",
         "name",

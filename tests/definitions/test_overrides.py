@@ -64,7 +64,7 @@ async def test_a_batch_that_went_away_sets_the_schedule_aside(desk: Desk) -> Non
 
     assert await fired(desk, TEN) == []
     [(error,)] = desk.sql("SELECT error FROM schedules WHERE name = 'hourly'")
-    assert error == "batch: no batch is called 'other'"
+    assert error == "batch: no batch is called 'other': name one that there is, or create it"
 
 
 async def test_applying_leaves_overrides_alone(desk: Desk) -> None:

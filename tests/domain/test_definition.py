@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.domain.definition import (
     check_definition,
+    check_named,
     excluded_calendars,
     misfire_grace_of,
     params_of,
@@ -95,9 +96,9 @@ def test_a_sound_definition_names_its_collector_and_batch() -> None:
 
 
 def test_a_schedule_that_names_nothing_is_told_so() -> None:
-    with pytest.raises(InvalidInput, match=r"^collector: no collector is called 'shop'$"):
+    with pytest.raises(InvalidInput, match=r"^collector: no collector is called 'shop': name one"):
         check_definition(make_schedule(), None, make_batch())
-    with pytest.raises(InvalidInput, match=r"^batch: no batch is called 'bestsellers'$"):
+    with pytest.raises(InvalidInput, match=r"^batch: no batch is called 'bestsellers': name one"):
         check_definition(make_schedule(), make_collector(), None)
 
 
@@ -121,12 +122,15 @@ def test_an_error_names_the_column_it_is_in(column: str, where: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check(wrong if where == "schedule" else {}, wrong if where == "collector" else {})
 
-    assert str(raised.value).startswith(problem)
+    place = "" if where == "schedule" else "collectors.shop: "
+    assert str(raised.value).startswith(f"{place}{problem}")
 
 
 SCHEDULES_ONLY: dict[str, tuple[dict[str, Any], str]] = {
     "misfire_grace": ({"misfire_grace": "ever"}, "misfire_grace: 'ever' is not a duration"),
     "no misfire_grace": ({"misfire_grace": ""}, "misfire_grace: '' is not a duration"),
+    "catch_up_window": ({"catch_up_window": "x"}, "catch_up_window: 'x' is not a duration"),
+    "catch_up_pace": ({"catch_up_pace": "5"}, "catch_up_pace: '5' is not a duration"),
     "queue": ({"queue": "a\nb"}, "queue 'a\\nb' must be one line"),
     "two behaviours": (
         {"queue": "news", "confirm_cancel": True},
@@ -150,8 +154,52 @@ def test_a_schedule_that_can_send_nothing_is_told_why(
 
 
 def test_a_collector_s_id_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="'shop' is not a collector's id: it starts with c_"):
+    with pytest.raises(
+        InvalidInput, match=r"^collectors\.shop: 'shop' is not a collector's id: it starts with c_"
+    ):
         check({}, {"collector_id": "shop"})
+
+
+def test_what_the_schedule_says_itself_is_not_blamed_on_its_collector() -> None:
+    with pytest.raises(InvalidInput, match=r"^notify must be a JSON object"):
+        check({"notify": "[]"}, {"notify": EMAIL})
+
+
+AFTER: dict[str, tuple[dict[str, str | None], str | None]] = {
+    "one that is there": ({"first": None}, None),
+    "one that comes after another": ({"first": "zeroth", "zeroth": None}, None),
+    "none that is there": ({}, "after: no schedule is called 'first': name one that there is"),
+    "itself": (
+        {"first": "hourly", "hourly": "first"},
+        "after: comes after itself (hourly after first after hourly): none of these would",
+    ),
+    "one that comes after none that is there": ({"first": "gone"}, None),
+    "a ring of others": ({"first": "second", "second": "first"}, None),
+}
+
+
+@pytest.mark.parametrize(("before", "problem"), AFTER.values(), ids=AFTER)
+def test_what_a_schedule_comes_after_is_there_and_not_itself(
+    before: dict[str, str | None], problem: str | None
+) -> None:
+    schedule = make_schedule(cron=None, after="first")
+
+    assert (problem or "None") in str(_problem(schedule, accounts={"main"}, after=before))
+
+
+def test_the_account_of_a_collector_is_there() -> None:
+    problem = _problem(make_schedule(), accounts={"other"}, after={})
+
+    assert problem is not None
+    assert problem.startswith("collectors.shop: account: no account is called 'main': name one")
+
+
+def _problem(schedule: Schedule, **known: Any) -> str | None:
+    try:
+        check_named(schedule, make_collector(), **known)
+    except InvalidInput as error:
+        return str(error)
+    return None
 
 
 def test_a_misfire_grace_is_read() -> None:
@@ -166,6 +214,10 @@ NO_TIMETABLES: dict[str, tuple[dict[str, Any], str]] = {
     "valid_from": ({"valid_from": "2026"}, "valid_from '2026' is not a time"),
     "valid_until": ({"valid_until": "?"}, "valid_until '?' is not a time"),
     "timezone": ({"timezone": "Mars"}, "unknown time zone 'Mars'"),
+    "a time before all clocks": (
+        {"valid_from": "0001-01-01", "timezone": "Asia/Tokyo"},
+        "at, anchor, valid_from or valid_until is outside the years 1 to 9999",
+    ),
     "jitter": ({"jitter": "x"}, "jitter: 'x' is not a duration"),
     "spread": ({"spread": "x"}, "spread: 'x' is not a duration"),
     "exclude": ({"exclude": "nope"}, "exclude: no calendar is called 'nope'"),

@@ -50,12 +50,11 @@ class Rows:
         """Edit a row of a definition table at this moment of the clock."""
         with self.db.writing() as conn:
             owned.update_row(conn, table, name, columns)
-            if table in ("schedules", "calendars"):
-                # The database notes the edit by a clock that is not ours to set.
-                conn.execute(
-                    text("UPDATE schedules SET edited_at = :now WHERE edited_at > :now"),
-                    {"now": _as_stored(self.db, self.clock())},
-                )
+        if table in ("schedules", "calendars"):
+            # The database notes the edit by a clock that is not ours to set.
+            self.execute(
+                "UPDATE schedules SET edited_at = :now WHERE edited_at > :now", now=self.clock()
+            )
 
     def schedule(self, name: str, **columns: Any) -> None:
         """Write a schedule for every hour of one collector and batch, unless *columns* differ."""

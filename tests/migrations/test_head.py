@@ -1,5 +1,7 @@
 """From nothing to the newest schema and back: it is what the tables say, on both databases."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -11,7 +13,7 @@ from scheduler.domain.errors import SchemaError
 from scheduler.storage import migrate
 from scheduler.storage.database import Database
 from scheduler.storage.tables import metadata
-from tests.databases import migrated_sqlite
+from tests.databases import empty_postgresql, empty_sqlite, migrated_sqlite
 from tests.make import NINE, minutes
 from tests.migrations.steps import downgrade, scripts_with_one_more
 from tests.storage.rows import insert_attempt, insert_collection, insert_run, insert_world
@@ -25,6 +27,7 @@ CATALOG: Final = {
         SELECT conname AS name, conrelid::regclass || ' ' || pg_get_constraintdef(oid) AS sql
         FROM pg_constraint
         WHERE connamespace = 'public'::regnamespace AND conname NOT LIKE 'alembic%'
+              AND contype <> 't'
         UNION ALL
         SELECT indexname, indexdef FROM pg_indexes
         WHERE schemaname = 'public' AND tablename <> 'alembic_version'
@@ -119,26 +122,18 @@ def test_an_upgrade_of_the_newest_schema_keeps_every_row(database_url: str) -> N
 def test_every_trigger_is_there(sqlite_url: str) -> None:
     """A migration that copies a table, as SQLite needs it for most changes, loses them."""
     with Database(sqlite_url) as db, db.reading() as conn:
-        found = conn.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+        found = set(conn.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")))
 
-        assert sorted(found) == [
-            "batches_edited",
-            "batches_gone",
-            "calendars_edited",
-            "calendars_gone",
-            "collectors_edited",
-            "collectors_gone",
-            "freezes_edited_times",
-            "freezes_new_times",
-            "overrides_edited_times",
-            "overrides_new_times",
-            "queues_edited_times",
-            "queues_new_times",
-            "schedules_checked",
-            "schedules_edited",
-            "schedules_edited_times",
-            "schedules_new_times",
-        ]
+    named = ("accounts", "batches", "calendars", "collectors", "overrides", "schedules")
+    texts = (*named, "freezes", "queues")
+    times = ("freezes", "overrides", "queues", "schedules")
+    assert found == {
+        *(f"{table}_named_{what}" for table in named for what in ("new", "edited", "gone")),
+        *(f"{table}_{what}_texts" for table in texts for what in ("new", "edited")),
+        *(f"{table}_{what}_times" for table in times for what in ("new", "edited")),
+        *(f"schedules_{what}" for what in ("edited", "checked", "moved")),
+        *(f"schedules_{what}_marks" for what in ("new", "edited")),
+    }
 
 
 # --- refusing a schema that is not ours
@@ -161,6 +156,42 @@ def test_the_tables_of_another_program_are_left_alone(empty_database_url: str) -
 
         with db.reading() as conn:
             assert conn.execute(text("SELECT speed FROM runs")).all() == []
+
+
+@pytest.mark.parametrize(
+    "theirs", ["CREATE TABLE runs (speed INTEGER)", "CREATE VIEW runs AS SELECT 1 AS speed"]
+)
+@pytest.mark.parametrize("door", [migrate.upgrade, migrate.require_current])
+def test_what_is_called_as_ours_is_told_before_anything_is_written(
+    empty_database_url: str, theirs: str, door: Callable[[Connection], object]
+) -> None:
+    with Database(empty_database_url) as db:
+        with db.writing() as conn:
+            conn.execute(text(theirs))
+        with pytest.raises(SchemaError, match=r"\(runs\): give"), db.writing() as conn:
+            door(conn)
+
+
+def test_the_case_of_a_name_makes_no_difference_to_sqlite(tmp_path: Path) -> None:
+    with Database(empty_sqlite(tmp_path)) as db:
+        with db.writing() as conn:
+            conn.execute(text('CREATE TABLE "Runs" (speed INTEGER)'))
+        with pytest.raises(SchemaError, match=r"\(Runs\): give"), db.writing() as conn:
+            migrate.upgrade(conn)
+
+
+def test_a_user_who_may_create_no_tables_is_told_so() -> None:
+    with (
+        empty_postgresql() as url,
+        Database(url) as db,
+        pytest.raises(SchemaError) as refused,
+        db.writing() as conn,
+    ):
+        conn.execute(text("SET LOCAL ROLE pg_read_all_data"))
+        migrate.upgrade(conn)
+
+    assert "permission denied for schema public" in str(refused.value)
+    assert "may this user create tables in this database" in str(refused.value)
 
 
 def test_an_empty_database_is_refused_with_the_command_that_fills_it(

@@ -26,6 +26,49 @@ def refusal(url: str) -> DatabaseError:
     return refused.value
 
 
+# --- the file
+
+STRICT, USUAL = 0o600, 0o644
+
+
+def mode(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
+def test_a_new_file_is_for_its_user_alone_and_so_is_its_log(tmp_path: Path) -> None:
+    with Database(f"sqlite:///{tmp_path}/scheduler.db") as db:
+        with db.writing() as conn:
+            conn.execute(text("CREATE TABLE notes (text TEXT)"))
+
+        assert {file.name: mode(file) for file in tmp_path.iterdir()} == {
+            "scheduler.db": STRICT, "scheduler.db-wal": STRICT, "scheduler.db-shm": STRICT,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path, link: bool) -> None:
+    file = tmp_path / "shared.db"
+    file.touch()
+    file.chmod(USUAL)
+    opened = tmp_path / "link.db" if link else file
+    if link:
+        opened.symlink_to(file)
+
+    with Database(f"sqlite:///{opened}") as db, db.writing() as conn:
+        conn.execute(text("CREATE TABLE notes (text TEXT)"))
+
+    assert mode(file) == USUAL
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_a_private_one(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
+
+    with Database(f"sqlite:///{tmp_path}/link.db") as db, db.writing() as conn:
+        conn.execute(text("CREATE TABLE notes (text TEXT)"))
+
+    assert mode(tmp_path / "real.db") == STRICT
+
+
 # --- errors that say what to do
 
 

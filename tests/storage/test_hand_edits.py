@@ -11,7 +11,13 @@ from scheduler.storage import schedules, tables
 from scheduler.storage.database import Database
 from scheduler.storage.schedules import Mark
 from tests.make import NINE, minutes
-from tests.storage.rows import Execute, insert_batch, insert_collector, insert_schedule
+from tests.storage.rows import (
+    Execute,
+    insert_account,
+    insert_batch,
+    insert_collector,
+    insert_schedule,
+)
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
 
@@ -145,6 +151,9 @@ NAMED_EDITS: Final = (
     "UPDATE collectors SET name = 'renamed' WHERE name = 'shop'",
     "UPDATE batches SET max_inputs_per_trigger = 5 WHERE name = 'bestsellers'",
     "UPDATE batches SET name = 'renamed' WHERE name = 'bestsellers'",
+    "UPDATE accounts SET name = 'renamed' WHERE name = 'main'",
+    "INSERT INTO overrides (schedule, field, value, made_at, made_by, reason, until)"
+    " VALUES ('hourly', 'batch', 'gone', '2026-03-02', 'me', 'x', '2026-03-03')",
 )
 
 
@@ -154,7 +163,8 @@ def test_an_edit_of_what_a_schedule_names_asks_for_a_check_of_it_alone(
     db: Database, by_hand: Execute, edit: str
 ) -> None:
     with db.writing() as conn:
-        insert_collector(conn, name="other")
+        insert_account(conn, name="another")
+        insert_collector(conn, name="other", account="another")
         insert_batch(conn, name="others")
         insert_schedule(conn, name="daily", collector="other", batch="others", planned_at=NINE)
 
@@ -189,6 +199,107 @@ def test_an_edited_calendar_is_an_edited_timetable(
         assert schedule(db, name).edited_at is not None
         assert schedule(db, name).next_fire_at == NINE
     assert [schedule(db, name).planned_at for name in ("third", "fourth")] == [NINE, NINE]
+
+
+@pytest.mark.parametrize("edit", CALENDAR_EDITS)
+def test_a_calendar_that_is_mended_loses_nothing_that_was_owed_meanwhile(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    with db.writing() as conn:
+        conn.execute(tables.calendars.insert().values(name="closed", rules="never"))
+        insert_schedule(conn, name="first", exclude="closed", planned_at=NINE, error="never")
+
+    by_hand(edit)
+
+    assert (schedule(db, "first").planned_at, schedule(db, "first").edited_at) == (None, None)
+
+
+APPEARING: Final = (
+    "INSERT INTO calendars (name, rules) VALUES ('closed', '12-25')",
+    "INSERT INTO schedules (name, collector, batch, cron)"
+    " VALUES ('first', 'shop', 'bestsellers', '@daily')",
+)
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("edit", APPEARING)
+def test_what_is_new_asks_for_a_check_of_who_waits_for_it(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    with db.writing() as conn:
+        insert_schedule(conn, name="waiting", cron=None, after="first", exclude="closed",
+                        planned_at=NINE, error="it is not there")  # fmt: skip
+
+    by_hand(edit)
+
+    waiting = schedule(db, "waiting")
+    assert (waiting.planned_at, waiting.edited_at, waiting.error) == (None, None, "it is not there")
+    assert schedule(db).planned_at == NINE
+
+
+GOING: Final = (
+    "DELETE FROM schedules WHERE name = 'hourly'",
+    "UPDATE schedules SET name = 'renamed' WHERE name = 'hourly'",
+)
+
+
+@pytest.mark.parametrize("edit", GOING)
+def test_a_schedule_that_another_comes_after_is_missed_when_it_is_gone(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    with db.writing() as conn:
+        insert_schedule(conn, name="next", cron=None, after="hourly", planned_at=NINE)
+
+    by_hand(edit)
+
+    assert (schedule(db, "next").planned_at, schedule(db, "next").edited_at) == (None, None)
+
+
+REPLACED: Final = {
+    "collectors": "INSERT OR REPLACE INTO collectors (name, account, collector_id)"
+    " VALUES ('shop', 'main', 'c_')",
+    "batches": "INSERT OR REPLACE INTO batches (name, file) VALUES ('bestsellers', 'x.csv')",
+    "accounts": "INSERT OR REPLACE INTO accounts (name, token) VALUES ('main', 'env:T')",
+}
+
+
+@pytest.mark.usefixtures("planned")
+@pytest.mark.parametrize("edit", REPLACED.values(), ids=REPLACED)
+def test_a_row_that_is_replaced_asks_for_a_check(db: Database, by_hand: Execute, edit: str) -> None:
+    """SQLite calls no trigger for the row that gives way, and its shell checks no references."""
+    if db.file is None:
+        pytest.skip("PostgreSQL has no REPLACE")
+    by_hand("PRAGMA foreign_keys = OFF")
+
+    by_hand(edit)
+
+    assert schedule(db).planned_at is None
+
+
+# --- the daemon's own columns
+
+
+@pytest.mark.parametrize(
+    "edit", ["next_fire_at = '2099-01-01'", "next_fire_at = NULL", "fired_until = NULL"]
+)
+@pytest.mark.usefixtures("planned")
+def test_a_mark_that_is_not_moved_by_the_daemon_is_reckoned_anew(
+    db: Database, by_hand: Execute, edit: str
+) -> None:
+    by_hand(f"UPDATE schedules SET {edit}")
+
+    assert (schedule(db).planned_at, schedule(db).edited_at) == (None, None)
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_mark_that_the_daemon_moves_asks_for_nothing(db: Database) -> None:
+    later = NINE + minutes(60)
+    with db.writing() as conn:
+        mark = Mark(schedule="hourly", fired_until=later, next_fire_at=later + minutes(60))
+        schedules.record_marks(conn, [mark], now=later)
+
+    moved = schedule(db)
+    assert (moved.planned_at, moved.fired_until, moved.edited_at) == (later, later, None)
 
 
 @pytest.mark.usefixtures("planned")

@@ -17,6 +17,7 @@ from scheduler.storage import (
     accounts,
     claims,
     collections_,
+    owned,
     runs,
     schedules,
     settle,
@@ -179,10 +180,13 @@ def answer(change: Transition) -> Callable[[Connection], object]:
 HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "list_due": lambda conn: schedules.list_due(conn, now=NINE, limit=500),
     "list_unplanned": lambda conn: schedules.list_unplanned(conn, limit=500),
-    "list_set_aside": lambda conn: schedules.list_set_aside(conn, limit=500),
+    "list_set_aside": lambda conn: schedules.list_set_aside(conn, after="", limit=500),
     "list_followers": lambda conn: schedules.list_followers(conn, limit=500),
     "list_lapsed_pauses": lambda conn: schedules.list_lapsed_pauses(conn, now=NINE),
     "find_next_fire": schedules.find_next_fire,
+    "list_rows_of_files": lambda conn: owned.list_rows_of_files(conn, "schedules", ["s1"]),
+    "find_trouble": lambda conn: runs.find_trouble(conn, "main"),
+    "find_schedule": lambda conn: schedules.find_schedule(conn, "s1"),
     "claim": lambda conn: schedules.claim(conn, ["due1", "due2"]),
     "list_unfinished": lambda conn: runs.list_unfinished(conn, ["hourly", "s1"]),
     "coalesce_waiting": lambda conn: runs.coalesce_waiting(

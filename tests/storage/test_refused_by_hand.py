@@ -51,6 +51,10 @@ NONSENSE: Final = (
     "UPDATE schedules SET paused_until = 'whenever'",
     "UPDATE schedules SET paused_until = '9'",
     "UPDATE schedules SET created_at = 'whenever'",
+    "UPDATE schedules SET edited_at = 'whenever'",
+    "UPDATE schedules SET planned_at = ''",
+    "UPDATE schedules SET fired_until = '9'",
+    "UPDATE schedules SET next_fire_at = 'whenever'",
     "UPDATE accounts SET token = 'a1b2c3'",
     "UPDATE accounts SET max_in_flight = 0",
     "UPDATE accounts SET max_in_flight = 'many'",
@@ -106,6 +110,49 @@ def _client(url: str) -> Iterator[Execute]:
             insert_run(conn)
         with plain_client(db, url) as client:
             yield client
+
+
+BLOBS: Final = (
+    "UPDATE batches SET inputs = CAST('[]' AS BLOB)",
+    "UPDATE schedules SET deadline = x'3168'",
+    "UPDATE collectors SET notify = x'7b7d'",
+    "UPDATE accounts SET base_url = x'00'",
+    "INSERT INTO calendars (name, rules) VALUES ('closed', CAST('12-25' AS BLOB))",
+    "INSERT INTO queues (name) VALUES (x'00')",
+    "INSERT INTO freezes (scope, frozen_at, frozen_by, reason)"
+    " VALUES ('all', '2026-03-02', 'me', x'00')",
+    "INSERT INTO overrides (schedule, field, value, made_at, made_by, reason, until)"
+    " VALUES ('hourly', 'deadline', x'3168', '2026-03-02', 'me', 'x', '2026-03-03')",
+)
+
+
+@pytest.mark.parametrize("statement", BLOBS)
+def test_a_blob_is_no_text(db: Database, by_hand: Execute, statement: str) -> None:
+    """The sqlite3 shell's readfile() makes one, and SQLite would keep it."""
+    if db.file is None:
+        pytest.skip("PostgreSQL tells the two apart by itself")
+
+    with pytest.raises(sqlite3.IntegrityError, match=r"a blob for a text; write CAST\(readfile"):
+        by_hand(statement)
+
+
+ENDLESS: Final = (
+    "UPDATE schedules SET paused_until = 'infinity'",
+    "UPDATE schedules SET next_fire_at = '-infinity'",
+    "UPDATE schedules SET valid_from = NULL, created_at = '12026-03-02'",
+    "INSERT INTO freezes (scope, frozen_at, frozen_by, reason, until)"
+    " VALUES ('all', '2026-03-02', 'me', 'x', 'infinity')",
+    "INSERT INTO overrides (schedule, field, value, made_at, made_by, reason, until)"
+    " VALUES ('hourly', 'deadline', '1h', '2026-03-02', 'me', 'x', 'infinity')",
+)
+
+
+@pytest.mark.parametrize("statement", ENDLESS)
+def test_a_time_that_the_program_cannot_read_is_refused(
+    db: Database, by_hand: Execute, statement: str
+) -> None:
+    with pytest.raises(REFUSED, match=r"not a time.*; write"):
+        by_hand(statement)
 
 
 @pytest.mark.parametrize("statement", NONSENSE)

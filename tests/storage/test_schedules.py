@@ -90,7 +90,7 @@ def test_what_is_set_aside_is_told_with_its_error(db: Database) -> None:
         insert_schedule(conn, name="aside", planned_at=NINE, error="its batch is empty")
         insert_schedule(conn, name="off", enabled=False, error="x")
 
-        assert names(schedules.list_set_aside(conn, limit=9)) == ["aside"]
+        assert names(schedules.list_set_aside(conn, after="", limit=9)) == ["aside"]
         assert schedules.list_errors(conn) == [
             schedules.SetAside(name="aside", error="its batch is empty")
         ]

@@ -80,7 +80,8 @@ class Timetable:
         """
         after = min(max(moment.astimezone(UTC), _EARLIEST), _LATEST)
         if self.valid_from is not None:
-            after = max(after, self.valid_from - timedelta.resolution)
+            start = min(max(self.valid_from, _EARLIEST), _LATEST)
+            after = max(after, start - timedelta.resolution)
         horizon = min(after + _FURTHEST, self.valid_until or _LATEST, _LATEST)
         for _ in range(_MOST_EXCLUDED):
             candidate = self._candidate_after(after)
