@@ -43,12 +43,15 @@ from scheduler.storage.schedules import Mark, WholeSchedule
 log = structlog.get_logger()
 
 _AT_ONCE = 500
+_AT_FIRST = 64
+"""So many in the first pass of many: what is fired is sent while the next pass goes on."""
+
 _RUNS_AT_ONCE = 20_000
 _SET_ASIDE_AGAIN = timedelta(seconds=5)
 _STILL_READING_AGAIN = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class FireStep:
     """
     Decide every owed occurrence, write its run, and move the schedule's mark, in one transaction.
@@ -62,17 +65,20 @@ class FireStep:
     fallbacks: Callable[[], Fallbacks]
     wake_dispatch: Wake
     _set_aside_seen: list[tuple[datetime, str]] = field(default_factory=list)
+    _limit: int = _AT_FIRST
 
     async def run(self, now: datetime) -> datetime | None:
         """Fire what is due at *now*; return when the next schedule is due."""
         found = await self.db.read(partial(self._list_work, now=now))
+        is_full = len(found) >= self._limit
+        self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
         if not found:
             return await self.db.read(schedules.find_next_fire)
         fired = await self._read_and_fire(found, now)
         if any(run.state is RunState.QUEUED for run in fired):
             self.wake_dispatch()
         _log_fired(fired, now)
-        if len(found) >= _AT_ONCE:
+        if is_full:
             return now
         following = await self.db.read(schedules.find_next_fire)
         if following is not None and self.reader.is_busy:
@@ -80,9 +86,9 @@ class FireStep:
         return following
 
     def _list_work(self, conn: Connection, *, now: datetime) -> list[WholeSchedule]:
-        found = schedules.list_due(conn, now=now, limit=_AT_ONCE)
-        found += schedules.list_unplanned(conn, limit=_AT_ONCE)
-        found += schedules.list_followers(conn, limit=_AT_ONCE)
+        found = schedules.list_due(conn, now=now, limit=self._limit)
+        found += schedules.list_unplanned(conn, limit=self._limit)
+        found += schedules.list_followers(conn, limit=self._limit)
         found += self._list_set_aside(conn, now)
         found = list({whole.schedule.name: whole for whole in found}.values())
         return overrides.lay_over(conn, found, now=now)
