@@ -15,6 +15,7 @@ from scheduler.cli.render import print_json
 from scheduler.cli.runs import run_view
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.nearest import did_you_mean
 from scheduler.domain.records import JsonObject
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def trigger(
     --wait-for ended, if the run did not succeed.
     """
     request = _request(asked, _inputs(pairs, objects))
+    _check_secrets(session, request)
     with session.database() as db:
         if dry_run:
             _show(session, db, request, as_json=as_json)
@@ -137,6 +139,17 @@ def _request(asked: dict[str, Any], inputs: Sequence[JsonObject]) -> "Request":
     return Request(**asked, inputs=inputs, send_as=send_as and SendAs(send_as))
 
 
+def _check_secrets(session: Session, request: "Request") -> None:
+    from scheduler.domain.request import secret_names
+
+    given = [("notify", request.notify or ""), ("deliver", request.deliver or "")]
+    for name in sorted(secret_names(given)):
+        known = session.load().config.secrets
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise InvalidInput(f"there is no secret {name} in [secrets]{hint}")
+
+
 def _write(session: Session, db: "Database", request: "Request") -> int:
     from scheduler.actions.fallbacks import fallbacks_of
     from scheduler.actions.trigger import request_trigger
@@ -148,7 +161,7 @@ def _write(session: Session, db: "Database", request: "Request") -> int:
 
 def _show(session: Session, db: "Database", request: "Request", *, as_json: bool) -> None:
     from scheduler.actions.trigger import prepare_trigger
-    from scheduler.domain.request import body_content, curl_command
+    from scheduler.domain.request import body_content, curl_command, secret_names
 
     with db.reading() as conn:
         prepared = prepare_trigger(conn, request, now=session.now(conn))
@@ -167,6 +180,11 @@ def _show(session: Session, db: "Database", request: "Request", *, as_json: bool
         print_json({**told, "body": body.decode(), "curl": command})
         return
     click.echo(command)
+    token = prepared.account.token
+    if not token.startswith("env:"):
+        click.echo(f"put the token, which is kept in {token}, into $DCA_API_TOKEN", err=True)
+    for name in sorted(secret_names(prepared.params)):
+        click.echo(f"replace ${{secret:{name}}} by that secret, percent-encoded", err=True)
     if is_long:
         click.echo(
             f"the body is too long for a shell: put the one of --json into {_BODY_FILE}", err=True

@@ -211,8 +211,9 @@ class Schedule:
     Collector + batch + timetable + policies, and how far it has been fired.
 
     Every occurrence up to *fired_until* is decided; the mark only grows.
-    *planned_at* is None when the timetable was edited (at *edited_at*) since the
-    daemon last planned it; *next_fire_at* is None when it never fires again.
+    *planned_at* is None when the row, or one that it names, was edited since the daemon last
+    planned it; *edited_at* is when its timetable last was. *next_fire_at* is None when it never
+    fires again.
     """
 
     name: str

@@ -97,6 +97,8 @@ class BatchReader:
                     return found
         except (InputsError, InvalidInput) as error:
             return error
+        except ValueError as error:  # no name that a file can have
+            return InputsError(f"file {batch.file!r}: {error}")
         return InputsError(
             f"{batch.file}: is changed while it is read: write it elsewhere, then rename it"
         )

@@ -26,6 +26,9 @@ url = "sqlite:///scheduler.db"
 [accounts.main]
 token = { env = "DCA_API_TOKEN" }
 
+[secrets]
+s = { env = "S" }
+
 [queues.nightly]
 max_depth = 7
 

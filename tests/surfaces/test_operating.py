@@ -203,3 +203,28 @@ def test_status_says_why_an_account_sends_nothing(home: Home) -> None:
     assert why in home.call("status").out
     assert f"account main {why}\n" in home.call("doctor").out
     assert "cannot connect" in home.call("accounts", "list").out
+
+
+def test_a_secret_that_there_is_not_is_told_before_anything_is_written(home: Home) -> None:
+    hook = '{"type": "webhook", "auth": "${secret:hook}"}'
+
+    answer = home.call("trigger", "news", "--batch", "pages", "--deliver", hook)
+
+    assert answer.code == ExitCode.REFUSED
+    assert answer.err == "error: there is no secret hook in [secrets]\n"
+    assert home.sql("SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_a_dry_run_says_what_must_be_put_in_by_hand(home: Home) -> None:
+    home.config.write_text(CONFIG.replace('{ env = "DCA_API_TOKEN" }', '{ file = "/etc/token" }'))
+    home.done("apply")
+    hook = '{"type": "webhook", "auth": "${secret:s}"}'
+
+    said = home.call(
+        "trigger", "news", "--batch", "pages", "--deliver", hook, "--dry-run"
+    ).err.splitlines()
+
+    assert said == [
+        "put the token, which is kept in file:/etc/token, into $DCA_API_TOKEN",
+        "replace ${secret:s} by that secret, percent-encoded",
+    ]

@@ -108,7 +108,11 @@ def test_an_address_in_use_is_unavailable(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_the_unit_file_is_printed_as_it_is(home: Home) -> None:
+def test_the_unit_file_starts_the_program_that_printed_it(tmp_path: Path) -> None:
     unit = (ROOT / "systemd" / "dca-scheduler.service").read_text()
+    script = Path(sys.executable).with_name("dca-scheduler")
 
-    assert home.call_bare("systemd-unit").out == unit
+    done = program("systemd-unit", folder=tmp_path)
+
+    started = f"ExecStart={script if script.exists() else '/usr/local/bin/dca-scheduler'} run "
+    assert done.stdout == unit.replace("ExecStart=/usr/local/bin/dca-scheduler run ", started)
