@@ -1,0 +1,98 @@
+"""Claims ahead of the wire: never more on it than the 429 rule allows, and nothing kept too long."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from scheduler.domain.brake import CEILING
+from scheduler.domain.records import Run, RunState
+from scheduler.engine.dispatch import DispatchStep
+from scheduler.sandbox import Fault, FaultKind, SandboxSettings
+from tests.engine.rig import Room, engine_room
+
+SHOPS = 4 * CEILING
+
+
+async def claim_ahead(room: Room, *faults: Fault) -> DispatchStep:
+    """Let a step send a wire's worth, then claim ahead while *faults* strike what it sends."""
+    for name in room.shops(SHOPS):
+        room.ask(name)
+    step = room.dispatch_step()
+    await step.run(room.clock())
+    while len(room.jobs) < CEILING or step.in_flight > len(step._answers):
+        await room.next_answer()
+    room.arm(*faults)
+    await step.run(room.clock())
+    return step
+
+
+def waiting(step: DispatchStep) -> int:
+    return sum(len(wire.waiting) for wire in step._wires.values())
+
+
+def in_state(room: Room, state: RunState) -> list[Run]:
+    return [run for run in room.runs() if run.state is state]
+
+
+async def test_what_is_claimed_ahead_follows_as_slots_come_free(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        step = await claim_ahead(room)
+        ahead = waiting(step)
+        on_the_wire = len(step._sending)
+        await room.dispatch(step)
+
+        assert (on_the_wire, ahead) == (CEILING, 2 * CEILING)
+        assert len(room.jobs) == SHOPS
+        assert room.complaints() == []
+
+
+async def test_at_the_first_429_what_is_claimed_ahead_goes_back_unsent(database_url: str) -> None:
+    settings = SandboxSettings(block_rule=False)
+    async with engine_room(database_url, settings) as room:
+        throttle = Fault(kind=FaultKind.THROTTLE, times=None, retry_after=60)
+        step = await claim_ahead(room, throttle)
+        await room.dispatch(step)
+
+        throttled = [one for one in room.triggers if one.status == 429]
+        queued = in_state(room, RunState.QUEUED)
+        said = room.complaints()
+
+    assert len(throttled) <= CEILING
+    assert waiting(step) == 0
+    assert len(queued) == SHOPS - CEILING
+    assert {run.attempts for run in queued} == {0}
+    assert said == []
+
+
+async def test_a_stop_gives_back_what_was_not_sent(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=0.5, times=None))
+        ahead = waiting(step)
+        left = await step.drain(timedelta(seconds=20))
+
+        assert ahead == 2 * CEILING
+        assert left == []
+        assert len(room.jobs) == 2 * CEILING
+        assert len(in_state(room, RunState.QUEUED)) == SHOPS - 2 * CEILING
+        assert in_state(room, RunState.DISPATCHING) == []
+
+
+async def test_what_waited_too_long_goes_back_for_it_may_be_paused_by_now(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=0.5, times=None))
+        for wire in step._wires.values():
+            wire.waiting.extend(
+                replace(wire.waiting.popleft(), claimed_at=0.0) for _ in range(len(wire.waiting))
+            )
+        room.execute(
+            "INSERT INTO freezes (scope, frozen_at, frozen_by, reason)"
+            " VALUES ('all', :now, 'me', 'incident')",
+            now=room.clock(),
+        )
+        await room.dispatch(step)
+
+        released = in_state(room, RunState.QUEUED)
+
+    assert len(room.jobs) == 2 * CEILING
+    assert len(released) == SHOPS - 2 * CEILING
