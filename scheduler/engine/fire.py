@@ -1,6 +1,5 @@
 """Due schedules become runs."""
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +11,6 @@ from scheduler.domain.batch import Asked, Reading, Readings
 from scheduler.domain.deciding import Decision, Known, asks_for_check, decide
 from scheduler.domain.definition import Fallbacks
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
-from scheduler.domain.moments import moment_iso
 from scheduler.domain.records import (
     CatchUp,
     NewRun,
@@ -24,6 +22,7 @@ from scheduler.domain.records import (
 )
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
+from scheduler.engine.fired import log_fired, log_set_aside
 from scheduler.engine.loop import Wake
 from scheduler.storage import (
     accounts,
@@ -77,7 +76,7 @@ class FireStep:
         fired = await self._read_and_fire(found, now)
         if any(run.state is RunState.QUEUED for run in fired):
             self.wake_dispatch()
-        _log_fired(fired, now)
+        log_fired(fired, now)
         if is_full:
             return now
         following = await self.db.read(schedules.find_next_fire)
@@ -287,7 +286,7 @@ def _record_marks(
     ]
     schedules.record_marks(conn, marks, now=now)
     for one in moved:
-        _log_set_aside(one, stood[one.schedule])
+        log_set_aside(one, stood[one.schedule])
 
 
 def _moves(decision: Decision, schedule: Schedule) -> bool:
@@ -295,50 +294,3 @@ def _moves(decision: Decision, schedule: Schedule) -> bool:
         (decision.fired_until or schedule.fired_until, decision.next_fire_at, decision.error)
         != (schedule.fired_until, schedule.next_fire_at, schedule.error)
     )
-
-
-def _log_fired(fired: Sequence[NewRun], now: datetime) -> None:
-    """Write a line for each run, and one for many that were missed alike."""
-    skipped: defaultdict[tuple[str | None, Reason], list[NewRun]] = defaultdict(list)
-    for run in fired:
-        if run.state is RunState.SKIPPED:
-            skipped[run.schedule, run.reason].append(run)
-        else:
-            _log_run(run, now)
-    for (schedule, reason), alike in skipped.items():
-        if len(alike) <= _FEW:
-            for run in alike:
-                _log_run(run, now)
-            continue
-        log.warning(
-            "runs_skipped",
-            schedule=schedule,
-            reason=reason.value,
-            count=len(alike),
-            first_due_at=moment_iso(min(run.due_at for run in alike)),
-            last_due_at=moment_iso(max(run.due_at for run in alike)),
-        )
-
-
-_FEW = 3
-
-
-def _log_run(run: NewRun, now: datetime) -> None:
-    log.info(
-        "run_fired",
-        schedule=run.schedule,
-        collector=run.collector,
-        due_at=moment_iso(run.due_at),
-        late_seconds=round((now - run.due_at).total_seconds(), 3),
-        state=run.state.value,
-        reason=run.reason.value,
-        **({"part": run.part, "parts": run.parts} if run.parts > 1 else {}),
-        **({"detail": run.detail} if run.detail else {}),
-    )
-
-
-def _log_set_aside(decision: Decision, schedule: Schedule) -> None:
-    if decision.error is not None and decision.error != schedule.error:
-        log.error("schedule_set_aside", schedule=schedule.name, error=decision.error)
-    elif decision.error is None and schedule.error is not None:
-        log.info("schedule_mended", schedule=schedule.name)

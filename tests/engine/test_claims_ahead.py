@@ -1,4 +1,4 @@
-"""Claims ahead of the wire: never more on it than the 429 rule allows, and nothing kept too long."""
+"""Claims ahead of the wire: never more on it than the 429 rule allows, and none kept too long."""
 
 from dataclasses import replace
 from datetime import timedelta
