@@ -90,14 +90,13 @@ class DispatchStep:
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
-        held = self._hold_back()
-        if not (self._answers or held or await self._has_work(now)):
+        if not (self._answers or self._hold_back() or await self._has_work(now)):
             return await self.db.read(partial(claims.find_next_ready, now=now))
 
         # In this order: however long a daemon is stopped, it never trusts a lease too long.
         claimed_at, now = boot_seconds(), self.clock()
         # Here and not in the transaction: meanwhile, what was sent may be answered.
-        answers, known = list(self._answers), self._list_claimed()
+        answers, held, known = list(self._answers), self._hold_back(), self._list_claimed()
         work = partial(
             self._pass, answers=answers, held=held, known=known, now=now, claimed_at=claimed_at
         )
@@ -131,8 +130,7 @@ class DispatchStep:
             for one in self._answers:
                 log.error("answer_not_recorded", run_id=one.run.id, reply=str(one.reply))
             log.error("trouble", loop="dispatch", trouble=str(error))
-        answered = {(one.run.id, one.run.fence) for one in self._answers}
-        return [run_id for run_id, _ in sorted({*self._sending, *answered})]
+        return [run_id for run_id, _ in sorted(self._list_claimed())]
 
     async def _has_work(self, now: datetime) -> bool:
         is_certain = self._unsure or self._is_expected

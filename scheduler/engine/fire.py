@@ -266,8 +266,8 @@ def _insert(conn: Connection, fired: Sequence[NewRun], readings: Readings, now: 
     read = {part.fingerprint: part.body for part in parts if part.body is not None}
     definitions.insert_bodies(conn, [read[one] for one in used & read.keys()], now=now)
     runs.insert_runs(conn, fired)
-    if any(run.state is RunState.QUEUED for run in fired):
-        announce(conn)
+    if sum(run.state is RunState.QUEUED for run in fired) > 1:
+        announce(conn)  # a single one is sent from here: the others need not wake up for it
 
 
 def _record_marks(
