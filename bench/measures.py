@@ -12,6 +12,7 @@ from bench.bare import Bare, bare
 from bench.figures import Figure, percentile
 from bench.place import Databases, wait_until
 from bench.rows import (
+    analyze,
     count_unsettled,
     make_history,
     queue_runs,
@@ -159,6 +160,7 @@ def _beat(made: Databases, kind: str, stub: Stub, seconds: int) -> list[float]:
     with made.place(kind, stub.url) as place:
         with Database(place.url) as db:
             store_beat(db)
+        stub.forget()
         place.start()
         # The first were due while it started, and find a daemon that has never sent anything.
         wait_until(lambda: stub.count() >= 5, "the first beats")
@@ -205,6 +207,7 @@ def history(made: Databases, sizes: Sizes) -> Figures:
             make_history(after, sizes.history)
             for db in (before, after):
                 queue_runs(db, 256, 8)
+                analyze(db)
             for what, work in (("claim of 64", _claim), ("first page of runs", _page)):
                 pairs = [(_timed(after, work), _timed(before, work)) for _ in range(sizes.rounds)]
                 long, short = zip(*pairs, strict=True)

@@ -37,7 +37,7 @@ def make_history(db: Database, number: int) -> None:
         with db.writing() as conn:
             _insert_body(conn)
             _make_history(conn, first, min(_AT_ONCE, number - first))
-    _analyze(db)
+    analyze(db)
 
 
 def _make_history(conn: Connection, first: int, number: int) -> None:
@@ -95,7 +95,7 @@ def store_schedules(db: Database, number: int, *, due_at: datetime) -> None:
                 now=utc_now(),
                 due=due_at,
             )
-    _analyze(db)
+    analyze(db)
 
 
 def store_beat(db: Database) -> None:
@@ -140,7 +140,7 @@ def _sqlite(value: Any) -> Any:
     return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
 
 
-def _analyze(db: Database) -> None:
+def analyze(db: Database) -> None:
     """Give PostgreSQL its statistics, as autovacuum would a little later."""
     if db.file is None:
         with db.writing() as conn:
