@@ -1,6 +1,5 @@
 """The way in: the commands, the options before them, and what a failed command says."""
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -70,10 +69,18 @@ def main(argv: Sequence[str] | None = None, *, session: Session | None = None) -
         code = _call(argv, Session() if session is None else session)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffer has nobody to go to: no complaint at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return ExitCode.BROKEN_PIPE
+    except OSError as error:
+        _give_up_output()
+        _complain(f"output: {_reason(error)}")
+        return ExitCode.REFUSED
     return code
+
+
+def _give_up_output() -> None:
+    """Let what is left in the buffer go nowhere: no second complaint at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _call(argv: Sequence[str] | None, session: Session) -> int:
@@ -105,10 +112,14 @@ def _call(argv: Sequence[str] | None, session: Session) -> int:
             raise
         return ExitCode.INTERRUPTED
     except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise
-        _complain(f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}")
+        if error.filename is None:
+            raise  # of the output: a file's has a name
+        _complain(f"{error.filename}: {_reason(error)}")
         return ExitCode.REFUSED
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _usage_problem(error: ClickException) -> str:

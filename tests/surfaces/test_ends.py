@@ -165,13 +165,14 @@ def test_a_reader_who_goes_away_leaves_no_traceback(home: Home) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_leaves_no_traceback(home: Home) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_leaves_no_traceback(unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "scheduler", "--help"],
             stdout=full,
             stderr=subprocess.PIPE,
-            env=process_environment({}),
+            env=process_environment({"PYTHONUNBUFFERED": unbuffered}),
             text=True,
         )
 
