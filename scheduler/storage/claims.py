@@ -12,20 +12,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
-    BindParameter,
     ColumnElement,
     Connection,
     CursorResult,
-    ScalarSelect,
     Select,
-    and_,
     bindparam,
     exists,
     func,
     insert,
-    literal,
-    or_,
     select,
     tuple_,
     update,
@@ -33,8 +27,6 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
-    IN_LINE_STATES,
-    OPEN_STATES,
     UNSETTLED_STATES,
     Outcome,
     Reason,
@@ -42,20 +34,23 @@ from scheduler.domain.records import (
     RunState,
 )
 from scheduler.storage.collections_ import hasten_looks
+from scheduler.storage.heads import (
+    ACCOUNTS,
+    HEADS,
+    NOW,
+    QUEUED,
+    is_frozen,
+    schedule_is_paused,
+    waits_for_another,
+)
 from scheduler.storage.rows import records, values_of
 from scheduler.storage.tables import (
     accounts,
     attempts,
     collectors,
-    freezes,
     in_state,
-    queues,
     runs,
-    schedules,
 )
-
-_queued = in_state(runs, RunState.QUEUED)
-_ACCOUNTS: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
 
 
 def claim_runs(
@@ -83,7 +78,7 @@ def claim_runs(
 def _take() -> ReturningUpdate[Any]:
     claimed = (
         select(runs.c.id)
-        .where(runs.c.id.in_(bindparam("chosen", expanding=True)), _queued)
+        .where(runs.c.id.in_(bindparam("chosen", expanding=True)), QUEUED)
         .with_for_update(skip_locked=True)
         # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
@@ -125,7 +120,7 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
         return unsettled.get(collector, 0) + running.get(collector, 0) < most_running
 
     heads: dict[str, deque[Any]] = {account: deque() for account in accounts}
-    for head in filter(may_send, conn.execute(_HEADS, {"accounts": accounts, "now": now})):
+    for head in filter(may_send, conn.execute(HEADS, {"accounts": accounts, "now": now})):
         heads[head.account].append(head)
     chosen: list[int] = []
     missing = dict(room)
@@ -151,7 +146,7 @@ _DEFAULT_LIMITS = (1, 100)
 def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
         select(runs.c.account, runs.c.collector_id, func.count().label("number"))
-        .where(runs.c.account.in_(_ACCOUNTS), *conditions)
+        .where(runs.c.account.in_(ACCOUNTS), *conditions)
         .group_by(runs.c.account, runs.c.collector_id)
     )
 
@@ -189,135 +184,9 @@ _LIMITS = (
         func.min(collectors.c.max_unsettled),
         func.min(collectors.c.max_running),
     )
-    .where(collectors.c.account.in_(_ACCOUNTS))
+    .where(collectors.c.account.in_(ACCOUNTS))
     .group_by(collectors.c.account, collectors.c.collector_id)
 )
-
-
-_NOW = bindparam("now", type_=runs.c.not_before.type)
-
-
-def _heads() -> Select[Any]:
-    """Select, of each collector with work, the run that is next in it; the most urgent first."""
-    waiting = _collectors_with_work()
-    heads = (
-        select(_next_of(waiting).label("id"))
-        .where(waiting.c.collector_id.is_not(None))
-        .cte("heads")
-        # Otherwise PostgreSQL puts it into the join below, and looks for each head twice.
-        .prefix_with("MATERIALIZED")
-    )
-    return (
-        select(runs.c.id, runs.c.account, runs.c.collector_id)
-        # They wait: said again, it keeps PostgreSQL from reading all of history to join them.
-        .where(runs.c.id.in_(select(heads.c.id)), _queued)
-        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
-    )
-
-
-def _collectors_with_work() -> CTE:
-    """Skip from one collector to the next in the index: the cost does not grow with the queue."""
-    of_account = select(func.min(runs.c.collector_id)).where(
-        _queued, runs.c.account == accounts.c.name
-    )
-    first = select(
-        accounts.c.name.label("account"), of_account.scalar_subquery().label("collector_id")
-    ).where(accounts.c.name.in_(_ACCOUNTS))
-    waiting = first.cte("waiting", recursive=True)
-    following = (
-        select(func.min(runs.c.collector_id))
-        .where(
-            _queued,
-            runs.c.account == waiting.c.account,
-            runs.c.collector_id > waiting.c.collector_id,
-        )
-        .scalar_subquery()
-    )
-    return waiting.union_all(
-        select(waiting.c.account, following).where(waiting.c.collector_id.is_not(None))
-    )
-
-
-def _next_of(waiting: CTE) -> ScalarSelect[int]:
-    return (
-        select(runs.c.id)
-        .where(
-            _queued,
-            runs.c.account == waiting.c.account,
-            runs.c.collector_id == waiting.c.collector_id,
-            runs.c.not_before <= _NOW,
-            ~_queue_is_paused(),
-            ~_schedule_is_paused(),
-            ~_is_frozen(),
-            ~_waits_for_another(),
-            ~_lane_is_blocked(),
-        )
-        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
-        .limit(1)
-        .correlate(waiting)
-        .scalar_subquery()
-    )
-
-
-def _queue_is_paused() -> ColumnElement[bool]:
-    return exists().where(queues.c.name == runs.c.queue, queues.c.paused_at.is_not(None))
-
-
-def _schedule_is_paused() -> ColumnElement[bool]:
-    return exists().where(
-        schedules.c.name == runs.c.schedule,
-        schedules.c.paused_at.is_not(None),
-        or_(schedules.c.paused_until.is_(None), schedules.c.paused_until > _NOW),
-    )
-
-
-def _is_frozen() -> ColumnElement[bool]:
-    kind = func.substr(freezes.c.scope, 1, len("label:"))
-    label = literal(",") + func.substr(freezes.c.scope, len("label:") + 1) + literal(",")
-    return exists().where(
-        or_(freezes.c.until.is_(None), freezes.c.until > _NOW),
-        or_(
-            freezes.c.scope == "all",
-            freezes.c.scope == "collector:" + runs.c.collector,
-            # Not LIKE, which has signs of its own and, on SQLite, no cases.
-            and_(kind == "label:", func.replace(runs.c.labels, label, "") != runs.c.labels),
-        ),
-    )
-
-
-def _waits_for_another() -> ColumnElement[bool]:
-    earlier = runs.alias("earlier")
-    return exists().where(earlier.c.id == runs.c.waits_for, in_state(earlier, *OPEN_STATES))
-
-
-def _lane_is_blocked() -> ColumnElement[bool]:
-    """Somebody of the lane is on the wire or unsettled, or stands before this run."""
-    ahead = runs.alias("ahead")
-    stands_before = or_(
-        ahead.c.priority > runs.c.priority,
-        and_(
-            ahead.c.priority == runs.c.priority,
-            or_(
-                ahead.c.due_at < runs.c.due_at,
-                and_(ahead.c.due_at == runs.c.due_at, ahead.c.id < runs.c.id),
-            ),
-        ),
-    )
-    return exists().where(
-        ahead.c.lane == runs.c.lane,
-        ahead.c.id != runs.c.id,
-        # Says nothing new, but lets the index of what is in line be used.
-        in_state(ahead, *IN_LINE_STATES),
-        or_(
-            in_state(ahead, *UNSETTLED_STATES),
-            and_(in_state(ahead, RunState.QUEUED), stands_before),
-            # In a named queue order is a promise: nobody passes what a person must settle.
-            and_(in_state(ahead, RunState.NEEDS_ATTENTION), runs.c.queue.is_not(None)),
-        ),
-    )
-
-
-_HEADS = _heads()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +215,7 @@ def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
     """End the queued runs whose misfire grace is over: what was never sent is skipped."""
     if conn.execute(_ANY_TOO_LATE, {"now": now}).first() is None:
         return []
-    late = (_queued, runs.c.send_before.is_not(None), runs.c.send_before < now)
+    late = (QUEUED, runs.c.send_before.is_not(None), runs.c.send_before < now)
     return [
         *_end_waiting(conn, *late, runs.c.attempts == 0, state=RunState.SKIPPED, now=now),
         *_end_waiting(conn, *late, runs.c.attempts > 0, state=RunState.FAILED, now=now),
@@ -355,7 +224,7 @@ def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
 
 _ANY_TOO_LATE = (
     select(runs.c.id)
-    .where(_queued, runs.c.send_before.is_not(None), runs.c.send_before < _NOW)
+    .where(QUEUED, runs.c.send_before.is_not(None), runs.c.send_before < NOW)
     .limit(1)
 )
 
@@ -393,7 +262,7 @@ def supersede_older(conn: Connection, accounts: Sequence[str], *, now: datetime)
         changed = conn.execute(
             update(runs)
             .where(
-                _queued,
+                QUEUED,
                 runs.c.account == account,
                 runs.c.collector_id == collector_id,
                 tuple_(runs.c.due_at, runs.c.id) < tuple_(newer.due_at, newer.id),
@@ -413,13 +282,13 @@ def supersede_older(conn: Connection, accounts: Sequence[str], *, now: datetime)
 _REPLACING = (
     select(runs.c.account, runs.c.collector_id, runs.c.due_at, runs.c.id)
     .where(
-        _queued,
-        runs.c.account.in_(_ACCOUNTS),
+        QUEUED,
+        runs.c.account.in_(ACCOUNTS),
         runs.c.confirm_cancel,
-        runs.c.not_before <= _NOW,
-        ~_schedule_is_paused(),
-        ~_is_frozen(),
-        ~_waits_for_another(),
+        runs.c.not_before <= NOW,
+        ~schedule_is_paused(),
+        ~is_frozen(),
+        ~waits_for_another(),
     )
     .order_by(runs.c.due_at, runs.c.id)
 )
@@ -431,7 +300,7 @@ def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:
     return ready_at
 
 
-_NEXT_READY = select(func.min(runs.c.not_before)).where(_queued, runs.c.not_before > _NOW)
+_NEXT_READY = select(func.min(runs.c.not_before)).where(QUEUED, runs.c.not_before > NOW)
 
 
 def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
@@ -441,6 +310,6 @@ def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
 
 _WITH_WORK = (
     select(accounts.c.name)
-    .where(exists().where(_queued, runs.c.account == accounts.c.name, runs.c.not_before <= _NOW))
+    .where(exists().where(QUEUED, runs.c.account == accounts.c.name, runs.c.not_before <= NOW))
     .order_by(accounts.c.name)
 )

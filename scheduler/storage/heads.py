@@ -1,0 +1,152 @@
+"""Who is next: of each collector with work the run that is sent next, and what holds one up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from scheduler.domain.records import IN_LINE_STATES, OPEN_STATES, UNSETTLED_STATES, RunState
+from scheduler.storage.tables import accounts, freezes, in_state, queues, runs, schedules
+
+QUEUED = in_state(runs, RunState.QUEUED)
+ACCOUNTS: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
+NOW = bindparam("now", type_=runs.c.not_before.type)
+
+
+def _heads() -> Select[Any]:
+    """Select, of each collector with work, the run that is next in it; the most urgent first."""
+    waiting = _collectors_with_work()
+    heads = (
+        select(_next_of(waiting).label("id"))
+        .where(waiting.c.collector_id.is_not(None))
+        .cte("heads")
+        # Otherwise PostgreSQL puts it into the join below, and looks for each head twice.
+        .prefix_with("MATERIALIZED")
+    )
+    return (
+        select(runs.c.id, runs.c.account, runs.c.collector_id)
+        # They wait: said again, it keeps PostgreSQL from reading all of history to join them.
+        .where(runs.c.id.in_(select(heads.c.id)), QUEUED)
+        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
+    )
+
+
+def _collectors_with_work() -> CTE:
+    """Skip from one collector to the next in the index: the cost does not grow with the queue."""
+    of_account = select(func.min(runs.c.collector_id)).where(
+        QUEUED, runs.c.account == accounts.c.name
+    )
+    first = select(
+        accounts.c.name.label("account"), of_account.scalar_subquery().label("collector_id")
+    ).where(accounts.c.name.in_(ACCOUNTS))
+    waiting = first.cte("waiting", recursive=True)
+    following = (
+        select(func.min(runs.c.collector_id))
+        .where(
+            QUEUED,
+            runs.c.account == waiting.c.account,
+            runs.c.collector_id > waiting.c.collector_id,
+        )
+        .scalar_subquery()
+    )
+    return waiting.union_all(
+        select(waiting.c.account, following).where(waiting.c.collector_id.is_not(None))
+    )
+
+
+def _next_of(waiting: CTE) -> ScalarSelect[int]:
+    return (
+        select(runs.c.id)
+        .where(
+            QUEUED,
+            runs.c.account == waiting.c.account,
+            runs.c.collector_id == waiting.c.collector_id,
+            runs.c.not_before <= NOW,
+            ~_queue_is_paused(),
+            ~schedule_is_paused(),
+            ~is_frozen(),
+            ~waits_for_another(),
+            ~_lane_is_blocked(),
+        )
+        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
+        .limit(1)
+        .correlate(waiting)
+        .scalar_subquery()
+    )
+
+
+def _queue_is_paused() -> ColumnElement[bool]:
+    return exists().where(queues.c.name == runs.c.queue, queues.c.paused_at.is_not(None))
+
+
+def schedule_is_paused() -> ColumnElement[bool]:
+    """Return the condition that the run's schedule is paused at NOW."""
+    return exists().where(
+        schedules.c.name == runs.c.schedule,
+        schedules.c.paused_at.is_not(None),
+        or_(schedules.c.paused_until.is_(None), schedules.c.paused_until > NOW),
+    )
+
+
+def is_frozen() -> ColumnElement[bool]:
+    """Return the condition that a freeze in force at NOW concerns the run."""
+    kind = func.substr(freezes.c.scope, 1, len("label:"))
+    label = literal(",") + func.substr(freezes.c.scope, len("label:") + 1) + literal(",")
+    return exists().where(
+        or_(freezes.c.until.is_(None), freezes.c.until > NOW),
+        or_(
+            freezes.c.scope == "all",
+            freezes.c.scope == "collector:" + runs.c.collector,
+            # Not LIKE, which has signs of its own and, on SQLite, no cases.
+            and_(kind == "label:", func.replace(runs.c.labels, label, "") != runs.c.labels),
+        ),
+    )
+
+
+def waits_for_another() -> ColumnElement[bool]:
+    """Return the condition that the run waits for the end of another that is open."""
+    earlier = runs.alias("earlier")
+    return exists().where(earlier.c.id == runs.c.waits_for, in_state(earlier, *OPEN_STATES))
+
+
+def _lane_is_blocked() -> ColumnElement[bool]:
+    """Somebody of the lane is on the wire or unsettled, or stands before this run."""
+    ahead = runs.alias("ahead")
+    stands_before = or_(
+        ahead.c.priority > runs.c.priority,
+        and_(
+            ahead.c.priority == runs.c.priority,
+            or_(
+                ahead.c.due_at < runs.c.due_at,
+                and_(ahead.c.due_at == runs.c.due_at, ahead.c.id < runs.c.id),
+            ),
+        ),
+    )
+    return exists().where(
+        ahead.c.lane == runs.c.lane,
+        ahead.c.id != runs.c.id,
+        # Says nothing new, but lets the index of what is in line be used.
+        in_state(ahead, *IN_LINE_STATES),
+        or_(
+            in_state(ahead, *UNSETTLED_STATES),
+            and_(in_state(ahead, RunState.QUEUED), stands_before),
+            # In a named queue order is a promise: nobody passes what a person must settle.
+            and_(in_state(ahead, RunState.NEEDS_ATTENTION), runs.c.queue.is_not(None)),
+        ),
+    )
+
+
+HEADS = _heads()
