@@ -1,6 +1,7 @@
 """Everything that differs between SQLite and PostgreSQL. No other module asks which one it is."""
 
 import os
+import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -151,9 +152,9 @@ def _prepare_sqlite(
         # commits around DDL.
         connection.isolation_level = None
         cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=10000")
+        _switch_to_wal(cursor)
         for pragma in (
-            "busy_timeout=10000",
-            "journal_mode=WAL",
             # NORMAL may forget the last commits after a power loss: an intent
             # that vanishes is a doubled collection.
             "synchronous=FULL",
@@ -171,6 +172,29 @@ def _prepare_sqlite(
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
+
+
+def _switch_to_wal(cursor: DBAPICursor) -> None:
+    """
+    Let readers and a writer work beside each other.
+
+    Of two that make a new file at once, SQLite tells one that it is locked, whatever the busy
+    timeout. That one waits for its turn as a writer, which heeds the timeout, and tries again.
+    """
+    for _ in range(_MOST_COLLISIONS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")
+
+
+_MOST_COLLISIONS = 100
 
 
 def _create_private(path: str) -> None:

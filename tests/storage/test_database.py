@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -340,3 +341,15 @@ def test_nothing_is_written_into_a_file_that_is_gone(sqlite_url: str, replaced: 
 
         with pytest.raises(DatabaseDamaged, match="deleted or replaced"), db.writing() as conn:
             conn.execute(text("DELETE FROM accounts"))
+
+
+def test_many_that_make_a_new_file_at_once_all_get_their_turn(tmp_path: Path) -> None:
+    """SQLite refuses at once whoever comes second to a new file, whatever the busy timeout."""
+
+    def make(url: str) -> None:
+        with Database(url) as db, db.writing() as conn:
+            conn.execute(text("CREATE TABLE IF NOT EXISTS things (name TEXT)"))
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(40):
+            list(pool.map(make, [f"sqlite:///{tmp_path / f'{number}.db'}"] * 4))
