@@ -87,7 +87,8 @@ class Session:
         with self.raw_database() as db:
             if db.file is not None and not db.file.exists():
                 raise SchemaError(
-                    f"there is no database {db.file} yet: run `{migrate.UPGRADE_COMMAND}`"
+                    f"there is no database {db.file} yet: `dca-scheduler run` makes it and applies"
+                    f" the file; or run `{migrate.UPGRADE_COMMAND}`, then `dca-scheduler apply`"
                 )
             with db.reading() as conn:
                 migrate.require_current(conn)

@@ -1,12 +1,13 @@
 """From a plain document to the model: what of it is valid, and every problem of the rest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from scheduler.config.definitions import CalendarDefinition
 from scheduler.config.document import Document
 from scheduler.config.model import Config
 from scheduler.config.problems import Problem, describe
@@ -23,12 +24,13 @@ class Reading:
     """
     What a document says. *config* lacks the tables that have a problem.
 
-    *timetables* are all whose own keys are valid, even where another key of the schedule is not,
-    so that they can be judged too.
+    *timetables* and *calendars* are also those of tables with a problem that leaves enough to be
+    judged, so that everything is told at once.
     """
 
     config: Config
     timetables: Mapping[str, TimetableKeys]
+    calendars: Mapping[str, CalendarDefinition]
     problems: tuple[Problem, ...]
 
 
@@ -41,19 +43,36 @@ def read_model(document: Document, folder: Path) -> Reading:
         # As keys of a dict: pydantic says the same of a table and of a group of its keys.
         problems = dict.fromkeys(_problems_of(error))
     else:
-        return Reading(config, config.schedules, ())
+        return Reading(config, config.schedules, config.calendars, ())
 
     wrong = {_table_of(problem.place) for problem in problems}
     for place in wrong:
         problems |= dict.fromkeys(_problems_of_groups(document, place, context))
     config = Config.model_validate(_without(document, wrong), context=context)
-    salvaged = {
-        str(place[1]): timetable
-        for place in wrong
-        if place[0] == "schedules" and len(place) == 2
-        if (timetable := _read_group(TimetableKeys, document, place, context)) is not None
-    }
-    return Reading(config, {**config.schedules, **salvaged}, tuple(problems))
+    left_out = {problem.place[:3] for problem in problems if len(problem.place) > 2}
+
+    def salvage(section: str, group: type[_Table], needed: tuple[str, ...]) -> dict[str, _Table]:
+        """Read what is right of the *section*'s wrong tables, if nothing *needed* is wrong."""
+        read = {
+            str(place[1]): _read_group(group, document, place, context, left_out)
+            for place in wrong
+            if place[0] == section and len(place) == 2
+            if not any((*place, key) in left_out for key in needed)
+        }
+        return {name: table for name, table in read.items() if table is not None}
+
+    timetables = salvage("schedules", TimetableKeys, _KINDS)
+    calendars = salvage("calendars", CalendarDefinition, ("days",))
+    return Reading(
+        config,
+        {**config.schedules, **timetables},
+        {**config.calendars, **calendars},
+        tuple(problems),
+    )
+
+
+_KINDS = ("cron", "every", "calendar_interval", "at", "manual", "after")
+"""Without one of these a timetable that had one cannot be judged."""
 
 
 def entry(document: Document, place: Place) -> Mapping[str, Any]:
@@ -87,10 +106,16 @@ def _problems_of_groups(
 
 
 def _read_group(
-    group: type[_Table], document: Document, place: Place, context: Mapping[str, Any]
+    group: type[_Table],
+    document: Document,
+    place: Place,
+    context: Mapping[str, Any],
+    left_out: Collection[Place],
 ) -> _Table | None:
+    found = _keys_of(group, document, place)
+    kept = {key: value for key, value in found.items() if (*place, key) not in left_out}
     try:
-        return group.model_validate(_keys_of(group, document, place), context=context)
+        return group.model_validate(kept, context=context)
     except ValidationError:
         return None
 

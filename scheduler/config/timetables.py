@@ -1,7 +1,8 @@
 """Schedules' timetables as the domain builds and judges them, calendars included."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from scheduler.config.definitions import CalendarDefinition
@@ -15,6 +16,7 @@ from scheduler.domain.timetable import (
     build_timetable,
     lint,
     lint_together,
+    parse_crontab,
     parse_exclusion,
     parse_icalendar,
 )
@@ -65,12 +67,12 @@ def read_calendar(
 
 
 def read_calendars(reading: Reading) -> tuple[Calendars, list[Problem]]:
-    """Read every valid calendar, an iCalendar file once for each zone that schedules are in."""
+    """Read every calendar that can be, an iCalendar file once for each zone of a schedule."""
     default = reading.config.defaults.timezone
     zones = {default, *(keys.timezone or default for keys in reading.timetables.values())}
     calendars: Calendars = {}
     problems: dict[Problem, None] = {}
-    for name, calendar in reading.config.calendars.items():
+    for name, calendar in reading.calendars.items():
         for zone in sorted(zones):
             try:
                 calendars[name, zone] = read_calendar(name, calendar, timezone=zone)
@@ -93,12 +95,20 @@ def timetable_specs(reading: Reading, calendars: Calendars) -> dict[str, Timetab
 
 
 def timetable_problems(specs: Mapping[str, TimetableSpec]) -> Iterator[Problem]:
-    """Yield what `build_timetable` refuses."""
+    """Yield what `build_timetable` refuses, and wrong crontab text that stands beside it."""
     for name, spec in specs.items():
-        try:
-            build_timetable(spec, name=name)
-        except InvalidInput as error:
-            yield Problem(("schedules", name), str(error))
+        judges: list[Callable[[], object]] = [partial(build_timetable, spec, name=name)]
+        if spec.cron is not None:
+            judges.append(partial(parse_crontab, spec.cron, name=name))
+        sentences = dict.fromkeys(sentence for judge in judges for sentence in _refusal(judge))
+        yield from (Problem(("schedules", name), sentence) for sentence in sentences)
+
+
+def _refusal(judge: Callable[[], object]) -> Iterator[str]:
+    try:
+        judge()
+    except InvalidInput as error:
+        yield str(error)
 
 
 def timetable_warnings(specs: Mapping[str, TimetableSpec]) -> Iterator[str]:

@@ -256,3 +256,33 @@ def test_no_problem_shows_what_may_be_a_secret(tmp_path: Path, added: str) -> No
     assert CANARY not in repr(caught.value)
     assert CANARY not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_one_wrong_key_hides_no_other_of_its_table(tmp_path: Path) -> None:
+    wrong = """cron = "99 * * * *"
+every = "1h"
+timezone = "Nowhere/X"
+deadline = "x"
+"""
+    text = (
+        SOUND.replace('cron = "0 2 * * *"', wrong)
+        + """
+[calendars.closed]
+days = ["13-45"]
+ics = "missing.ics"
+"""
+    )
+
+    found = problems(tmp_path, text)
+
+    expected = ("deadline: ", "timezone: ", "has cron and every", "cron '99 * * * *'")
+    assert all(any(part in one for one in found) for part in expected), found
+    assert any(one.startswith("calendars.closed.ics: ") for one in found), found
+    assert any("13-45" in one for one in found), found
+
+
+def test_a_wrong_kind_of_timetable_is_told_once(tmp_path: Path) -> None:
+    """Without the wrong key there would be no timetable at all: that is no problem of its own."""
+    [problem] = problems(tmp_path, SOUND.replace('cron = "0 2 * * *"', 'every = "often"'))
+
+    assert problem.startswith("schedules.nightly.every: ")

@@ -9,6 +9,7 @@ instants; exclusions.py and icalendar.py take some away; delay.py moves them; li
 """
 
 from scheduler.domain.timetable.build import build_timetable
+from scheduler.domain.timetable.crontab import parse_crontab
 from scheduler.domain.timetable.delay import delay
 from scheduler.domain.timetable.exclusions import Exclusion, parse_exclusion
 from scheduler.domain.timetable.icalendar import parse_icalendar
@@ -31,6 +32,7 @@ __all__ = [
     "find_zone",
     "lint",
     "lint_together",
+    "parse_crontab",
     "parse_exclusion",
     "parse_icalendar",
 ]
