@@ -15,7 +15,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.logs import configure_logging, redact_text
+from scheduler.logs import configure_logging, redact, redact_text
 
 CANARY = "CANARY5f0c"
 
@@ -35,7 +35,6 @@ def logging_as_found() -> Iterator[None]:
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture
@@ -50,9 +49,7 @@ def read(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_an_event_is_one_json_line_with_its_time_in_utc(lines: io.StringIO) -> None:
-    structlog.contextvars.bind_contextvars(run_id=7)
-
-    structlog.get_logger().info("run_dispatched", state="collecting", name="two\nlines")
+    structlog.get_logger().info("run_dispatched", run_id=7, state="collecting", name="two\nlines")
 
     [line] = read(lines)
     assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
@@ -214,20 +211,34 @@ def test_text_without_a_secret_stays_as_it_is(text: str) -> None:
     assert redact_text(text) == text
 
 
-@given(
-    st.lists(
-        st.one_of(
-            st.text(st.characters(codec="ascii"), max_size=4),
-            st.sampled_from(
-                ["Token", "api-key", "secret", "BEARER ", "Authorization", "=", ": ", "?", "&",
-                 "sig", "://", "@", '"', "AKIA0123456789ABCDEF", "-----BEGIN PRIVATE KEY-----"]
-            ),
+TEXTS = st.lists(
+    st.one_of(
+        st.text(st.characters(codec="ascii"), max_size=4),
+        st.sampled_from(
+            ["Token", "api-key", "secret", "BEARER ", "Authorization", "=", ": ", "?", "&",
+             "sig", "x-auth", "://", "@", '"', "AKIA0123456789ABCDEF", "\u017fas", "to\u212aen",
+             "-----BEGIN PRIVATE KEY-----"]
         ),
-        max_size=8,
-    ).map("".join)
-)  # fmt: skip
+    ),
+    max_size=8,
+).map("".join)  # fmt: skip
+
+
+@given(TEXTS)
 def test_the_quick_look_lets_no_text_pass_that_a_pattern_would_change(text: str) -> None:
     assert redact_text(text) == redact_text(f"token {text}").removeprefix("token ")
+
+
+@given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.lists(TEXTS), st.binary(max_size=3))))
+def test_the_quick_look_at_a_line_lets_none_pass_that_would_change(event: dict[str, Any]) -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", stream)
+
+    structlog.get_logger().bind(**event).info("x")
+
+    [line] = read(stream)
+    line.pop("timestamp")
+    assert line == dict(redact(None, "info", event | {"event": "x", "level": "info"}))
 
 
 @pytest.mark.parametrize("part", ["a", "token", "token ", "://", "'token'", "authorization "])

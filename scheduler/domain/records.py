@@ -322,20 +322,27 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One intended execution: a schedule at a due time, or one asked for by hand."""
+class RunToSend:
+    """As much of a run as it takes to send it and to record its answer."""
 
     id: int
     schedule: str | None
-    due_at: datetime
     account: str
-    collector: str
     collector_id: str
-    batch: str | None
     body: str | None
     query: str
-    queue: str | None
     confirm_cancel: bool
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(RunToSend):
+    """One intended execution: a schedule at a due time, or one asked for by hand."""
+
+    due_at: datetime
+    collector: str
+    batch: str | None
+    queue: str | None
     lane: str | None
     labels: str | None
     priority: int
@@ -354,7 +361,6 @@ class Run:
     parts: int
     waits_for: int | None
     replaces: bool
-    fence: int
     lease_owner: str | None
     lease_until: datetime | None
     look_at: datetime | None

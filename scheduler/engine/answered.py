@@ -6,7 +6,7 @@ from typing import assert_never
 import structlog
 
 from scheduler.domain.moments import moment_iso
-from scheduler.domain.records import Outcome, Reason, Run, RunState
+from scheduler.domain.records import Outcome, Reason, RunState, RunToSend
 from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerReply
 from scheduler.domain.transition import Transition
 from scheduler.engine.budget import Signal, signal_of_reply
@@ -25,7 +25,7 @@ class Unsendable:
 class Answered:
     """A claimed run and what came back for it."""
 
-    run: Run
+    run: RunToSend
     reply: TriggerReply | Unsendable
     token_mark: str
 

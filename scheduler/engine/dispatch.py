@@ -17,7 +17,7 @@ import structlog
 
 from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.errors import DatabaseError, InvalidInput
-from scheduler.domain.records import Run, RunState, StoredBody
+from scheduler.domain.records import Run, RunState, RunToSend, StoredBody
 from scheduler.domain.reply import Lost, TriggerReply
 from scheduler.domain.request import TriggerRequest, body_content, expand_secrets
 from scheduler.domain.transition import after_reply
@@ -28,7 +28,6 @@ from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.wire import Claim, Wire
 from scheduler.storage import accounts, claims, definitions, settle
-from scheduler.storage.claims import NewAttempt
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.settle import Settled
 
@@ -41,7 +40,7 @@ class _Pass:
 
     claims: list[Claim]
     slots: dict[str, int]
-    released: list[Run]
+    released: list[RunToSend]
     not_kept: list[Settled]
     ended: list[Run]
     look_again_at: datetime | None
@@ -241,7 +240,7 @@ class DispatchStep:
         *,
         now: datetime,
         claimed_at: float,
-    ) -> list[Run]:
+    ) -> list[RunToSend]:
         """Put back claims that wait for the wire where it is not certain that they leave soon."""
         calm = {budget.account.name for budget in budgets if budget.is_calm}
         back = [
@@ -278,7 +277,6 @@ class DispatchStep:
             return []
         lease_until = now + self.lease
         claimed = claims.claim_runs(conn, room, now=now, owner=self.owner, lease_until=lease_until)
-        claims.insert_attempts(conn, [self._attempt(run, now) for run in claimed])
         taken = Counter(run.account for run in claimed)
         for budget in budgets:
             budget.claim(taken[budget.account.name], owner=self.owner)
@@ -293,16 +291,7 @@ class DispatchStep:
             for run in claimed
         ]
 
-    def _attempt(self, run: Run, now: datetime) -> NewAttempt:
-        return NewAttempt(
-            run_id=run.id,
-            number=run.fence,
-            daemon=self.owner,
-            request=f"POST /dca/trigger?{run.query}",
-            claimed_at=now,
-        )
-
-    def _body(self, conn: Connection, run: Run) -> StoredBody:
+    def _body(self, conn: Connection, run: RunToSend) -> StoredBody:
         fingerprint = str(run.body)
         if fingerprint not in self._bodies:
             self._bodies[fingerprint] = definitions.get_body(conn, fingerprint)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from scheduler.domain.records import Account, Run, StoredBody
+from scheduler.domain.records import Account, RunToSend, StoredBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A run that may be sent now, and all that sending takes; *claimed_at* by `boot_seconds`."""
 
-    run: Run
+    run: RunToSend
     account: Account
     body: StoredBody
     claimed_at: float

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account, RunState
-from scheduler.storage.dialect import insert_new
+from scheduler.storage.given import insert_rows
 from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
 
@@ -84,7 +84,7 @@ def read_brakes(
     held = _hold_brakes(conn, names)
     missing = [{"account": name} for name in names if name not in held]
     if missing:
-        insert_new(conn, brakes, missing)
+        insert_rows(conn, brakes, missing)
         held = _hold_brakes(conn, names)
     under_way = _count_under_way(conn, names, now=now)
     throttled = _list_throttled(conn, names, now=now)
@@ -249,7 +249,7 @@ def list_paused(conn: Connection) -> dict[str, Brake]:
 
 def set_paused(conn: Connection, account: str, *, reason: str, now: datetime) -> None:
     """Pause the account's sending on a person's word: no new token lifts it."""
-    insert_new(conn, brakes, [{"account": account}])
+    insert_rows(conn, brakes, [{"account": account}])
     conn.execute(
         update(brakes)
         .where(brakes.c.account == account)

@@ -7,7 +7,6 @@ account are one after another whatever the number of daemons.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +14,14 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     CursorResult,
+    Insert,
     Select,
+    Text,
     bindparam,
     exists,
     func,
     insert,
+    literal,
     select,
     tuple_,
     update,
@@ -32,8 +34,10 @@ from scheduler.domain.records import (
     Reason,
     Run,
     RunState,
+    RunToSend,
 )
 from scheduler.storage.collections_ import hasten_looks
+from scheduler.storage.given import GivenValues
 from scheduler.storage.heads import (
     ACCOUNTS,
     HEADS,
@@ -43,7 +47,7 @@ from scheduler.storage.heads import (
     schedule_is_paused,
     waits_for_another,
 )
-from scheduler.storage.rows import records, values_of
+from scheduler.storage.rows import columns_of, records
 from scheduler.storage.tables import (
     accounts,
     attempts,
@@ -60,25 +64,32 @@ def claim_runs(
     now: datetime,
     owner: str,
     lease_until: datetime,
-) -> list[Run]:
+) -> list[RunToSend]:
     """
     Take runs to send: of each account up to its *room*, at most one of each collector and lane.
 
     The head of a lane blocks those behind it while it waits for a retry or is
-    unsettled; of the collectors' heads the most urgent go first.
+    unsettled; of the collectors' heads the most urgent go first. The attempt of each is written
+    with it, as `sending`: both are on disk before its request leaves.
     """
     chosen = _choose(conn, room, now=now)
     if not chosen:
         return []
     lease = {"owner": owner, "until": lease_until}
-    found = records(Run, conn.execute(_TAKE, {"chosen": chosen, **lease}))
-    return sorted(found, key=lambda run: (-run.priority, run.due_at, run.id))
+    taken = records(RunToSend, conn.execute(_TAKE, _CHOSEN.of(chosen) | lease))
+    ids = [run.id for run in taken]
+    conn.execute(_SENDING, _CHOSEN.of(ids) | {"owner": owner, "now": now})
+    place = {run_id: index for index, run_id in enumerate(chosen)}
+    return sorted(taken, key=lambda run: place[run.id])
+
+
+_CHOSEN = GivenValues("chosen", runs.c.id.type)
 
 
 def _take() -> ReturningUpdate[Any]:
     claimed = (
         select(runs.c.id)
-        .where(runs.c.id.in_(bindparam("chosen", expanding=True)), QUEUED)
+        .where(runs.c.id.in_(_CHOSEN.select()), QUEUED)
         .with_for_update(skip_locked=True)
         # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
@@ -93,12 +104,26 @@ def _take() -> ReturningUpdate[Any]:
             lease_owner=bindparam("owner"),
             lease_until=bindparam("until", type_=runs.c.lease_until.type),
         )
-        .returning(runs)
+        .returning(*columns_of(RunToSend, runs))
     )
+
+
+def _sending() -> Insert:
+    intents = select(
+        runs.c.id,
+        runs.c.fence,
+        bindparam("owner", type_=Text()),
+        "POST /dca/trigger?" + runs.c.query,
+        literal(Outcome.SENDING),
+        NOW,
+    ).where(runs.c.id.in_(_CHOSEN.select()))
+    columns = ("run_id", "number", "daemon", "request", "outcome", "claimed_at")
+    return insert(attempts).from_select(columns, intents)
 
 
 # Statements are built once: putting one together costs more than carrying it out.
 _TAKE = _take()
+_SENDING = _sending()
 
 _Collector = tuple[str, str]
 """An account's name and the upstream's id of a collector."""
@@ -120,7 +145,7 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
         return unsettled.get(collector, 0) + running.get(collector, 0) < most_running
 
     heads: dict[str, deque[Any]] = {account: deque() for account in accounts}
-    for head in filter(may_send, conn.execute(HEADS, {"accounts": accounts, "now": now})):
+    for head in filter(may_send, conn.execute(HEADS, {"accounts": accounts, "now": now}).all()):
         heads[head.account].append(head)
     chosen: list[int] = []
     missing = dict(room)
@@ -152,21 +177,18 @@ def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 _UNSETTLED = _count(in_state(runs, *UNSETTLED_STATES))
-_RUNNING = _count(
-    in_state(runs, RunState.COLLECTING),
-    runs.c.collector_id.in_(bindparam("collectors", expanding=True)),
-)
+_AMONG = GivenValues("collectors", runs.c.collector_id.type)
+_RUNNING = _count(in_state(runs, RunState.COLLECTING), runs.c.collector_id.in_(_AMONG.select()))
 
 
 def _count_running(conn: Connection, heads: Sequence[Any]) -> dict[_Collector, int]:
     accounts = {head.account for head in heads}
     among = {head.collector_id for head in heads}
-    wanted = {"accounts": list(accounts), "collectors": list(among)}
-    return _counted(conn.execute(_RUNNING, wanted))
+    return _counted(conn.execute(_RUNNING, _AMONG.of(among) | {"accounts": list(accounts)}))
 
 
 def _counted(found: CursorResult[Any]) -> dict[_Collector, int]:
-    return {(row.account, row.collector_id): row.number for row in found}
+    return {(row.account, row.collector_id): row.number for row in found.all()}
 
 
 def _limits_by_collector(
@@ -174,7 +196,7 @@ def _limits_by_collector(
 ) -> dict[_Collector, tuple[int, int]]:
     """Return (max_unsettled, max_running), the strictest where several rows name a collector."""
     found = conn.execute(_LIMITS, {"accounts": accounts})
-    return {(row[0], row[1]): (row[2], row[3]) for row in found}
+    return {(row[0], row[1]): (row[2], row[3]) for row in found.all()}
 
 
 _LIMITS = (
@@ -187,28 +209,6 @@ _LIMITS = (
     .where(collectors.c.account.in_(ACCOUNTS))
     .group_by(collectors.c.account, collectors.c.collector_id)
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewAttempt:
-    """An attempt about to be made; its row is on disk before its request leaves."""
-
-    run_id: int
-    number: int
-    daemon: str
-    request: str
-    claimed_at: datetime
-
-
-def insert_attempts(conn: Connection, made: Sequence[NewAttempt]) -> None:
-    """Write the intents of claimed runs: `sending`."""
-    if made:
-        conn.execute(
-            _SENDING, [values_of(attempt) | {"outcome": Outcome.SENDING} for attempt in made]
-        )
-
-
-_SENDING = insert(attempts)
 
 
 def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:

@@ -6,45 +6,46 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
-from scheduler.domain.records import Collection, Run, RunState
+from scheduler.domain.records import Collection, RunState, RunToSend
 from scheduler.domain.transition import Transition
 from scheduler.storage.dialect import insert_new
+from scheduler.storage.given import Given, GivenValues
 from scheduler.storage.rows import record
 from scheduler.storage.tables import collections, in_state, runs
 
 
 def insert_collections(
-    conn: Connection, accepted: Iterable[tuple[Run, Transition]], *, now: datetime
+    conn: Connection, accepted: Iterable[tuple[RunToSend, Transition]], *, now: datetime
 ) -> None:
     """Keep the collections of accepted runs; the first look is due when they are to start."""
-    accepted = list(accepted)
-    # An account may have been renamed since its run was claimed.
-    account_of = _accounts_of(conn, [run.id for run, _ in accepted])
     rows = [
-        {
-            "id": change.collection_id,
-            "run_id": run.id,
-            "account": account_of[run.id],
-            "collector_id": run.collector_id,
-            "start_eta": change.start_eta,
-            "accepted_at": now,
-            "look_at": _first_look(change, now),
-        }
+        (run.id, change.collection_id, change.start_eta, _first_look(change, now))
         for run, change in accepted
     ]
-    insert_new(conn, collections, rows)
+    if rows:
+        conn.execute(_KEPT, _ACCEPTED.of(rows) | {"now": now})
 
 
-def _accounts_of(conn: Connection, run_ids: Sequence[int]) -> dict[int, str]:
-    if not run_ids:
-        return {}
-    return {row.id: row.account for row in conn.execute(_ACCOUNTS_OF, {"run_ids": run_ids})}
-
-
-_ACCOUNTS_OF = select(runs.c.id, runs.c.account).where(
-    runs.c.id.in_(bindparam("run_ids", expanding=True))
+_ACCEPTED = Given(
+    "accepted",
+    run_id=runs.c.id.type,
+    id=collections.c.id.type,
+    start_eta=collections.c.start_eta.type,
+    look_at=collections.c.look_at.type,
 )
-
+_KEPT = insert_new(collections).from_select(
+    ("id", "run_id", "account", "collector_id", "start_eta", "accepted_at", "look_at"),
+    select(
+        _ACCEPTED.c["id"],
+        runs.c.id,
+        # An account may have been renamed since its run was claimed.
+        runs.c.account,
+        runs.c.collector_id,
+        _ACCEPTED.c["start_eta"],
+        bindparam("now", type_=collections.c.accepted_at.type),
+        _ACCEPTED.c["look_at"],
+    ).where(runs.c.id == _ACCEPTED.c["run_id"]),
+)
 
 _LONGEST_WAIT = timedelta(hours=1)
 
@@ -58,12 +59,11 @@ def list_owners(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
     """Return, for each of *ids* that some run has, the id of that run."""
     if not ids:
         return {}
-    return {row.id: row.run_id for row in conn.execute(_OWNERS, {"ids": ids})}
+    return {row.id: row.run_id for row in conn.execute(_OWNERS, _IDS.of(ids))}
 
 
-_OWNERS = select(collections.c.id, collections.c.run_id).where(
-    collections.c.id.in_(bindparam("ids", expanding=True))
-)
+_IDS = GivenValues("ids", collections.c.id.type)
+_OWNERS = select(collections.c.id, collections.c.run_id).where(collections.c.id.in_(_IDS.select()))
 
 
 def get_collection(conn: Connection, collection_id: str) -> Collection:
@@ -82,7 +82,7 @@ def list_collections(conn: Connection, run_id: int) -> list[Collection]:
     return [record(Collection, row) for row in found.mappings()]
 
 
-def mark_replaced(conn: Connection, run: Run, collection_id: str) -> None:
+def mark_replaced(conn: Connection, run: RunToSend, collection_id: str) -> None:
     """Note which open collections of the collector the confirm_cancel of *run* ended."""
     conn.execute(
         update(collections)
@@ -135,24 +135,27 @@ def cancel_replaced(conn: Connection, run_ids: Sequence[int], *, now: datetime) 
     """Ask for the collections of runs to be cancelled that a waiting run is to replace."""
     if not run_ids:
         return
-    replacing = exists().where(
-        runs.c.waits_for == collections.c.run_id,
-        runs.c.replaces,
-        in_state(runs, RunState.QUEUED),
-    )
-    conn.execute(
-        update(collections)
-        .where(
-            collections.c.run_id.in_(run_ids),
-            collections.c.look_at.is_not(None),
-            collections.c.cancel_requested_at.is_(None),
-            replacing,
-        )
-        .values(cancel_requested_at=now, cancel_note=REPLACED_NOTE, look_at=now)
-    )
+    conn.execute(_CANCELLED, _REPLACED.of(run_ids) | {"now": now})
 
 
 REPLACED_NOTE = "replaced by a later occurrence (overlap = replace)"
+
+_REPLACED = GivenValues("replaced", runs.c.id.type)
+_AT = bindparam("now", type_=collections.c.look_at.type)
+_CANCELLED = (
+    update(collections)
+    .where(
+        collections.c.run_id.in_(_REPLACED.select()),
+        collections.c.look_at.is_not(None),
+        collections.c.cancel_requested_at.is_(None),
+        exists().where(
+            runs.c.waits_for == collections.c.run_id,
+            runs.c.replaces,
+            in_state(runs, RunState.QUEUED),
+        ),
+    )
+    .values(cancel_requested_at=_AT, cancel_note=REPLACED_NOTE, look_at=_AT)
+)
 
 
 def claim_looks(

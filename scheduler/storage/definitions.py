@@ -105,7 +105,7 @@ def set_queue_paused(
     reason: str | None,
 ) -> None:
     """Pause a queue, or resume it with None; a queue without rules gets its row."""
-    insert_new(conn, queues, [{"name": name}])
+    conn.execute(insert_new(queues), {"name": name})
     conn.execute(
         update(queues)
         .where(queues.c.name == name)
@@ -122,22 +122,20 @@ def insert_bodies(conn: Connection, sent: Collection[StoredBody], *, now: dateti
             )
         )
     )
-    insert_new(
-        conn,
-        bodies,
-        [
-            {
-                "fingerprint": body.fingerprint,
-                "send_as": body.send_as,
-                "row_count": body.row_count,
-                "byte_count": body.byte_count,
-                "text": body.text,
-                "created_at": now,
-            }
-            for body in sent
-            if body.fingerprint not in known
-        ],
-    )
+    new = [
+        {
+            "fingerprint": body.fingerprint,
+            "send_as": body.send_as,
+            "row_count": body.row_count,
+            "byte_count": body.byte_count,
+            "text": body.text,
+            "created_at": now,
+        }
+        for body in sent
+        if body.fingerprint not in known
+    ]
+    if new:
+        conn.execute(insert_new(bodies), new)
 
 
 def get_body(conn: Connection, fingerprint: str) -> StoredBody:

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,8 @@ from sqlalchemy import (
     make_url,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -57,12 +57,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Refuse a naive time: it would be read in somebody else's zone."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        if dialect.name == "postgresql":
-            return value.astimezone(UTC)
-        # Not strftime, which takes ten times as long, and a pass binds hundreds.
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+        return _utc(value) if dialect.name == "postgresql" else text_of(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """Give the time back aware, in UTC, also where somebody wrote it by hand."""
@@ -70,6 +65,18 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def text_of(moment: datetime) -> str:
+    """Return an aware time as SQLite keeps it, and as PostgreSQL reads it in our sessions."""
+    # Not strftime, which takes ten times as long, and a pass writes hundreds.
+    return _utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    return moment.astimezone(UTC)
 
 
 def parse_url(url: str) -> URL:
@@ -218,12 +225,10 @@ def _limit_postgresql(engine: Engine) -> None:
         connection.commit()
 
 
-def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, leaving out those that a unique index of *table* already knows."""
-    if not rows:
-        return
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    conn.execute(insert(table).on_conflict_do_nothing(), list(rows))
+def insert_new(table: Table) -> Insert:
+    """Return an INSERT that leaves out what a unique index of *table* already knows."""
+    # SQLAlchemy has a construct for each database, and writes this one for SQLite as well.
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def database_time(conn: Connection) -> datetime | None:

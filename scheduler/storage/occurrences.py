@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from scheduler.domain.records import NewRun, Reason, Run, RunState
-from scheduler.storage.dialect import insert_new
+from scheduler.storage.given import insert_rows
 from scheduler.storage.rows import record, values_of
 from scheduler.storage.tables import runs, schedules
 
@@ -56,7 +56,7 @@ def insert_backfilled(conn: Connection, schedule: str, new: Sequence[NewRun]) ->
     The caller holds the schedule.
     """
     newest = conn.scalar(select(func.max(runs.c.id))) or 0
-    insert_new(conn, runs, [values_of(run) for run in new])
+    insert_rows(conn, runs, [values_of(run) for run in new])
     found = conn.execute(
         select(runs.c.id, runs.c.due_at, runs.c.part, runs.c.retry_of).where(
             runs.c.schedule == schedule, runs.c.reason == Reason.BACKFILL, runs.c.id > newest

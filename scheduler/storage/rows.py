@@ -7,7 +7,7 @@ from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from sqlalchemy import CursorResult
+from sqlalchemy import ColumnElement, CursorResult, FromClause
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,7 +28,7 @@ def record(kind: type[Record], row: Mapping[Any, Any]) -> Record:
 def records(kind: type[Record], found: CursorResult[Any]) -> list[Record]:
     """Build a *kind* from each row of *found*."""
     read = reader(kind, tuple(found.keys()))
-    return [read(row) for row in found]
+    return [read(row) for row in found.all()]
 
 
 def reader(
@@ -54,6 +54,11 @@ def reader(
         return kind(**values)
 
     return read
+
+
+def columns_of(kind: type[Any], table: FromClause) -> list[ColumnElement[Any]]:
+    """Return the columns of *table* that bear the names of *kind*'s fields."""
+    return [table.c[field.name] for field in fields(kind)]
 
 
 def values_of(one: "DataclassInstance") -> dict[str, Any]:

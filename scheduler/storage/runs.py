@@ -19,14 +19,14 @@ from scheduler.domain.records import (
     Run,
     RunState,
 )
-from scheduler.storage.dialect import insert_new
+from scheduler.storage.given import insert_rows
 from scheduler.storage.rows import record, values_of
 from scheduler.storage.tables import attempts, in_state, runs
 
 
 def insert_runs(conn: Connection, new: Sequence[NewRun]) -> None:
     """Write runs; an occurrence that already has its run is left as it is."""
-    insert_new(conn, runs, [values_of(run) for run in new])
+    insert_rows(conn, runs, [values_of(run) for run in new])
 
 
 def insert_run(conn: Connection, new: NewRun) -> int:

@@ -8,9 +8,11 @@ its run moves only if it still waits for that attempt.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Text, Update, and_, func, literal, or_, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
     ENDED_STATES,
@@ -20,6 +22,7 @@ from scheduler.domain.records import (
     Reason,
     Run,
     RunState,
+    RunToSend,
 )
 from scheduler.domain.transition import Transition
 from scheduler.storage.collections_ import (
@@ -28,6 +31,8 @@ from scheduler.storage.collections_ import (
     list_owners,
     mark_replaced,
 )
+from scheduler.storage.dialect import text_of
+from scheduler.storage.given import Given, GivenValues
 from scheduler.storage.rows import record
 from scheduler.storage.tables import attempts, in_state, runs
 
@@ -36,28 +41,33 @@ from scheduler.storage.tables import attempts, in_state, runs
 class Settled:
     """What became of the attempt that *run* was claimed for: number *run.fence*."""
 
-    run: Run
+    run: RunToSend
     change: Transition
     http_status: int | None = None
 
 
 def settle(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> list[Settled]:
     """
-    Record all *outcomes*; return those whose run had gone on without them.
+    Record all *outcomes*, each attempt's once; return those whose run had gone on without them.
 
     Repeatable: recording the same outcome twice changes nothing. An id that another run
     already has is not believed: its run is left for a person.
     """
+    if not outcomes:
+        return []
     outcomes = _without_duplicates(conn, outcomes)
-    _settle_attempts(conn, outcomes, now=now)
     accepted = [one for one in outcomes if one.change.collection_id is not None]
+    # As text, once: it stands in every row.
+    at = text_of(now)
+    values = _OUTCOMES.of(_values(one, at) for one in outcomes)
+    conn.execute(_SETTLED, values)
     insert_collections(conn, [(one.run, one.change) for one in accepted], now=now)
-    _move_runs(conn, outcomes, now=now)
+    moved = {(row.id, row.fence) for row in conn.execute(_MOVED, values).all()}
     cancel_replaced(conn, [one.run.id for one in accepted], now=now)
     for one in accepted:
         if one.run.confirm_cancel:
             mark_replaced(conn, one.run, str(one.change.collection_id))
-    return _not_kept(conn, outcomes)
+    return _not_kept(conn, [one for one in outcomes if (one.run.id, one.run.fence) not in moved])
 
 
 def _without_duplicates(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
@@ -85,128 +95,145 @@ def _disbelieve(one: Settled, collection_id: str, owner: int) -> Settled:
     return Settled(run=one.run, change=change, http_status=one.http_status)
 
 
-def _settle_attempts(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> None:
-    if outcomes:
-        conn.execute(_SETTLED, [_attempt_values(one, now) for one in outcomes])
+class _Guard(StrEnum):
+    """What a run must be for an outcome of its last attempt to move it."""
+
+    HAS_NO_COLLECTION = "has no collection"
+    WAITS_FOR_ITS_ANSWER = "waits for its answer"
+    IS_ON_THE_WIRE = "is on the wire"
+    IS_UNSETTLED = "is unsettled"
 
 
-_SETTLED = (
-    update(attempts)
-    .where(
-        attempts.c.run_id == bindparam("of_run"),
-        attempts.c.number == bindparam("of_number"),
-        # What was accepted stays so, and an answer that was looked for is not lost again.
-        attempts.c.collection_id.is_(None),
-        or_(
-            attempts.c.settled_at.is_(None),
-            bindparam("to_collection_id", type_=attempts.c.collection_id.type).is_not(None),
-        ),
-    )
-    .values(
-        outcome=bindparam("to_outcome"),
-        settled_at=bindparam("to_settled_at", type_=attempts.c.settled_at.type),
-        http_status=func.coalesce(bindparam("to_http_status"), attempts.c.http_status),
-        detail=func.coalesce(bindparam("to_detail"), attempts.c.detail),
-        collection_id=bindparam("to_collection_id"),
-    )
+def _guard(change: Transition) -> _Guard:
+    if change.collection_id is not None:
+        # Whatever a run has become since, the id that its own last attempt brought is its own.
+        return _Guard.HAS_NO_COLLECTION
+    if change.outcome not in OPEN_OUTCOMES:
+        return _Guard.WAITS_FOR_ITS_ANSWER
+    if change.state is RunState.UNCONFIRMED:
+        return _Guard.IS_ON_THE_WIRE
+    return _Guard.IS_UNSETTLED
+
+
+_IS_AS_GUARDED = {
+    _Guard.HAS_NO_COLLECTION: runs.c.collection_id.is_(None),
+    _Guard.WAITS_FOR_ITS_ANSWER: in_state(
+        runs, RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION
+    ),
+    _Guard.IS_ON_THE_WIRE: in_state(runs, RunState.DISPATCHING),
+    _Guard.IS_UNSETTLED: in_state(runs, *UNSETTLED_STATES),
+}
+
+_OUTCOMES = Given(
+    "outcomes",
+    run_id=runs.c.id.type,
+    fence=runs.c.fence.type,
+    guard=Text(),
+    outcome=attempts.c.outcome.type,
+    settled_at=attempts.c.settled_at.type,
+    http_status=attempts.c.http_status.type,
+    detail=runs.c.detail.type,
+    collection_id=runs.c.collection_id.type,
+    state=runs.c.state.type,
+    reason=runs.c.reason.type,
+    not_before=runs.c.not_before.type,
+    look_at=runs.c.look_at.type,
+    uncounted=runs.c.attempts.type,
+    triggered_at=runs.c.triggered_at.type,
+    start_eta=runs.c.start_eta.type,
+    ended_at=runs.c.ended_at.type,
 )
 
 
-def _attempt_values(one: Settled, now: datetime) -> dict[str, object]:
-    is_open = one.change.outcome in OPEN_OUTCOMES
-    return {
-        "of_run": one.run.id,
-        "of_number": one.run.fence,
-        "to_outcome": one.change.outcome,
-        "to_settled_at": None if is_open else now,
-        "to_http_status": one.http_status,
-        "to_detail": one.change.detail,
-        "to_collection_id": one.change.collection_id,
-    }
-
-
-# Whatever a run has become since, the id that its own last attempt brought is its collection.
-_HAS_NONE = runs.c.collection_id.is_(None)
-_WAITS_FOR_ITS_ANSWER = in_state(
-    runs, RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.NEEDS_ATTENTION
-)
-_IS_ON_THE_WIRE = in_state(runs, RunState.DISPATCHING)
-_IS_UNSETTLED = in_state(runs, *UNSETTLED_STATES)
-
-
-def _move_runs(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> None:
-    for moved, concerned in (
-        (_ACCEPTED, [one for one in outcomes if one.change.collection_id is not None]),
-        (_DECIDED, [one for one in outcomes if one.change.outcome in _DECIDED_OUTCOMES]),
-        (_LOST, [one for one in outcomes if one.change.state is RunState.UNCONFIRMED]),
-        (_FOR_A_PERSON, [one for one in outcomes if one.change.state is RunState.NEEDS_ATTENTION]),
-    ):
-        if concerned:
-            conn.execute(moved, [_run_values(one, now) for one in concerned])
-
-
-_DECIDED_OUTCOMES = tuple(
-    outcome
-    for outcome in Outcome
-    if outcome not in (*OPEN_OUTCOMES, Outcome.ACCEPTED, Outcome.ADOPTED)
-)
-
-
-def _move(guard: ColumnElement[bool]) -> Update:
-    moment = runs.c.not_before.type
+def _values(one: Settled, now: str) -> tuple[Any, ...]:
+    change = one.change
+    is_accepted = change.collection_id is not None
     return (
-        update(runs)
-        .where(runs.c.id == bindparam("of_run"), runs.c.fence == bindparam("of_number"), guard)
+        one.run.id,
+        one.run.fence,
+        _guard(change),
+        change.outcome,
+        None if change.outcome in OPEN_OUTCOMES else now,
+        one.http_status,
+        change.detail,
+        change.collection_id,
+        change.state,
+        change.reason,
+        change.not_before,
+        change.look_at,
+        0 if change.counts else 1,
+        (change.triggered_at or now) if is_accepted else None,
+        change.start_eta,
+        now if change.state in ENDED_STATES else None,
+    )
+
+
+def _settled() -> Update:
+    given = _OUTCOMES.c
+    return (
+        update(attempts)
+        .where(
+            attempts.c.run_id == given["run_id"],
+            attempts.c.number == given["fence"],
+            # What was accepted stays so, and an answer that was looked for is not lost again.
+            or_(
+                attempts.c.settled_at.is_(None),
+                and_(attempts.c.collection_id.is_(None), given["collection_id"].is_not(None)),
+            ),
+        )
         .values(
-            state=bindparam("to_state"),
-            reason=bindparam("to_reason"),
-            detail=bindparam("to_detail"),
-            not_before=func.coalesce(bindparam("to_not_before", type_=moment), runs.c.not_before),
-            look_at=bindparam("to_look_at", type_=moment),
-            looks=0,
-            attempts=runs.c.attempts - bindparam("uncounted"),
-            lease_owner=None,
-            lease_until=None,
-            triggered_at=bindparam("to_triggered_at", type_=moment),
-            collection_id=bindparam("to_collection_id"),
-            start_eta=bindparam("to_start_eta", type_=moment),
-            ended_at=bindparam("to_ended_at", type_=moment),
+            outcome=given["outcome"],
+            settled_at=given["settled_at"],
+            http_status=func.coalesce(given["http_status"], attempts.c.http_status),
+            detail=func.coalesce(given["detail"], attempts.c.detail),
+            collection_id=given["collection_id"],
         )
     )
 
 
-_ACCEPTED, _DECIDED, _LOST, _FOR_A_PERSON = map(
-    _move, (_HAS_NONE, _WAITS_FOR_ITS_ANSWER, _IS_ON_THE_WIRE, _IS_UNSETTLED)
-)
+def _moved() -> ReturningUpdate[Any]:
+    given = _OUTCOMES.c
+    is_as_guarded = [
+        and_(given["guard"] == literal(guard), holds) for guard, holds in _IS_AS_GUARDED.items()
+    ]
+    return (
+        update(runs)
+        .where(runs.c.id == given["run_id"], runs.c.fence == given["fence"], or_(*is_as_guarded))
+        .values(
+            state=given["state"],
+            reason=given["reason"],
+            detail=given["detail"],
+            not_before=func.coalesce(given["not_before"], runs.c.not_before),
+            look_at=given["look_at"],
+            looks=0,
+            attempts=runs.c.attempts - given["uncounted"],
+            lease_owner=None,
+            lease_until=None,
+            triggered_at=given["triggered_at"],
+            collection_id=given["collection_id"],
+            start_eta=given["start_eta"],
+            ended_at=given["ended_at"],
+        )
+        .returning(runs.c.id, runs.c.fence)
+    )
 
 
-def _run_values(one: Settled, now: datetime) -> dict[str, object]:
-    change = one.change
-    accepted_at = (change.triggered_at or now) if change.collection_id is not None else None
-    return {
-        "of_run": one.run.id,
-        "of_number": one.run.fence,
-        "to_state": change.state,
-        "to_reason": change.reason,
-        "to_detail": change.detail,
-        "to_not_before": change.not_before,
-        "to_look_at": change.look_at,
-        "uncounted": 0 if change.counts else 1,
-        "to_triggered_at": accepted_at,
-        "to_collection_id": change.collection_id,
-        "to_start_eta": change.start_eta,
-        "to_ended_at": now if change.state in ENDED_STATES else None,
-    }
+_SETTLED = _settled()
+_MOVED = _moved()
 
 
-def _not_kept(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
-    found = conn.execute(_STANDS, {"run_ids": [one.run.id for one in outcomes]})
+def _not_kept(conn: Connection, unmoved: Sequence[Settled]) -> list[Settled]:
+    """Return those of *unmoved* whose run is not what they say already."""
+    if not unmoved:
+        return []
+    found = conn.execute(_STANDS, _UNMOVED.of(one.run.id for one in unmoved))
     stands = {row.id: row for row in found}
-    return [one for one in outcomes if not _is_kept(one, stands[one.run.id])]
+    return [one for one in unmoved if not _is_kept(one, stands[one.run.id])]
 
 
+_UNMOVED = GivenValues("unmoved", runs.c.id.type)
 _STANDS = select(runs.c.id, runs.c.fence, runs.c.state, runs.c.collection_id).where(
-    runs.c.id.in_(bindparam("run_ids", expanding=True))
+    runs.c.id.in_(_UNMOVED.select())
 )
 
 
@@ -216,7 +243,9 @@ def _is_kept(one: Settled, stands: Any) -> bool:
     return bool(stands.fence == one.run.fence and stands.state == one.change.state)
 
 
-def release_unsent(conn: Connection, claimed: Iterable[Run], *, now: datetime, detail: str) -> None:
+def release_unsent(
+    conn: Connection, claimed: Iterable[RunToSend], *, now: datetime, detail: str
+) -> None:
     """Put claimed runs back whose requests provably never left; the attempts do not count."""
     change = Transition(
         state=RunState.QUEUED,

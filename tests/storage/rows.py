@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Run, RunState
 from scheduler.storage import claims, runs, tables
-from scheduler.storage.claims import NewAttempt
 from scheduler.storage.database import Database
 from scheduler.storage.dialect import listening_url
 from tests.make import (
@@ -88,7 +87,7 @@ def _insert(conn: Connection, table: Table, values: dict[str, Any]) -> None:
 
 
 def claim(db: Database, *, owner: str = "d1", **how: Any) -> list[Run]:
-    """Claim runs of the account `main` at NINE and write their attempts, as dispatch does."""
+    """Claim runs of the account `main` at NINE, as dispatch does, and return them whole."""
     with db.writing() as conn:
         return claim_on(conn, owner=owner, **how)
 
@@ -99,18 +98,7 @@ def claim_on(conn: Connection, *, owner: str = "d1", **how: Any) -> list[Run]:
     usual = {"account": "main", "now": now, "lease_until": now + LEASE, "limit": 100} | how
     room = {usual.pop("account"): usual.pop("limit")}
     found = claims.claim_runs(conn, room, **usual, owner=owner)
-    made = [
-        NewAttempt(
-            run_id=run.id,
-            number=run.fence,
-            daemon=owner,
-            request=f"POST /dca/trigger?{run.query}",
-            claimed_at=now,
-        )
-        for run in found
-    ]
-    claims.insert_attempts(conn, made)
-    return found
+    return [runs.get_run(conn, run.id) for run in found]
 
 
 def read_run(db: Database, run_id: int) -> Run:

@@ -127,11 +127,6 @@ def test_an_attempt_is_written_as_sending(db: Database) -> None:
     assert attempt.settled_at is None
 
 
-def test_writing_no_attempts_writes_none(db: Database) -> None:
-    with db.writing() as conn:
-        claims.insert_attempts(conn, [])
-
-
 # --- two at once
 
 
