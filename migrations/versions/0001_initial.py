@@ -762,7 +762,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued' AND confirm_cancel = 1"),
         postgresql_where=sa.text("state = 'queued' AND confirm_cancel"),
     )
-    op.create_index("ix_runs_retry_of", "runs", ["retry_of"], unique=False)
+    op.create_index(
+        "ix_runs_retry_of",
+        "runs",
+        ["retry_of"],
+        unique=False,
+        sqlite_where=sa.text("retry_of IS NOT NULL"),
+        postgresql_where=sa.text("retry_of IS NOT NULL"),
+    )
     op.create_index("ix_runs_schedule_ended_at", "runs", ["schedule", "ended_at"], unique=False)
     op.create_index("ix_runs_schedule_id", "runs", ["schedule", "id"], unique=False)
     op.create_index(
@@ -913,6 +920,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["replaced_by"], ["runs.id"], name="fk_collections_replaced_by"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_collections_run_id"),
         sa.PrimaryKeyConstraint("id", name="pk_collections"),
+    )
+    op.create_index(
+        "ix_collections_leased",
+        "collections",
+        ["account", "lease_until"],
+        unique=False,
+        sqlite_where=sa.text("lease_until IS NOT NULL"),
+        postgresql_where=sa.text("lease_until IS NOT NULL"),
     )
     op.create_index(
         "ix_collections_look",
@@ -1200,6 +1215,12 @@ def downgrade() -> None:
         sqlite_where=sa.text("look_at IS NOT NULL"),
         postgresql_where=sa.text("look_at IS NOT NULL"),
     )
+    op.drop_index(
+        "ix_collections_leased",
+        table_name="collections",
+        sqlite_where=sa.text("lease_until IS NOT NULL"),
+        postgresql_where=sa.text("lease_until IS NOT NULL"),
+    )
     op.drop_table("collections")
     op.drop_index(
         "uq_attempts_one_open",
@@ -1260,7 +1281,12 @@ def downgrade() -> None:
     )
     op.drop_index("ix_runs_schedule_id", table_name="runs")
     op.drop_index("ix_runs_schedule_ended_at", table_name="runs")
-    op.drop_index("ix_runs_retry_of", table_name="runs")
+    op.drop_index(
+        "ix_runs_retry_of",
+        table_name="runs",
+        sqlite_where=sa.text("retry_of IS NOT NULL"),
+        postgresql_where=sa.text("retry_of IS NOT NULL"),
+    )
     op.drop_index(
         "ix_runs_replacing",
         table_name="runs",

@@ -7,10 +7,10 @@ however many there are, a pass costs one durable commit, and a lone run waits fo
 
 import asyncio
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import parse_qsl
 
 import structlog
@@ -19,7 +19,7 @@ from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.errors import DatabaseError, InvalidInput
 from scheduler.domain.records import Run, RunState, RunToSend, StoredBody
 from scheduler.domain.reply import Lost, TriggerReply
-from scheduler.domain.request import TriggerRequest, body_content, expand_secrets
+from scheduler.domain.request import Params, TriggerRequest, body_content, expand_secrets
 from scheduler.domain.transition import after_reply
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.answered import Answered, Unsendable, after_unsendable, log_answer
@@ -76,6 +76,7 @@ class DispatchStep:
     _bodies: "OrderedDict[str, StoredBody]" = field(default_factory=OrderedDict)
     _unsure: bool = False
     _is_expected: bool = False
+    _soon: asyncio.TimerHandle | None = None
 
     @property
     def in_flight(self) -> int:
@@ -92,12 +93,21 @@ class DispatchStep:
         if not (self._answers or self._hold_back() or await self._has_work(now)):
             return await self.db.read(partial(claims.find_next_ready, now=now))
 
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         # In this order: however long a daemon is stopped, it never trusts a lease too long.
         claimed_at, now = boot_seconds(), self.clock()
         # Here and not in the transaction: meanwhile, what was sent may be answered.
         answers, held, known = list(self._answers), self._hold_back(), self._list_claimed()
         work = partial(
-            self._pass, answers=answers, held=held, known=known, now=now, claimed_at=claimed_at
+            self._pass,
+            answers=answers,
+            held=held,
+            known=known,
+            ahead=self._ahead(answers),
+            now=now,
+            claimed_at=claimed_at,
         )
         try:
             done = await self.db.write(work)
@@ -157,6 +167,13 @@ class DispatchStep:
                 held += wire.waiting
         return held
 
+    def _ahead(self, answers: Sequence[Answered]) -> dict[str, int]:
+        """Return how many claims of each account may wait for the wire."""
+        came = Counter(one.run.account for one in answers)
+        for name, wire in self._wires.items():
+            wire.passed(came[name])
+        return {name: wire.ahead for name, wire in self._wires.items()}
+
     def _open_wires(self, answers: Sequence[Answered], done: _Pass) -> None:
         released = {(run.id, run.fence) for run in done.released}
         for one in answers:
@@ -185,6 +202,7 @@ class DispatchStep:
         answers: Sequence[Answered],
         held: Sequence[Claim],
         known: frozenset[_Sent],
+        ahead: Mapping[str, int],
         now: datetime,
         claimed_at: float,
     ) -> _Pass:
@@ -206,7 +224,7 @@ class DispatchStep:
         claimed: list[Claim] = []
         if sending:
             ended += claims.supersede_older(conn, waiting, now=now)
-            claimed = self._claim(conn, sending, answers, now=now, claimed_at=claimed_at)
+            claimed = self._claim(conn, sending, ahead, now=now, claimed_at=claimed_at)
         close_budgets(conn, budgets)
         moments = [budget.allowance().ask_again_at for budget in sending]
         moments.append(claims.find_next_ready(conn, now=now))
@@ -260,15 +278,14 @@ class DispatchStep:
         self,
         conn: Connection,
         budgets: Sequence[Budget],
-        answers: Sequence[Answered],
+        ahead: Mapping[str, int],
         *,
         now: datetime,
         claimed_at: float,
     ) -> list[Claim]:
-        answered = Counter(one.run.account for one in answers)
         room = {
             budget.account.name: budget.most_to_claim(
-                self.owner, ahead=_AHEAD * answered[budget.account.name]
+                self.owner, ahead=ahead.get(budget.account.name, 0)
             )
             for budget in budgets
         }
@@ -326,12 +343,18 @@ class DispatchStep:
         self._sending.pop((run.id, run.fence), None)
         wire.answered(plainly=answered.is_plain)
         self._fill(wire)
-        self.wake()
+        self._ask_for_pass(wire)
+
+    def _ask_for_pass(self, wire: Wire[Claim]) -> None:
+        """Have the answers recorded: at once if *wire* needs more claims, else with those to come."""
+        if wire.is_short:
+            self.wake()
+        elif self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(_TOGETHER, self.wake)
 
     async def _ask(self, claim: Claim) -> TriggerReply | Unsendable:
-        stored = parse_qsl(claim.run.query, keep_blank_values=True, strict_parsing=True)
         try:
-            params = expand_secrets(stored, self.secret)
+            params = expand_secrets(_stored_params(claim.run.query), self.secret)
         except InvalidInput as error:
             return Unsendable(str(error))
         content_type, content = body_content(claim.body)
@@ -352,14 +375,20 @@ class DispatchStep:
             self.wake_settled()
 
 
-_AHEAD = 2
-"""So many claims may wait for the wire for each answer that the last pass brought."""
-
 _LONGEST_AHEAD = 1.0
 """For so many seconds: what is paused or cancelled meanwhile is not noticed."""
 
+_TOGETHER = 0.05
+"""No answer waits longer than so many seconds for others, to be recorded together with them."""
+
 _BODIES_KEPT = 64
 _BODY_BYTES_KEPT = 64 * 1024**2
+
+
+@lru_cache(maxsize=4096)  # the runs of a schedule have mostly the same
+def _stored_params(query: str) -> Params:
+    """Return the parameters as they are stored, secrets as references."""
+    return tuple(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
 
 
 def _signals(budget: Budget, answers: Sequence[Answered]) -> list[Signal]:

@@ -20,6 +20,11 @@ class Claim:
 
 Claimed = TypeVar("Claimed")
 
+_AHEAD = 2
+"""So many claims may wait for the wire for each answer that one pass brings."""
+
+_FADING = 0.8
+
 
 @dataclass(slots=True)
 class Wire(Generic[Claimed]):
@@ -35,11 +40,26 @@ class Wire(Generic[Claimed]):
     waiting: deque[Claimed] = field(default_factory=deque)
     _taken: int = 0
     _unheard: int = 0
+    _busiest: float = 0.0
 
     @property
     def stands_still(self) -> bool:
         """Tell whether nothing leaves, whatever waits."""
         return self.is_stopped or self._unheard > 0
+
+    @property
+    def ahead(self) -> int:
+        """Return how many claims may wait, so that the next pass ends before they have left."""
+        return int(_AHEAD * self._busiest)
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether more should be claimed now, for the wire not to run dry meanwhile."""
+        return 2 * len(self.waiting) <= self.ahead or self.stands_still
+
+    def passed(self, answers: int) -> None:
+        """Note how many answers a pass brings; *ahead* follows the busiest of the last few."""
+        self._busiest = max(answers, _FADING * self._busiest)
 
     def take(self) -> Iterator[Claimed]:
         """Give, and take from those that wait, what may leave now."""

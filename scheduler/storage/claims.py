@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     tuple_,
     update,
@@ -136,12 +137,12 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
     limits = _limits_by_collector(conn, accounts)
 
     def may_send(head: Any) -> bool:
-        most_unsettled, _ = limits.get((head.account, head.collector_id), _DEFAULT_LIMITS)
+        most_unsettled, _ = limits.get((head.account, head.collector_id), _USUAL_LIMITS)
         return unsettled.get((head.account, head.collector_id), 0) < most_unsettled
 
     def has_room(head: Any, running: Mapping[_Collector, int]) -> bool:
         collector = (head.account, head.collector_id)
-        _, most_running = limits.get(collector, _DEFAULT_LIMITS)
+        _, most_running = limits.get(collector, _USUAL_LIMITS)
         return unsettled.get(collector, 0) + running.get(collector, 0) < most_running
 
     heads: dict[str, deque[Any]] = {account: deque() for account in accounts}
@@ -163,9 +164,6 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
             else:
                 hasten_looks(conn, head.account, [head.collector_id], now=now)
     return chosen
-
-
-_DEFAULT_LIMITS = (1, 100)
 
 
 def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
@@ -194,20 +192,22 @@ def _counted(found: CursorResult[Any]) -> dict[_Collector, int]:
 def _limits_by_collector(
     conn: Connection, accounts: Sequence[str]
 ) -> dict[_Collector, tuple[int, int]]:
-    """Return (max_unsettled, max_running), the strictest where several rows name a collector."""
+    """
+    Return (max_unsettled, max_running) of the collectors that have others than the usual ones.
+
+    Where several rows name a collector the strictest hold.
+    """
     found = conn.execute(_LIMITS, {"accounts": accounts})
     return {(row[0], row[1]): (row[2], row[3]) for row in found.all()}
 
 
+_USUAL_LIMITS = (1, 100)
+_STRICTEST = (func.min(collectors.c.max_unsettled), func.min(collectors.c.max_running))
 _LIMITS = (
-    select(
-        collectors.c.account,
-        collectors.c.collector_id,
-        func.min(collectors.c.max_unsettled),
-        func.min(collectors.c.max_running),
-    )
+    select(collectors.c.account, collectors.c.collector_id, *_STRICTEST)
     .where(collectors.c.account.in_(ACCOUNTS))
     .group_by(collectors.c.account, collectors.c.collector_id)
+    .having(or_(*(least != usual for least, usual in zip(_STRICTEST, _USUAL_LIMITS, strict=True))))
 )
 
 

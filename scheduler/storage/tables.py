@@ -510,7 +510,12 @@ runs = Table(
         sqlite_where=text("waits_for IS NOT NULL"),
         postgresql_where=text("waits_for IS NOT NULL"),
     ),
-    Index("ix_runs_retry_of", "retry_of"),
+    Index(
+        "ix_runs_retry_of",
+        "retry_of",
+        sqlite_where=text("retry_of IS NOT NULL"),
+        postgresql_where=text("retry_of IS NOT NULL"),
+    ),
 )
 
 attempts = Table(
@@ -584,6 +589,14 @@ collections = Table(
         "look_at",
         sqlite_where=text("look_at IS NOT NULL"),
         postgresql_where=text("look_at IS NOT NULL"),
+    ),
+    # Those that are asked about at this moment, among any number that run.
+    Index(
+        "ix_collections_leased",
+        "account",
+        "lease_until",
+        sqlite_where=text("lease_until IS NOT NULL"),
+        postgresql_where=text("lease_until IS NOT NULL"),
     ),
 )
 

@@ -70,8 +70,9 @@ class SendsBeforeTheCommit(DispatchStep):
     async def run(self, now: datetime) -> datetime | None:
         with suppress(_Killed), self.db.writing() as conn:
             done = self._pass(
-                conn, answers=[], held=[], known=frozenset(), now=now, claimed_at=boot_seconds()
-            )
+                conn, answers=[], held=[], known=frozenset(), ahead={}, now=now,
+                claimed_at=boot_seconds(),
+            )  # fmt: skip
             for claim in done.claims:
                 await self._trigger(claim, Wire())
             raise _Killed

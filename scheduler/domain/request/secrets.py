@@ -106,6 +106,8 @@ def expand_secrets(
     naming every secret for which *lookup* has None.
     """
     stored = tuple(params)
+    if not any(key in JSON_PARAMS for key, _ in stored):
+        return stored
     known = {name: lookup(name) for name in sorted(secret_names(stored))}
     missing = [name for name, secret in known.items() if secret is None]
     if missing:
