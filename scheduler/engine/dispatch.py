@@ -346,7 +346,7 @@ class DispatchStep:
         self._ask_for_pass(wire)
 
     def _ask_for_pass(self, wire: Wire[Claim]) -> None:
-        """Have the answers recorded: at once if *wire* needs more claims, else with those to come."""
+        """Have answers recorded: at once if *wire* needs more claims, else with those to come."""
         if wire.is_short:
             self.wake()
         elif self._soon is None:

@@ -7,16 +7,17 @@ account are one after another whatever the number of daemons.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    CursorResult,
     Insert,
     Select,
-    Text,
+    Update,
+    and_,
     bindparam,
     exists,
     func,
@@ -27,7 +28,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
     UNSETTLED_STATES,
@@ -38,7 +38,7 @@ from scheduler.domain.records import (
     RunToSend,
 )
 from scheduler.storage.collections_ import hasten_looks
-from scheduler.storage.given import GivenValues
+from scheduler.storage.given import GivenValues, read_told, told
 from scheduler.storage.heads import (
     ACCOUNTS,
     HEADS,
@@ -48,7 +48,7 @@ from scheduler.storage.heads import (
     schedule_is_paused,
     waits_for_another,
 )
-from scheduler.storage.rows import columns_of, records
+from scheduler.storage.rows import columns_of, reader, records
 from scheduler.storage.tables import (
     accounts,
     attempts,
@@ -76,18 +76,17 @@ def claim_runs(
     chosen = _choose(conn, room, now=now)
     if not chosen:
         return []
-    lease = {"owner": owner, "until": lease_until}
-    taken = records(RunToSend, conn.execute(_TAKE, _CHOSEN.of(chosen) | lease))
-    ids = [run.id for run in taken]
-    conn.execute(_SENDING, _CHOSEN.of(ids) | {"owner": owner, "now": now})
-    place = {run_id: index for index, run_id in enumerate(chosen)}
-    return sorted(taken, key=lambda run: place[run.id])
+    values = {**_CHOSEN.of(chosen), "owner": owner, "until": lease_until, "now": now}
+    conn.execute(_TAKE, values)
+    conn.execute(_SENDING, values)
+    taken = {run.id: run for run in map(_READ_TAKEN, read_told(conn, _TAKEN, values))}
+    return [taken[run_id] for run_id in chosen if run_id in taken]
 
 
 _CHOSEN = GivenValues("chosen", runs.c.id.type)
 
 
-def _take() -> ReturningUpdate[Any]:
+def _take() -> Update:
     claimed = (
         select(runs.c.id)
         .where(runs.c.id.in_(_CHOSEN.select()), QUEUED)
@@ -105,19 +104,26 @@ def _take() -> ReturningUpdate[Any]:
             lease_owner=bindparam("owner"),
             lease_until=bindparam("until", type_=runs.c.lease_until.type),
         )
-        .returning(*columns_of(RunToSend, runs))
     )
+
+
+# What was chosen, but for what another daemon was quicker to take.
+_IS_TAKEN = and_(
+    runs.c.id.in_(_CHOSEN.select()),
+    in_state(runs, RunState.DISPATCHING),
+    runs.c.lease_owner == bindparam("owner"),
+)
 
 
 def _sending() -> Insert:
     intents = select(
         runs.c.id,
         runs.c.fence,
-        bindparam("owner", type_=Text()),
+        runs.c.lease_owner,
         "POST /dca/trigger?" + runs.c.query,
         literal(Outcome.SENDING),
         NOW,
-    ).where(runs.c.id.in_(_CHOSEN.select()))
+    ).where(_IS_TAKEN)
     columns = ("run_id", "number", "daemon", "request", "outcome", "claimed_at")
     return insert(attempts).from_select(columns, intents)
 
@@ -125,29 +131,38 @@ def _sending() -> Insert:
 # Statements are built once: putting one together costs more than carrying it out.
 _TAKE = _take()
 _SENDING = _sending()
+_TAKEN = told(select(*columns_of(RunToSend, runs)).where(_IS_TAKEN))
+_READ_TAKEN = reader(RunToSend, [field.name for field in fields(RunToSend)])
 
 _Collector = tuple[str, str]
 """An account's name and the upstream's id of a collector."""
 
 
+class _Head(NamedTuple):
+    """The run that is next in its collector."""
+
+    id: int
+    collector: _Collector
+
+
 def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list[int]:
     """Return the runs that may be sent, each account's most urgent, where collectors have room."""
     accounts = list(room)
-    unsettled = _counted(conn.execute(_UNSETTLED, {"accounts": accounts}))
+    unsettled = _counted(read_told(conn, _UNSETTLED, {"accounts": accounts}))
     limits = _limits_by_collector(conn, accounts)
 
-    def may_send(head: Any) -> bool:
-        most_unsettled, _ = limits.get((head.account, head.collector_id), _USUAL_LIMITS)
-        return unsettled.get((head.account, head.collector_id), 0) < most_unsettled
+    def may_send(head: _Head) -> bool:
+        most_unsettled, _ = limits.get(head.collector, _USUAL_LIMITS)
+        return unsettled.get(head.collector, 0) < most_unsettled
 
-    def has_room(head: Any, running: Mapping[_Collector, int]) -> bool:
-        collector = (head.account, head.collector_id)
-        _, most_running = limits.get(collector, _USUAL_LIMITS)
-        return unsettled.get(collector, 0) + running.get(collector, 0) < most_running
+    def has_room(head: _Head, running: Mapping[_Collector, int]) -> bool:
+        _, most_running = limits.get(head.collector, _USUAL_LIMITS)
+        return unsettled.get(head.collector, 0) + running.get(head.collector, 0) < most_running
 
-    heads: dict[str, deque[Any]] = {account: deque() for account in accounts}
-    for head in filter(may_send, conn.execute(HEADS, {"accounts": accounts, "now": now}).all()):
-        heads[head.account].append(head)
+    heads: dict[str, deque[_Head]] = {account: deque() for account in accounts}
+    found = read_told(conn, _HEADS, {"accounts": accounts, "now": now})
+    for head in filter(may_send, (_Head(row[0], (row[1], row[2])) for row in found)):
+        heads[head.collector[0]].append(head)
     chosen: list[int] = []
     missing = dict(room)
     while next_few := [
@@ -160,10 +175,14 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
         for head in next_few:
             if has_room(head, running):
                 chosen.append(head.id)
-                missing[head.account] -= 1
+                missing[head.collector[0]] -= 1
             else:
-                hasten_looks(conn, head.account, [head.collector_id], now=now)
+                account, collector_id = head.collector
+                hasten_looks(conn, account, [collector_id], now=now)
     return chosen
+
+
+_HEADS = told(HEADS)
 
 
 def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
@@ -174,19 +193,21 @@ def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-_UNSETTLED = _count(in_state(runs, *UNSETTLED_STATES))
+_UNSETTLED = told(_count(in_state(runs, *UNSETTLED_STATES)))
 _AMONG = GivenValues("collectors", runs.c.collector_id.type)
-_RUNNING = _count(in_state(runs, RunState.COLLECTING), runs.c.collector_id.in_(_AMONG.select()))
+_RUNNING = told(
+    _count(in_state(runs, RunState.COLLECTING), runs.c.collector_id.in_(_AMONG.select()))
+)
 
 
-def _count_running(conn: Connection, heads: Sequence[Any]) -> dict[_Collector, int]:
-    accounts = {head.account for head in heads}
-    among = {head.collector_id for head in heads}
-    return _counted(conn.execute(_RUNNING, _AMONG.of(among) | {"accounts": list(accounts)}))
+def _count_running(conn: Connection, heads: Sequence[_Head]) -> dict[_Collector, int]:
+    accounts = {head.collector[0] for head in heads}
+    among = {head.collector[1] for head in heads}
+    return _counted(read_told(conn, _RUNNING, {**_AMONG.of(among), "accounts": list(accounts)}))
 
 
-def _counted(found: CursorResult[Any]) -> dict[_Collector, int]:
-    return {(row.account, row.collector_id): row.number for row in found.all()}
+def _counted(found: Sequence[Sequence[Any]]) -> dict[_Collector, int]:
+    return {(account, collector_id): number for account, collector_id, number in found}
 
 
 def _limits_by_collector(

@@ -1,8 +1,9 @@
 """
-Rows given to a statement as a table: any number of them, in one parameter of JSON.
+Many rows in one value of JSON: given to a statement as a table, or told by one in its answer.
 
-A statement for each row costs Python ten times what it costs the database, and between any two
-of them a wait: for the interpreter's lock with SQLite, for the network with PostgreSQL.
+A statement for each row costs Python ten times what it costs the database, and before each row,
+in either direction, SQLite's driver waits for the interpreter's lock, which the event loop wants
+as well: with hundreds of rows in a pass those waits are most of what a trigger costs.
 """
 
 import json
@@ -64,6 +65,19 @@ class GivenValues:
     def of(self, values: Iterable[Any]) -> dict[str, str]:
         """Return the parameter for *values*."""
         return self._rows.of((value,) for value in values)
+
+
+def told(query: Select[Any]) -> Select[tuple[str]]:
+    """Return the query for all rows of *query* in one text, which `read_told` reads."""
+    return select(_Told(*query.subquery().c))
+
+
+def read_told(
+    conn: Connection, query: Select[tuple[str]], values: Mapping[str, Any]
+) -> list[list[Any]]:
+    """Return the rows of a query that is `told`, as in JSON: times are text, truth may be 1."""
+    found: list[list[Any]] = json.loads(str(conn.scalar(query, values)))
+    return found
 
 
 def insert_rows(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -130,3 +144,22 @@ def _item_on_postgresql(item: _Item, compiler: SQLCompiler, **options: Any) -> s
     row, place = (compiler.process(one, **options) for one in item.clauses)
     kind = compiler.dialect.type_compiler_instance.process(item.type)
     return f"CAST({row} ->> {place} AS {kind})"
+
+
+class _Told(FunctionElement[str]):
+    """All rows as one JSON array of arrays, in their order."""
+
+    name = "told"
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_Told, "sqlite")
+def _told_on_sqlite(told: _Told, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_group_array(json_array({compiler.process(told.clauses, **options)}))"
+
+
+@compiles(_Told, "postgresql")
+def _told_on_postgresql(told: _Told, compiler: SQLCompiler, **options: Any) -> str:
+    row = f"json_build_array({compiler.process(told.clauses, **options)})"
+    return f"CAST(coalesce(json_agg({row}), '[]') AS TEXT)"

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Text, Update, and_, func, literal, or_, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
     ENDED_STATES,
@@ -62,12 +61,12 @@ def settle(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> l
     values = _OUTCOMES.of(_values(one, at) for one in outcomes)
     conn.execute(_SETTLED, values)
     insert_collections(conn, [(one.run, one.change) for one in accepted], now=now)
-    moved = {(row.id, row.fence) for row in conn.execute(_MOVED, values).all()}
+    moved = conn.execute(_MOVED, values).rowcount
     cancel_replaced(conn, [one.run.id for one in accepted], now=now)
     for one in accepted:
         if one.run.confirm_cancel:
             mark_replaced(conn, one.run, str(one.change.collection_id))
-    return _not_kept(conn, [one for one in outcomes if (one.run.id, one.run.fence) not in moved])
+    return [] if moved == len(outcomes) else _not_kept(conn, outcomes)
 
 
 def _without_duplicates(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
@@ -191,7 +190,7 @@ def _settled() -> Update:
     )
 
 
-def _moved() -> ReturningUpdate[Any]:
+def _moved() -> Update:
     given = _OUTCOMES.c
     is_as_guarded = [
         and_(given["guard"] == literal(guard), holds) for guard, holds in _IS_AS_GUARDED.items()
@@ -214,7 +213,6 @@ def _moved() -> ReturningUpdate[Any]:
             start_eta=given["start_eta"],
             ended_at=given["ended_at"],
         )
-        .returning(runs.c.id, runs.c.fence)
     )
 
 
@@ -222,18 +220,15 @@ _SETTLED = _settled()
 _MOVED = _moved()
 
 
-def _not_kept(conn: Connection, unmoved: Sequence[Settled]) -> list[Settled]:
-    """Return those of *unmoved* whose run is not what they say already."""
-    if not unmoved:
-        return []
-    found = conn.execute(_STANDS, _UNMOVED.of(one.run.id for one in unmoved))
+def _not_kept(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
+    found = conn.execute(_STANDS, _CONCERNED.of(one.run.id for one in outcomes))
     stands = {row.id: row for row in found}
-    return [one for one in unmoved if not _is_kept(one, stands[one.run.id])]
+    return [one for one in outcomes if not _is_kept(one, stands[one.run.id])]
 
 
-_UNMOVED = GivenValues("unmoved", runs.c.id.type)
+_CONCERNED = GivenValues("concerned", runs.c.id.type)
 _STANDS = select(runs.c.id, runs.c.fence, runs.c.state, runs.c.collection_id).where(
-    runs.c.id.in_(_UNMOVED.select())
+    runs.c.id.in_(_CONCERNED.select())
 )
 
 
