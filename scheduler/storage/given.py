@@ -39,7 +39,7 @@ class Given:
     The statement takes what `of` returns for the rows as its parameter *name*.
     """
 
-    def __init__(self, name: str, **types: TypeEngine[Any]) -> None:
+    def __init__(self, name: str, /, **types: TypeEngine[Any]) -> None:
         self.name = name
         rows = _Rows(bindparam(name, type_=Text())).table_valued("value", name=name)
         self.c: dict[str, ColumnElement[Any]] = {
