@@ -240,7 +240,7 @@ def _add(
 ) -> None:
     """Add the runs of *occurrence*, one for each of *parts*, as they stand to those before."""
     unfinished = [*known.unfinished.get(schedule.name, ())]
-    standing = Standing()
+    standing = _FREE
     if occurrence.fate is Reason.DUE:
         ahead = [_PLANNED for run in decision.runs if run.state is RunState.QUEUED]
         standing = stand(schedule.overlap, [*unfinished, *ahead])
@@ -258,7 +258,7 @@ def _add(
         fallbacks=known.fallbacks,
         now=known.now,
     )
-    if run.state is RunState.QUEUED:
+    if run.state is RunState.QUEUED and standing != _FREE:
         run = run.standing(standing.waits_for, replaces=standing.replaces)
         if standing.supersedes:
             _supersede(decision, standing.supersedes, known.now)
@@ -271,6 +271,8 @@ def _add(
             )
     decision.runs.extend(split_run(run, parts))
 
+
+_FREE = Standing()
 
 # Stands for a run that this very pass writes: it waits, and has no id yet.
 _PLANNED = Unfinished(0, RunState.QUEUED, None)

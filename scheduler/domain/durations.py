@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 from scheduler.domain.errors import InvalidInput
 
@@ -12,6 +13,7 @@ _WHOLE = re.compile(rf"(?: *{_PART.pattern})+")
 _LONGEST_SECONDS = 2**31 - 1
 
 
+@lru_cache  # the same few are read for every occurrence
 def parse_duration(text: str) -> timedelta:
     """
     Read `90m`, `1h30m`, `2d`: whole numbers, each with its unit (`w d h m s`), largest first.

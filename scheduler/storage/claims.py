@@ -89,7 +89,7 @@ _CHOSEN = GivenValues("chosen", runs.c.id.type)
 def _take() -> Update:
     claimed = (
         select(runs.c.id)
-        .where(runs.c.id.in_(_CHOSEN.select()), QUEUED)
+        .where(_CHOSEN.has(runs.c.id), QUEUED)
         .with_for_update(skip_locked=True)
         # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
@@ -109,7 +109,7 @@ def _take() -> Update:
 
 # What was chosen, but for what another daemon was quicker to take.
 _IS_TAKEN = and_(
-    runs.c.id.in_(_CHOSEN.select()),
+    _CHOSEN.has(runs.c.id),
     in_state(runs, RunState.DISPATCHING),
     runs.c.lease_owner == bindparam("owner"),
 )
@@ -195,9 +195,7 @@ def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
 
 _UNSETTLED = told(_count(in_state(runs, *UNSETTLED_STATES)))
 _AMONG = GivenValues("collectors", runs.c.collector_id.type)
-_RUNNING = told(
-    _count(in_state(runs, RunState.COLLECTING), runs.c.collector_id.in_(_AMONG.select()))
-)
+_RUNNING = told(_count(in_state(runs, RunState.COLLECTING), _AMONG.has(runs.c.collector_id)))
 
 
 def _count_running(conn: Connection, heads: Sequence[_Head]) -> dict[_Collector, int]:

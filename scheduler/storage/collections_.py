@@ -63,7 +63,7 @@ def list_owners(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
 
 
 _IDS = GivenValues("ids", collections.c.id.type)
-_OWNERS = select(collections.c.id, collections.c.run_id).where(collections.c.id.in_(_IDS.select()))
+_OWNERS = select(collections.c.id, collections.c.run_id).where(_IDS.has(collections.c.id))
 
 
 def get_collection(conn: Connection, collection_id: str) -> Collection:
@@ -145,7 +145,7 @@ _AT = bindparam("now", type_=collections.c.look_at.type)
 _CANCELLED = (
     update(collections)
     .where(
-        collections.c.run_id.in_(_REPLACED.select()),
+        _REPLACED.has(collections.c.run_id),
         collections.c.look_at.is_not(None),
         collections.c.cancel_requested_at.is_(None),
         exists().where(

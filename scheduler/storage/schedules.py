@@ -24,6 +24,7 @@ from scheduler.domain.errors import NotFound
 from scheduler.domain.follow_up import Ended
 from scheduler.domain.nearest import MOST_NAMES, did_you_mean
 from scheduler.domain.records import Batch, Collector, RunState, Schedule
+from scheduler.storage.given import Given, GivenValues
 from scheduler.storage.parts import is_last_of_parts, state_of_all_parts
 from scheduler.storage.rows import reader, record
 from scheduler.storage.tables import batches, collectors, runs, schedules
@@ -227,12 +228,13 @@ def claim(conn: Connection, names: Iterable[str]) -> list[WholeSchedule]:
 
     What another daemon holds at this moment is left out: it is being fired there.
     """
-    return _whole(conn, _CLAIMED, names=list(names))
+    return _whole(conn, _CLAIMED, **_CHOSEN.of(names))
 
 
-_CLAIMED = _JOINED.where(
-    schedules.c.name.in_(bindparam("names", expanding=True)), schedules.c.enabled
-).with_for_update(skip_locked=True, of=schedules)
+_CHOSEN = GivenValues("chosen", schedules.c.name.type)
+_CLAIMED = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled).with_for_update(
+    skip_locked=True, of=schedules
+)
 
 
 def find_next_fire(conn: Connection) -> datetime | None:
@@ -315,36 +317,35 @@ def record_marks(conn: Connection, marks: Sequence[Mark], *, now: datetime) -> N
     """Move each schedule's marks, never back; the caller holds the rows since `claim`."""
     if not marks:
         return
-    conn.execute(
-        _MOVED,
-        [
-            {
-                "schedule": mark.schedule,
-                "to_fired_until": mark.fired_until,
-                "to_next_fire_at": mark.next_fire_at,
-                "to_error": mark.error,
-                "to_planned_at": now,
-            }
-            for mark in marks
-        ],
+    moved = (
+        (mark.schedule, mark.fired_until, mark.next_fire_at, mark.error, now) for mark in marks
     )
+    conn.execute(_MOVED, _MARKS.of(moved))
 
 
+_MARKS = Given(
+    "marks",
+    schedule=schedules.c.name.type,
+    fired_until=schedules.c.fired_until.type,
+    next_fire_at=schedules.c.next_fire_at.type,
+    error=schedules.c.error.type,
+    planned_at=schedules.c.planned_at.type,
+)
 _MOVED = (
     update(schedules)
     .where(
-        schedules.c.name == bindparam("schedule"),
+        schedules.c.name == _MARKS.c["schedule"],
         or_(
             schedules.c.fired_until.is_(None),
-            schedules.c.fired_until <= bindparam("to_fired_until"),
-            bindparam("to_fired_until").is_(None),
+            schedules.c.fired_until <= _MARKS.c["fired_until"],
+            _MARKS.c["fired_until"].is_(None),
         ),
     )
     .values(
-        fired_until=func.coalesce(bindparam("to_fired_until"), schedules.c.fired_until),
-        next_fire_at=bindparam("to_next_fire_at"),
-        error=bindparam("to_error"),
-        planned_at=bindparam("to_planned_at"),
+        fired_until=func.coalesce(_MARKS.c["fired_until"], schedules.c.fired_until),
+        next_fire_at=_MARKS.c["next_fire_at"],
+        error=_MARKS.c["error"],
+        planned_at=_MARKS.c["planned_at"],
     )
 )
 
@@ -357,7 +358,7 @@ def _whole(conn: Connection, query: Select[Any], **values: Any) -> list[WholeSch
     batch = _named(reader(Batch, columns, "batches_"), columns, "batches_name")
     return [
         WholeSchedule(schedule=schedule(row), collector=collector(row), batch=batch(row))
-        for row in found
+        for row in found.all()
     ]
 
 

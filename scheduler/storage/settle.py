@@ -228,7 +228,7 @@ def _not_kept(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
 
 _CONCERNED = GivenValues("concerned", runs.c.id.type)
 _STANDS = select(runs.c.id, runs.c.fence, runs.c.state, runs.c.collection_id).where(
-    runs.c.id.in_(_CONCERNED.select())
+    _CONCERNED.has(runs.c.id)
 )
 
 

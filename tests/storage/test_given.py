@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Boolean, Float, Text, select
+from sqlalchemy import Boolean, Float, Text, literal, select
 
 from scheduler.storage.database import Database
 from scheduler.storage.dialect import Id, UtcDateTime
@@ -43,7 +43,9 @@ def test_a_time_of_another_zone_is_given_in_utc(db: Database) -> None:
     there = NINE.astimezone(timezone(timedelta(hours=5, minutes=45)))
 
     with db.reading() as conn:
-        assert conn.scalar(given.select(), given.of([there])) == NINE
+        query = select(given.has(literal(NINE, UtcDateTime())))
+        assert conn.scalar(query, given.of([there])) == 1
+        assert conn.scalar(query, given.of([there + timedelta(seconds=1)])) == 0
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
