@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -45,9 +46,21 @@ _AT_ONCE = 500
 _AT_FIRST = 64
 """So many in the first pass of many: what is fired is sent while the next pass goes on."""
 
+LOOK_AHEAD: Final = timedelta(seconds=0.05)
+"""So long before schedules are due it is found out which."""
+
 _RUNS_AT_ONCE = 20_000
 _SET_ASIDE_AGAIN = timedelta(seconds=5)
 _STILL_READING_AGAIN = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Schedules to look at, when the first of them is due, and whether there may be more."""
+
+    found: list[WholeSchedule]
+    is_full: bool
+    due_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +69,8 @@ class FireStep:
     Decide every owed occurrence, write its run, and move the schedule's mark, in one transaction.
 
     UNIQUE (schedule, due_at, part) and a mark that only grows make a pass repeatable: one that
-    crashed, or another daemon's, or a clock that went back writes nothing twice.
+    crashed, or another daemon's, or a clock that went back writes nothing twice. What was found
+    ahead is read again when it is due: until then, every edit and every pause counts.
     """
 
     db: Database
@@ -65,32 +79,43 @@ class FireStep:
     wake_dispatch: Wake
     _set_aside_seen: list[tuple[datetime, str]] = field(default_factory=list)
     _limit: int = _AT_FIRST
+    _ahead: _Work | None = None
 
     async def run(self, now: datetime) -> datetime | None:
-        """Fire what is due at *now*; return when the next schedule is due."""
-        found = await self.db.read(partial(self._list_work, now=now))
-        is_full = len(found) >= self._limit
-        self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
-        if not found:
-            return await self.db.read(schedules.find_next_fire)
-        fired = await self._read_and_fire(found, now)
+        """Fire what is due at *now*; return when to look at what is due next."""
+        work = await self._look(now)
+        if not work.found:
+            return _look_at(await self.db.read(schedules.find_next_fire))
+        if work.due_at > now:
+            self._ahead = work
+            return work.due_at
+        fired, following = await self._read_and_fire(work.found, now)
         if any(run.state is RunState.QUEUED for run in fired):
             self.wake_dispatch()
         log_fired(fired, now)
-        if is_full:
+        if work.is_full:
             return now
-        following = await self.db.read(schedules.find_next_fire)
         if following is not None and self.reader.is_busy:
             return max(following, now + _STILL_READING_AGAIN)
-        return following
+        return _look_at(following)
 
-    def _list_work(self, conn: Connection, *, now: datetime) -> list[WholeSchedule]:
-        found = schedules.list_due(conn, now=now, limit=self._limit)
+    async def _look(self, now: datetime) -> _Work:
+        """Return what is to be looked at: what was found ahead, once that is due."""
+        work, self._ahead = self._ahead, None
+        if work is None or work.due_at > now:
+            found = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD))
+            is_full = len(found) >= self._limit
+            self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
+            work = _Work(found, is_full=is_full, due_at=_due_at(found, now))
+        return work
+
+    def _list_work(self, conn: Connection, *, until: datetime) -> list[WholeSchedule]:
+        found = schedules.list_due(conn, now=until, limit=self._limit)
         found += schedules.list_unplanned(conn, limit=self._limit)
         found += schedules.list_followers(conn, limit=self._limit)
-        found += self._list_set_aside(conn, now)
+        found += self._list_set_aside(conn, until)
         found = list({whole.schedule.name: whole for whole in found}.values())
-        return overrides.lay_over(conn, found, now=now)
+        return overrides.lay_over(conn, found, now=until)
 
     def _list_set_aside(self, conn: Connection, now: datetime) -> list[WholeSchedule]:
         """Return, once in a while, those after the ones of last time: some may only need time."""
@@ -102,7 +127,9 @@ class FireStep:
         self._set_aside_seen[:] = [(now, last)]
         return found
 
-    async def _read_and_fire(self, found: Sequence[WholeSchedule], now: datetime) -> list[NewRun]:
+    async def _read_and_fire(
+        self, found: Sequence[WholeSchedule], now: datetime
+    ) -> tuple[list[NewRun], datetime | None]:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
         names = [whole.schedule.name for whole in found]
         batches = {whole.batch.name: whole.batch for whole in found if whole.batch is not None}
@@ -114,11 +141,11 @@ class FireStep:
             wanted = {one: batches[one.batch] for one in asked if one.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store)
             write = partial(self._fire, names=names, readings=readings, now=now)
-            written, asked = await self.db.write(write)
+            written, asked, following = await self.db.write(write)
             fired += written
             if not asked:
                 break
-        return fired
+        return fired, following
 
     def _store(self, body: StoredBody, *, now: datetime) -> None:
         """Keep a body before its run is written: many such would not fit into memory."""
@@ -127,7 +154,7 @@ class FireStep:
 
     def _fire(
         self, conn: Connection, *, names: Sequence[str], readings: Readings, now: datetime
-    ) -> tuple[list[NewRun], list[Asked]]:
+    ) -> tuple[list[NewRun], list[Asked], datetime | None]:
         held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
         queues = {queue.name: queue for queue in definitions.list_queues(conn)}
         known = self._known(conn, held, queues, readings, now)
@@ -143,7 +170,7 @@ class FireStep:
         schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        return fired, unread
+        return fired, unread, schedules.find_next_fire(conn)
 
     def _known(
         self,
@@ -170,6 +197,21 @@ class FireStep:
             fallbacks=self.fallbacks(),
             most=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(held)))),
         )
+
+
+def _look_at(due_at: datetime | None) -> datetime | None:
+    return None if due_at is None else due_at - LOOK_AHEAD
+
+
+def _due_at(found: Sequence[WholeSchedule], now: datetime) -> datetime:
+    """Return when the first of *found* is due; *now* if one is here for another reason."""
+    due = [
+        now
+        if whole.schedule.next_fire_at is None or asks_for_check(whole.schedule)
+        else whole.schedule.next_fire_at
+        for whole in found
+    ]
+    return min(due, default=now)
 
 
 _NEVER_OVERLAPS = (Overlap.QUEUE, Overlap.ALLOW)

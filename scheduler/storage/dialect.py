@@ -136,7 +136,10 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
             max_overflow=8,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"connect_timeout": 10, "options": "-c timezone=UTC"},
+            connect_args={
+                "connect_timeout": 10,
+                "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan",
+            },
         )
     except ModuleNotFoundError as error:
         raise DatabaseError(

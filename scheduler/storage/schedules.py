@@ -1,6 +1,6 @@
 """Schedules: what is due, and how far each has been fired."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -222,13 +222,14 @@ def set_resumed(conn: Connection, names: Sequence[str]) -> None:
     )
 
 
-def claim(conn: Connection, names: Iterable[str]) -> list[WholeSchedule]:
+def claim(conn: Connection, names: Sequence[str]) -> list[WholeSchedule]:
     """
-    Return those of *names* that are enabled, held until the transaction ends.
+    Return those of *names* that are enabled, in that order, held until the transaction ends.
 
     What another daemon holds at this moment is left out: it is being fired there.
     """
-    return _whole(conn, _CLAIMED, **_CHOSEN.of(names))
+    held = {whole.schedule.name: whole for whole in _whole(conn, _CLAIMED, **_CHOSEN.of(names))}
+    return [held[name] for name in names if name in held]
 
 
 _CHOSEN = GivenValues("chosen", schedules.c.name.type)

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from scheduler.domain.records import Reason, RunState
+from scheduler.engine.fire import LOOK_AHEAD
 from tests.engine.rig import NINE, another_database, engine_room
 
 HOUR = timedelta(hours=1)
@@ -25,7 +26,7 @@ async def test_a_due_schedule_becomes_a_run_and_its_mark_moves(database_url: str
         (run,) = room.runs()
         schedule = room.stored_schedule("hourly")
 
-    assert (before, following) == (NINE + HOUR, NINE + 2 * HOUR)
+    assert (before, following) == (NINE + HOUR - LOOK_AHEAD, NINE + 2 * HOUR - LOOK_AHEAD)
     assert (run.schedule, run.due_at, run.state, run.reason) == (
         "hourly", NINE + HOUR, QUEUED, Reason.DUE,
     )  # fmt: skip
