@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, exists, or_, select, update
 
 from scheduler.domain.records import Collection, RunState, RunToSend
 from scheduler.domain.transition import Transition
@@ -176,7 +176,8 @@ def claim_looks(
             or_(collections.c.lease_until.is_(None), collections.c.lease_until < now),
         )
         .order_by(collections.c.look_at)
-        .limit(limit)
+        # Said in the statement itself: PostgreSQL takes a number that it does not know for many.
+        .limit(bindparam("limit", limit, type_=Integer(), literal_execute=True))
         .with_for_update(skip_locked=True)
         .cte("due")
     )

@@ -47,8 +47,16 @@ def plan(conn: Connection, statement: str, parameters: Any) -> Any:
     if conn.dialect.name == "sqlite":
         found = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         return [row.detail for row in found]
-    answer = conn.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar_one()
+    # The plan for any parameters, which is the one that our sessions ask for.
+    numbered = _numbered(statement)
+    answer = conn.exec_driver_sql(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered}").scalar_one()
     return answer if isinstance(answer, list) else json.loads(answer)
+
+
+def _numbered(statement: str) -> str:
+    """Return the statement with its parameters as PostgreSQL writes them: $1, $2, …"""
+    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
+    return re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement)
 
 
 def scans(conn: Connection, statement: str, parameters: Any) -> list[str]:
