@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import quote
 
@@ -166,13 +166,10 @@ class Dca:
             token = _check_token(self._token())
         except (SchedulerError, OSError) as error:
             return Heard(heard_at=self._clock(), flaw=f"the token cannot be read: {error}")
-        headers = [*_HEADERS, (b"Authorization", b"Bearer " + token.encode())]
-        if content_type is not None:
-            headers.append((b"Content-Type", content_type.encode()))
         request = httpx.Request(
             method,
             self._url,
-            headers=headers,
+            headers=_headers(token, content_type),
             stream=body or httpx.ByteStream(b""),
             # Apart from the URL, which httpx would take to pieces and quote again.
             extensions={"target": self._prefix + path},
@@ -185,6 +182,14 @@ class Dca:
 
     async def _jobs_page(self, params: Params) -> JobsPage | Unanswered:
         return read_jobs_page(await self._ask("GET", _path("/dca/collector/jobs", params)))
+
+
+@lru_cache(maxsize=16)  # for each account that is in use
+def _headers(token: str, content_type: str | None) -> httpx.Headers:
+    headers = [*_HEADERS, (b"Authorization", b"Bearer " + token.encode())]
+    if content_type is not None:
+        headers.append((b"Content-Type", content_type.encode()))
+    return httpx.Headers(headers)
 
 
 def _path(path: str, params: Params) -> str:
