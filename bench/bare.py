@@ -11,6 +11,7 @@ from datetime import timedelta
 import aiohttp
 import httpx
 
+import scheduler.__main__  # noqa: F401  # the interpreter is set as it is for the daemon
 from scheduler.clock import boot_seconds
 from scheduler.domain.request import TriggerRequest, query_string
 from scheduler.upstream import Dca
