@@ -1,4 +1,8 @@
-"""Everything that differs between SQLite and PostgreSQL. No other module asks which one it is."""
+"""
+Everything that differs between SQLite and PostgreSQL. No other module asks which one it is.
+
+(`given.py` writes its JSON for each of them.)
+"""
 
 import os
 import sqlite3

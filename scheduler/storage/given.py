@@ -81,7 +81,7 @@ def read_told(
 
 
 def insert_rows(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, all with the same columns, but for those that `insert_new` leaves out."""
+    """Insert *rows*, all with the same columns in the same order, as `insert_new` does."""
     if rows:
         columns = tuple(rows[0])
         given, insert = _insert_given(table, columns)

@@ -1,5 +1,6 @@
 """Claims ahead of the wire: never more on it than the 429 rule allows, and none kept too long."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,11 +13,11 @@ from tests.engine.rig import Room, engine_room
 SHOPS = 4 * CEILING
 
 
-async def claim_ahead(room: Room, *faults: Fault) -> DispatchStep:
+async def claim_ahead(room: Room, *faults: Fault, step: DispatchStep | None = None) -> DispatchStep:
     """Let a step send a wire's worth, then claim ahead while *faults* strike what it sends."""
     for name in room.shops(SHOPS):
         room.ask(name)
-    step = room.dispatch_step()
+    step = step or room.dispatch_step()
     await step.run(room.clock())
     while len(room.jobs) < CEILING or step.in_flight > len(step._answers):
         await room.next_answer()
@@ -43,6 +44,23 @@ async def test_what_is_claimed_ahead_follows_as_slots_come_free(database_url: st
         assert (on_the_wire, ahead) == (CEILING, 2 * CEILING)
         assert len(room.jobs) == SHOPS
         assert room.complaints() == []
+
+
+async def test_an_answer_is_recorded_soon_however_many_claims_wait(database_url: str) -> None:
+    """The last answers for a long time: nothing but the clock asks for a pass."""
+    by_the_clock = asyncio.Event()
+
+    def wake() -> None:
+        room.answered.put_nowait(None)
+        if step._answers and not any(wire.is_short for wire in step._wires.values()):
+            by_the_clock.set()
+
+    async with engine_room(database_url) as room:
+        step = room.dispatch_step(wake=wake)
+        slow = Fault(kind=FaultKind.SLOW, seconds=30, skip=2, times=None)
+        await claim_ahead(room, slow, step=step)
+        async with asyncio.timeout(20):
+            await by_the_clock.wait()
 
 
 async def test_at_the_first_429_what_is_claimed_ahead_goes_back_unsent(database_url: str) -> None:
