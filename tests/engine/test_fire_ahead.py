@@ -79,6 +79,17 @@ async def test_what_is_late_already_does_not_wait_for_it(database_url: str) -> N
         assert [run.schedule for run in room.runs()] == ["late"]
 
 
+async def test_what_is_new_in_that_moment_is_planned_in_it(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        step = await look_ahead(room)
+        room.schedule("new")
+        room.clock.tick(A_MOMENT / 2)
+        await step.run(room.clock())
+
+        assert room.stored_schedule("new").next_fire_at == DUE
+        assert room.runs() == []
+
+
 async def test_a_clock_that_goes_back_in_that_moment_fires_nothing_early(
     database_url: str,
 ) -> None:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from scheduler.domain.records import Outcome, Run, RunState
 from scheduler.storage import accounts, claims, runs, tables
@@ -199,3 +199,26 @@ def test_an_old_attempt_does_not_keep_a_run_from_being_claimed(db: Database) -> 
     (claimed,) = claim(db)
 
     assert claimed.fence == 2
+
+
+def test_what_another_takes_in_the_middle_of_a_claim_is_not_claimed_twice(
+    postgresql_url: str,
+) -> None:
+    with Database(postgresql_url) as db:
+        with db.writing() as conn:
+            insert_account(conn)
+            insert_body(conn)
+            made = [insert_run(conn, collector_id=f"c_{number}") for number in range(4)]
+
+        with db._writer.connect() as one, db.writing() as other:
+            first = claim_on(one, owner="d1", limit=2)
+
+            @event.listens_for(other, "after_cursor_execute")
+            def commit_the_first(*sent: Any) -> None:
+                if "SKIP LOCKED" in sent[2]:
+                    one.commit()
+
+            second = claim_on(other, owner="d2", limit=4)
+
+    assert ids(first) == made[:2]
+    assert ids(second) == made[2:]
