@@ -13,6 +13,7 @@ from scheduler.domain.deciding import Decision, Known, asks_for_check, decide
 from scheduler.domain.definition import Fallbacks
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.records import (
+    Batch,
     CatchUp,
     NewRun,
     Overlap,
@@ -140,7 +141,7 @@ class FireStep:
         for _ in range(3):
             wanted = {one: batches[one.batch] for one in asked if one.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store)
-            write = partial(self._fire, names=names, readings=readings, now=now)
+            write = partial(self._fire, names=names, read=batches, readings=readings, now=now)
             written, asked, following = await self.db.write(write)
             fired += written
             if not asked:
@@ -153,9 +154,16 @@ class FireStep:
             definitions.insert_bodies(conn, [body], now=now)
 
     def _fire(
-        self, conn: Connection, *, names: Sequence[str], readings: Readings, now: datetime
+        self,
+        conn: Connection,
+        *,
+        names: Sequence[str],
+        read: dict[str, Batch],
+        readings: dict[Asked, Reading],
+        now: datetime,
     ) -> tuple[list[NewRun], list[Asked], datetime | None]:
         held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
+        _forget_edited(held, read, readings)
         queues = {queue.name: queue for queue in definitions.list_queues(conn)}
         known = self._known(conn, held, queues, readings, now)
         decided = [_decide(one, known) for one in held]
@@ -240,6 +248,17 @@ def _asked_at_first(found: Sequence[WholeSchedule], now: datetime) -> set[Asked]
             or (whole.batch.file is None and asks_for_check(whole.schedule))
         )
     }
+
+
+def _forget_edited(
+    held: Sequence[WholeSchedule], read: dict[str, Batch], readings: dict[Asked, Reading]
+) -> None:
+    """Forget what was *read* of batches that were edited since, so that it is asked for anew."""
+    now_named = {whole.batch.name: whole.batch for whole in held if whole.batch is not None}
+    edited = {name for name, batch in now_named.items() if read.get(name) != batch}
+    for asked in [one for one in readings if one.batch in edited]:
+        del readings[asked]
+    read |= now_named
 
 
 def _guarded(held: Sequence[WholeSchedule]) -> set[str]:

@@ -6,7 +6,9 @@ from typing import Final
 import pytest
 
 from scheduler.domain.records import Reason
+from scheduler.domain.request import body_inputs
 from scheduler.engine.fire import LOOK_AHEAD, FireStep
+from scheduler.storage import definitions
 from tests.engine.rig import NINE, Room, engine_room
 
 HOUR: Final = timedelta(hours=1)
@@ -65,6 +67,32 @@ async def test_what_is_edited_in_that_moment_counts(
         await step.run(room.clock())
 
         assert [(run.reason, run.priority) for run in room.runs()] == fired
+
+
+async def test_a_batch_that_is_edited_in_that_moment_is_sent_as_it_is_then(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        step = await look_ahead(room)
+        room.execute("""UPDATE batches SET inputs = '[{"url": "https://new.example"}]'""")
+        room.clock.tick(A_MOMENT)
+        await step.run(room.clock())
+
+        (run,) = room.runs()
+        with room.db.reading() as conn:
+            sent = definitions.get_body(conn, str(run.body))
+        assert body_inputs(sent) == [{"url": "https://new.example"}]
+
+
+async def test_another_batch_in_that_moment_is_sent(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        step = await look_ahead(room)
+        room.execute("""INSERT INTO batches (name, inputs) VALUES ('other', '[{"url": "o"}]')""")
+        room.execute("UPDATE schedules SET batch = 'other'")
+        room.clock.tick(A_MOMENT)
+        await step.run(room.clock())
+
+        assert [run.batch for run in room.runs()] == ["other"]
 
 
 async def test_what_is_late_already_does_not_wait_for_it(database_url: str) -> None:
