@@ -290,6 +290,16 @@ def test_a_traceback_keeps_its_lines_on_the_console_but_no_escapes() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_a_value_that_holds_itself_is_logged_as_far_as_it_goes(lines: io.StringIO) -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+
+    structlog.get_logger().info("event", value=itself, keys={(1, 2): "of another kind"})
+
+    [line] = read(lines)
+    assert (line["event"], line["keys"]) == ("event", {"(1, 2)": "of another kind"})
+
+
 def test_a_closed_stream_does_not_kill_the_program() -> None:
     stream = io.StringIO()
     configure_logging(stream=stream)

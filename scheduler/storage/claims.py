@@ -7,17 +7,15 @@ account are one after another whatever the number of daemons.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    CursorResult,
     Insert,
     Select,
-    Update,
-    and_,
     bindparam,
     exists,
     func,
@@ -28,6 +26,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
     UNSETTLED_STATES,
@@ -38,7 +37,7 @@ from scheduler.domain.records import (
     RunToSend,
 )
 from scheduler.storage.collections_ import hasten_looks
-from scheduler.storage.given import GivenValues, read_told, told
+from scheduler.storage.given import GivenValues
 from scheduler.storage.heads import (
     ACCOUNTS,
     HEADS,
@@ -48,7 +47,7 @@ from scheduler.storage.heads import (
     schedule_is_paused,
     waits_for_another,
 )
-from scheduler.storage.rows import columns_of, reader, records
+from scheduler.storage.rows import columns_of, records
 from scheduler.storage.tables import (
     accounts,
     attempts,
@@ -76,17 +75,17 @@ def claim_runs(
     chosen = _choose(conn, room, now=now)
     if not chosen:
         return []
-    values = {**_CHOSEN.of(chosen), "owner": owner, "until": lease_until, "now": now}
-    conn.execute(_TAKE, values)
-    conn.execute(_SENDING, values)
-    taken = {run.id: run for run in map(_READ_TAKEN, read_told(conn, _TAKEN, values))}
+    lease = {"owner": owner, "until": lease_until}
+    found = records(RunToSend, conn.execute(_TAKE, _CHOSEN.of(chosen) | lease))
+    taken = {run.id: run for run in found}
+    conn.execute(_SENDING, _CHOSEN.of(taken) | {"now": now})
     return [taken[run_id] for run_id in chosen if run_id in taken]
 
 
 _CHOSEN = GivenValues("chosen", runs.c.id.type)
 
 
-def _take() -> Update:
+def _take() -> ReturningUpdate[Any]:
     claimed = (
         select(runs.c.id)
         .where(_CHOSEN.has(runs.c.id), QUEUED)
@@ -104,15 +103,8 @@ def _take() -> Update:
             lease_owner=bindparam("owner"),
             lease_until=bindparam("until", type_=runs.c.lease_until.type),
         )
+        .returning(*columns_of(RunToSend, runs))
     )
-
-
-# What was chosen, but for what another daemon was quicker to take.
-_IS_TAKEN = and_(
-    _CHOSEN.has(runs.c.id),
-    in_state(runs, RunState.DISPATCHING),
-    runs.c.lease_owner == bindparam("owner"),
-)
 
 
 def _sending() -> Insert:
@@ -123,7 +115,7 @@ def _sending() -> Insert:
         "POST /dca/trigger?" + runs.c.query,
         literal(Outcome.SENDING),
         NOW,
-    ).where(_IS_TAKEN)
+    ).where(_CHOSEN.has(runs.c.id))
     columns = ("run_id", "number", "daemon", "request", "outcome", "claimed_at")
     return insert(attempts).from_select(columns, intents)
 
@@ -131,8 +123,6 @@ def _sending() -> Insert:
 # Statements are built once: putting one together costs more than carrying it out.
 _TAKE = _take()
 _SENDING = _sending()
-_TAKEN = told(select(*columns_of(RunToSend, runs)).where(_IS_TAKEN))
-_READ_TAKEN = reader(RunToSend, [field.name for field in fields(RunToSend)])
 
 _Collector = tuple[str, str]
 """An account's name and the upstream's id of a collector."""
@@ -148,7 +138,7 @@ class _Head(NamedTuple):
 def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list[int]:
     """Return the runs that may be sent, each account's most urgent, where collectors have room."""
     accounts = list(room)
-    unsettled = _counted(read_told(conn, _UNSETTLED, {"accounts": accounts}))
+    unsettled = _counted(conn.execute(_UNSETTLED, {"accounts": accounts}))
     limits = _limits_by_collector(conn, accounts)
 
     def may_send(head: _Head) -> bool:
@@ -160,7 +150,7 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
         return unsettled.get(head.collector, 0) + running.get(head.collector, 0) < most_running
 
     heads: dict[str, deque[_Head]] = {account: deque() for account in accounts}
-    found = read_told(conn, _HEADS, {"accounts": accounts, "now": now})
+    found = conn.execute(HEADS, {"accounts": accounts, "now": now}).all()
     for head in filter(may_send, (_Head(row[0], (row[1], row[2])) for row in found)):
         heads[head.collector[0]].append(head)
     chosen: list[int] = []
@@ -182,9 +172,6 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
     return chosen
 
 
-_HEADS = told(HEADS)
-
-
 def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
         select(runs.c.account, runs.c.collector_id, func.count().label("number"))
@@ -193,19 +180,19 @@ def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-_UNSETTLED = told(_count(in_state(runs, *UNSETTLED_STATES)))
+_UNSETTLED = _count(in_state(runs, *UNSETTLED_STATES))
 _AMONG = GivenValues("collectors", runs.c.collector_id.type)
-_RUNNING = told(_count(in_state(runs, RunState.COLLECTING), _AMONG.has(runs.c.collector_id)))
+_RUNNING = _count(in_state(runs, RunState.COLLECTING), _AMONG.has(runs.c.collector_id))
 
 
 def _count_running(conn: Connection, heads: Sequence[_Head]) -> dict[_Collector, int]:
     accounts = {head.collector[0] for head in heads}
     among = {head.collector[1] for head in heads}
-    return _counted(read_told(conn, _RUNNING, {**_AMONG.of(among), "accounts": list(accounts)}))
+    return _counted(conn.execute(_RUNNING, {**_AMONG.of(among), "accounts": list(accounts)}))
 
 
-def _counted(found: Sequence[Sequence[Any]]) -> dict[_Collector, int]:
-    return {(account, collector_id): number for account, collector_id, number in found}
+def _counted(found: CursorResult[Any]) -> dict[_Collector, int]:
+    return {(row.account, row.collector_id): row.number for row in found.all()}
 
 
 def _limits_by_collector(

@@ -140,10 +140,7 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
             max_overflow=8,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={
-                "connect_timeout": 10,
-                "options": "-c timezone=UTC -c plan_cache_mode=force_generic_plan",
-            },
+            connect_args={"connect_timeout": 10, "options": _POSTGRESQL_OPTIONS},
         )
     except ModuleNotFoundError as error:
         raise DatabaseError(

@@ -1,9 +1,8 @@
 """
-Many rows in one value of JSON: given to a statement as a table, or told by one in its answer.
+Rows given to a statement as a table: any number of them, in one parameter of JSON.
 
-A statement for each row costs Python ten times what it costs the database, and before each row,
-in either direction, SQLite's driver waits for the interpreter's lock, which the event loop wants
-as well: with hundreds of rows in a pass those waits are most of what a trigger costs.
+A statement for each row costs Python ten times what it costs the database; on PostgreSQL each is
+a message of its own as well.
 """
 
 import json
@@ -16,7 +15,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Insert,
-    Select,
     Table,
     Text,
     bindparam,
@@ -65,19 +63,6 @@ class GivenValues:
     def of(self, values: Iterable[Any]) -> dict[str, str]:
         """Return the parameter for *values*."""
         return self._rows.of((value,) for value in values)
-
-
-def told(query: Select[Any]) -> Select[tuple[str]]:
-    """Return the query for all rows of *query* in one text, which `read_told` reads."""
-    return select(_Told(*query.subquery().c))
-
-
-def read_told(
-    conn: Connection, query: Select[tuple[str]], values: Mapping[str, Any]
-) -> list[list[Any]]:
-    """Return the rows of a query that is `told`, as in JSON: times are text, truth may be 1."""
-    found: list[list[Any]] = json.loads(str(conn.scalar(query, values)))
-    return found
 
 
 def insert_rows(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -166,22 +151,3 @@ def _is_among_on_postgresql(is_among: _IsAmong, compiler: SQLCompiler, **options
     value, query = (compiler.process(one, **options) for one in is_among.clauses)
     # As an array it counts as a few, and is looked up; as a query it counts as a hundred.
     return f"{value} = ANY (ARRAY{query})"
-
-
-class _Told(FunctionElement[str]):
-    """All rows as one JSON array of arrays, in their order."""
-
-    name = "told"
-    type = Text()
-    inherit_cache = True
-
-
-@compiles(_Told, "sqlite")
-def _told_on_sqlite(told: _Told, compiler: SQLCompiler, **options: Any) -> str:
-    return f"json_group_array(json_array({compiler.process(told.clauses, **options)}))"
-
-
-@compiles(_Told, "postgresql")
-def _told_on_postgresql(told: _Told, compiler: SQLCompiler, **options: Any) -> str:
-    row = f"json_build_array({compiler.process(told.clauses, **options)})"
-    return f"CAST(coalesce(json_agg({row}), '[]') AS TEXT)"

@@ -74,8 +74,6 @@ def _converters(kind: type[Any]) -> tuple[tuple[str, Callable[[Any], Any]], ...]
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
     choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    if bool in choices:
-        return bool  # in SQLite's JSON, truth is 1
     enums = [choice for choice in choices if isinstance(choice, type)]
     return next((enum for enum in enums if issubclass(enum, StrEnum)), _as_it_is)
 
