@@ -789,8 +789,8 @@ def upgrade() -> None:
         "runs",
         ["send_before"],
         unique=False,
-        sqlite_where=sa.text("state = 'queued'"),
-        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
+        postgresql_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
     )
     op.create_index(
         "ix_runs_unsettled",
@@ -1266,8 +1266,8 @@ def downgrade() -> None:
     op.drop_index(
         "ix_runs_too_late",
         table_name="runs",
-        sqlite_where=sa.text("state = 'queued'"),
-        postgresql_where=sa.text("state = 'queued'"),
+        sqlite_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
+        postgresql_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
     )
     op.drop_index(
         "ix_runs_schedule_open",

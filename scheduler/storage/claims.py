@@ -17,7 +17,6 @@ from sqlalchemy import (
     Insert,
     Select,
     bindparam,
-    exists,
     func,
     insert,
     literal,
@@ -88,7 +87,8 @@ _CHOSEN = GivenValues("chosen", runs.c.id.type)
 def _take() -> ReturningUpdate[Any]:
     claimed = (
         select(runs.c.id)
-        .where(_CHOSEN.has(runs.c.id), QUEUED)
+        # As an expression: by an index of what is queued PostgreSQL would read all of that.
+        .where(_CHOSEN.has(runs.c.id), runs.c.state + "" == RunState.QUEUED)
         .with_for_update(skip_locked=True)
         # A plain subquery may be run more than once, and lock more than it should.
         .cte("claimed")
@@ -314,8 +314,11 @@ def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
     return list(conn.scalars(_WITH_WORK, {"now": now}))
 
 
-_WITH_WORK = (
-    select(accounts.c.name)
-    .where(exists().where(QUEUED, runs.c.account == accounts.c.name, runs.c.not_before <= NOW))
-    .order_by(accounts.c.name)
+_READY = (
+    select(runs.c.id)
+    .where(QUEUED, runs.c.account == accounts.c.name, runs.c.not_before <= NOW)
+    .limit(1)
+    .scalar_subquery()
 )
+# Not EXISTS, for which PostgreSQL would read all that is queued.
+_WITH_WORK = select(accounts.c.name).where(_READY.is_not(None)).order_by(accounts.c.name)

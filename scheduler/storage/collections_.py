@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, exists, or_, select, update
+from sqlalchemy import Connection, Insert, Integer, bindparam, case, or_, select, update
 
 from scheduler.domain.records import Collection, RunState, RunToSend
 from scheduler.domain.transition import Transition
@@ -16,15 +16,23 @@ from scheduler.storage.tables import collections, in_state, runs
 
 def insert_collections(
     conn: Connection, accepted: Iterable[tuple[RunToSend, Transition]], *, now: datetime
-) -> None:
-    """Keep the collections of accepted runs; the first look is due when they are to start."""
+) -> int:
+    """
+    Keep the collections of accepted runs, and return how many are new.
+
+    The first look is due when they are to start; at once, to cancel it, where a waiting run is
+    to replace the run.
+    """
     rows = [
         (run.id, change.collection_id, change.start_eta, _first_look(change, now))
         for run, change in accepted
     ]
-    if rows:
-        conn.execute(_KEPT, _ACCEPTED.of(rows) | {"now": now})
+    if not rows:
+        return 0
+    return conn.execute(_KEPT, _ACCEPTED.of(rows) | {"now": now}).rowcount
 
+
+REPLACED_NOTE = "replaced by a later occurrence (overlap = replace)"
 
 _ACCEPTED = Given(
     "accepted",
@@ -33,19 +41,34 @@ _ACCEPTED = Given(
     start_eta=collections.c.start_eta.type,
     look_at=collections.c.look_at.type,
 )
-_KEPT = insert_new(collections).from_select(
-    ("id", "run_id", "account", "collector_id", "start_eta", "accepted_at", "look_at"),
-    select(
-        _ACCEPTED.c["id"],
-        runs.c.id,
+
+
+def _kept() -> Insert:
+    now = bindparam("now", type_=collections.c.accepted_at.type)
+    later = runs.alias("later")
+    replaces = (later.c.replaces, in_state(later, RunState.QUEUED))
+    # Not EXISTS, for which PostgreSQL would read all that is queued.
+    replacing = select(later.c.id).where(later.c.waits_for == runs.c.id, *replaces).limit(1)
+    is_replaced = replacing.scalar_subquery().is_not(None)
+    values = {
+        "id": _ACCEPTED.c["id"],
+        "run_id": runs.c.id,
         # An account may have been renamed since its run was claimed.
-        runs.c.account,
-        runs.c.collector_id,
-        _ACCEPTED.c["start_eta"],
-        bindparam("now", type_=collections.c.accepted_at.type),
-        _ACCEPTED.c["look_at"],
-    ).where(runs.c.id == _ACCEPTED.c["run_id"]),
-)
+        "account": runs.c.account,
+        "collector_id": runs.c.collector_id,
+        "start_eta": _ACCEPTED.c["start_eta"],
+        "accepted_at": now,
+        "look_at": case((is_replaced, now), else_=_ACCEPTED.c["look_at"]),
+        "cancel_requested_at": case((is_replaced, now)),
+        "cancel_note": case((is_replaced, REPLACED_NOTE)),
+    }
+    found = select(*values.values()).where(runs.c.id == _ACCEPTED.c["run_id"])
+    # Otherwise SQLAlchemy tells the number of rows of an UPDATE only.
+    insert = insert_new(collections).execution_options(preserve_rowcount=True)
+    return insert.from_select(tuple(values), found)
+
+
+_KEPT = _kept()
 
 _LONGEST_WAIT = timedelta(hours=1)
 
@@ -129,33 +152,6 @@ def hasten_looks(
 
 _HASTENED = 20
 _LEFT_ALONE_FOR = timedelta(seconds=5)
-
-
-def cancel_replaced(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> None:
-    """Ask for the collections of runs to be cancelled that a waiting run is to replace."""
-    if not run_ids:
-        return
-    conn.execute(_CANCELLED, _REPLACED.of(run_ids) | {"now": now})
-
-
-REPLACED_NOTE = "replaced by a later occurrence (overlap = replace)"
-
-_REPLACED = GivenValues("replaced", runs.c.id.type)
-_AT = bindparam("now", type_=collections.c.look_at.type)
-_CANCELLED = (
-    update(collections)
-    .where(
-        _REPLACED.has(collections.c.run_id),
-        collections.c.look_at.is_not(None),
-        collections.c.cancel_requested_at.is_(None),
-        exists().where(
-            runs.c.waits_for == collections.c.run_id,
-            runs.c.replaces,
-            in_state(runs, RunState.QUEUED),
-        ),
-    )
-    .values(cancel_requested_at=_AT, cancel_note=REPLACED_NOTE, look_at=_AT)
-)
 
 
 def claim_looks(

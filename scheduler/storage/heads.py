@@ -30,17 +30,22 @@ def _heads() -> Select[Any]:
     """Select, of each collector with work, the run that is next in it; the most urgent first."""
     waiting = _collectors_with_work()
     heads = (
-        select(_next_of(waiting).label("id"))
+        select(_next_of(waiting).label("id"), waiting.c.account, waiting.c.collector_id)
         .where(waiting.c.collector_id.is_not(None))
         .cte("heads")
-        # Otherwise PostgreSQL puts it into the join below, and looks for each head twice.
+        # Otherwise PostgreSQL looks for each head as often as it is named below.
         .prefix_with("MATERIALIZED")
     )
+    # Not a join, for which PostgreSQL would read all that is queued.
+    of_head = select(runs).where(runs.c.id == heads.c.id)
+    priority, due_at = (
+        of_head.with_only_columns(column).scalar_subquery()
+        for column in (runs.c.priority, runs.c.due_at)
+    )
     return (
-        select(runs.c.id, runs.c.account, runs.c.collector_id)
-        # They wait: said again, it keeps PostgreSQL from reading all of history to join them.
-        .where(runs.c.id.in_(select(heads.c.id)), QUEUED)
-        .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
+        select(heads.c.id, heads.c.account, heads.c.collector_id)
+        .where(heads.c.id.is_not(None))
+        .order_by(priority.desc(), due_at, heads.c.id)
     )
 
 

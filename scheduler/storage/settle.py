@@ -25,7 +25,6 @@ from scheduler.domain.records import (
 )
 from scheduler.domain.transition import Transition
 from scheduler.storage.collections_ import (
-    cancel_replaced,
     insert_collections,
     list_owners,
     mark_replaced,
@@ -54,19 +53,24 @@ def settle(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> l
     """
     if not outcomes:
         return []
-    outcomes = _without_duplicates(conn, outcomes)
-    accepted = [one for one in outcomes if one.change.collection_id is not None]
+    outcomes = _keep_collections(conn, outcomes, now)
     # As text, once: it stands in every row.
     at = text_of(now)
     values = _OUTCOMES.of(_values(one, at) for one in outcomes)
     conn.execute(_SETTLED, values)
-    insert_collections(conn, [(one.run, one.change) for one in accepted], now=now)
     moved = conn.execute(_MOVED, values).rowcount
-    cancel_replaced(conn, [one.run.id for one in accepted], now=now)
-    for one in accepted:
-        if one.run.confirm_cancel:
-            mark_replaced(conn, one.run, str(one.change.collection_id))
+    for one in outcomes:
+        if one.run.confirm_cancel and one.change.collection_id is not None:
+            mark_replaced(conn, one.run, one.change.collection_id)
     return [] if moved == len(outcomes) else _not_kept(conn, outcomes)
+
+
+def _keep_collections(
+    conn: Connection, outcomes: Sequence[Settled], now: datetime
+) -> Sequence[Settled]:
+    accepted = [(one.run, one.change) for one in outcomes if one.change.collection_id is not None]
+    are_new = insert_collections(conn, accepted, now=now) == len(accepted)
+    return outcomes if are_new else _without_duplicates(conn, outcomes)
 
 
 def _without_duplicates(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
@@ -75,11 +79,9 @@ def _without_duplicates(conn: Connection, outcomes: Sequence[Settled]) -> list[S
     checked = []
     for one in outcomes:
         collection_id = one.change.collection_id
-        if collection_id is not None:
-            owner = owners.setdefault(collection_id, one.run.id)
-            if owner != one.run.id:
-                checked.append(_disbelieve(one, collection_id, owner))
-                continue
+        owner = owners.get(str(collection_id), one.run.id)
+        if collection_id is not None and owner != one.run.id:
+            one = _disbelieve(one, collection_id, owner)
         checked.append(one)
     return checked
 

@@ -369,6 +369,7 @@ schedules = Table(
 _ENDED = f"({_state_in(ENDED_STATES)})"
 _ONE_IN_FLIGHT = text(_state_in(UNSETTLED_STATES))
 _WAITING = text("state = 'queued'")
+_HAS_GRACE = text("state = 'queued' AND send_before IS NOT NULL")
 _LEASED = text("state = 'dispatching'")
 _UNCONFIRMED = text("state = 'unconfirmed'")
 _IN_LINE = text(_state_in(IN_LINE_STATES))
@@ -466,7 +467,7 @@ runs = Table(
         postgresql_where=_WAITING,
     ),
     Index("ix_runs_ready", "not_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
-    Index("ix_runs_too_late", "send_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
+    Index("ix_runs_too_late", "send_before", sqlite_where=_HAS_GRACE, postgresql_where=_HAS_GRACE),
     Index(
         "ix_runs_replacing",
         "account",

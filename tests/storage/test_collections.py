@@ -210,17 +210,22 @@ def test_what_ran_when_it_was_last_seen_is_left_alone_for_a_while(db: Database) 
         ({"replaces": True, "state": RunState.SKIPPED, "ended_at": NINE}, False),
     ],
 )
-def test_what_a_waiting_run_replaces_is_cancelled(
+def test_what_a_waiting_run_is_to_replace_is_cancelled_as_it_is_kept(
     db: Database, replacing: dict[str, Any], is_cancelled: bool
 ) -> None:
     with db.writing() as conn:
-        run_id = insert_collecting(conn, "j_1", look_at=NINE + minutes(5))
-        insert_run(conn, waits_for=run_id, **replacing)
+        run = runs.get_run(conn, insert_run(conn))
+        insert_run(conn, waits_for=run.id, **replacing)
 
-        collections_.cancel_replaced(conn, [run_id], now=NINE)
+        look_at = keep(conn, run, start_eta=NINE + minutes(5))
 
-        asked = collections_.get_collection(conn, "j_1").cancel_requested_at
-    assert (asked == NINE) == is_cancelled
+        asked = collections_.get_collection(conn, "j_1")
+    if is_cancelled:
+        assert (look_at, asked.cancel_requested_at) == (NINE, NINE)
+        assert asked.cancel_note == collections_.REPLACED_NOTE
+    else:
+        assert (look_at, asked.cancel_requested_at) == (NINE + minutes(5), None)
+        assert asked.cancel_note is None
 
 
 def test_the_next_look_is_that_of_the_first_that_runs(db: Database) -> None:
