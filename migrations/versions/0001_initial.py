@@ -607,7 +607,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("name", name="pk_collectors"),
     )
-    op.create_index("ix_collectors_account", "collectors", ["account"], unique=False)
+    op.create_index(
+        "ix_collectors_collector_id", "collectors", ["account", "collector_id"], unique=False
+    )
     op.create_table(
         "runs",
         sa.Column("id", ID, nullable=False),
@@ -1338,7 +1340,7 @@ def downgrade() -> None:
         postgresql_where=sa.text("state = 'collecting'"),
     )
     op.drop_table("runs")
-    op.drop_index("ix_collectors_account", table_name="collectors")
+    op.drop_index("ix_collectors_collector_id", table_name="collectors")
     op.drop_table("collectors")
     op.drop_table("brakes")
     op.drop_table("queues")

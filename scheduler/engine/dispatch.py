@@ -27,7 +27,7 @@ from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.wire import Claim, Wire
-from scheduler.storage import accounts, claims, definitions, settle
+from scheduler.storage import claims, definitions, settle
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.settle import Settled
 
@@ -90,8 +90,10 @@ class DispatchStep:
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
-        if not (self._answers or self._hold_back() or await self._has_work(now)):
-            return await self.db.read(partial(claims.find_next_ready, now=now))
+        if not (self._answers or self._hold_back() or self._is_certain()):
+            outlook = await self.db.read(partial(claims.read_outlook, now=now))
+            if not (self.accepting and outlook.is_ready):
+                return outlook.next_ready_at
 
         if self._soon is not None:
             self._soon.cancel()
@@ -141,13 +143,11 @@ class DispatchStep:
             log.error("trouble", loop="dispatch", trouble=str(error))
         return [run_id for run_id, _ in sorted(self._list_claimed())]
 
-    async def _has_work(self, now: datetime) -> bool:
+    def _is_certain(self) -> bool:
+        """Tell whether there is something to do without asking the database."""
         is_certain = self._unsure or self._is_expected
         self._is_expected = False
-        return is_certain or (
-            self.accepting
-            and bool(await self.db.read(partial(claims.list_accounts_with_work, now=now)))
-        )
+        return is_certain
 
     def _list_claimed(self) -> frozenset[_Sent]:
         waiting = (claim.run for wire in self._wires.values() for claim in wire.waiting)
@@ -212,22 +212,24 @@ class DispatchStep:
         not_kept = settle.settle(conn, settled, now=now)
         failed = {one.run.schedule for one in settled if one.change.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        ended = claims.skip_too_late(conn, now=now)
-        waiting = claims.list_accounts_with_work(conn, now=now) if self.accepting else []
+        outlook = claims.read_outlook(conn, now=now)
+        ended = claims.skip_too_late(conn, now=now) if outlook.is_late else []
         concerned = (*(one.run for one in answers), *(claim.run for claim in held))
-        named = accounts.list_named(conn, {*waiting, *(run.account for run in concerned)})
-        budgets = open_budgets(conn, named, now=now)
+        at_work = claims.list_at_work(conn, {run.account for run in concerned}, now=now)
+        budgets = open_budgets(conn, [one.account for one in at_work], now=now)
         for budget in budgets:
             budget.heard(conn, _signals(budget, answers))
         released = self._release(conn, budgets, held, now=now, claimed_at=claimed_at)
-        sending = [budget for budget in budgets if budget.account.name in waiting]
+        ready = {one.account.name for one in at_work if one.is_ready and self.accepting}
+        sending = [budget for budget in budgets if budget.account.name in ready]
         claimed: list[Claim] = []
         if sending:
-            ended += claims.supersede_older(conn, waiting, now=now)
+            replacing = ready & {one.account.name for one in at_work if one.replaces}
+            ended += claims.supersede_older(conn, replacing, now=now)
             claimed = self._claim(conn, sending, ahead, now=now, claimed_at=claimed_at)
         close_budgets(conn, budgets)
         moments = [budget.allowance().ask_again_at for budget in sending]
-        moments.append(claims.find_next_ready(conn, now=now))
+        moments.append(outlook.next_ready_at)
         return _Pass(
             claims=claimed,
             slots={budget.account.name: budget.slots(self.owner) for budget in budgets},

@@ -1,6 +1,6 @@
 """Accounts, and the brake each of them shares between all daemons."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account, RunState
 from scheduler.storage.given import insert_rows
-from scheduler.storage.rows import record, records, values_of
+from scheduler.storage.rows import record, values_of
 from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
 
 
@@ -63,13 +63,7 @@ class BrakeReading:
     throttled_at: Sequence[datetime]
 
 
-def list_named(conn: Connection, names: Collection[str]) -> list[Account]:
-    """Return the accounts of these names, by name; one that was renamed meanwhile is left out."""
-    return records(Account, conn.execute(_NAMED, {"accounts": list(names)}))
-
-
 _NAMES: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
-_NAMED = select(accounts).where(accounts.c.name.in_(_NAMES)).order_by(accounts.c.name)
 
 
 def read_brake(conn: Connection, account: str, *, now: datetime) -> BrakeReading:

@@ -6,14 +6,13 @@ account are one after another whatever the number of daemons.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    CursorResult,
     Insert,
     Select,
     bindparam,
@@ -28,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from scheduler.domain.records import (
-    UNSETTLED_STATES,
+    Account,
     Outcome,
     Reason,
     Run,
@@ -46,11 +45,10 @@ from scheduler.storage.heads import (
     schedule_is_paused,
     waits_for_another,
 )
-from scheduler.storage.rows import columns_of, records
+from scheduler.storage.rows import columns_of, reader, records
 from scheduler.storage.tables import (
     accounts,
     attempts,
-    collectors,
     in_state,
     runs,
 )
@@ -132,27 +130,23 @@ class _Head(NamedTuple):
     """The run that is next in its collector."""
 
     id: int
-    collector: _Collector
+    account: str
+    collector_id: str
+    unsettled: int
+    max_running: int
+
+    @property
+    def collector(self) -> _Collector:
+        """Return whose run it is."""
+        return self.account, self.collector_id
 
 
 def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list[int]:
     """Return the runs that may be sent, each account's most urgent, where collectors have room."""
-    accounts = list(room)
-    unsettled = _counted(conn.execute(_UNSETTLED, {"accounts": accounts}))
-    limits = _limits_by_collector(conn, accounts)
-
-    def may_send(head: _Head) -> bool:
-        most_unsettled, _ = limits.get(head.collector, _USUAL_LIMITS)
-        return unsettled.get(head.collector, 0) < most_unsettled
-
-    def has_room(head: _Head, running: Mapping[_Collector, int]) -> bool:
-        _, most_running = limits.get(head.collector, _USUAL_LIMITS)
-        return unsettled.get(head.collector, 0) + running.get(head.collector, 0) < most_running
-
-    heads: dict[str, deque[_Head]] = {account: deque() for account in accounts}
-    found = conn.execute(HEADS, {"accounts": accounts, "now": now}).all()
-    for head in filter(may_send, (_Head(row[0], (row[1], row[2])) for row in found)):
-        heads[head.collector[0]].append(head)
+    heads: dict[str, deque[_Head]] = {account: deque() for account in room}
+    for row in conn.execute(HEADS, {"accounts": list(room), "now": now}).all():
+        head = _Head(*row)
+        heads[head.account].append(head)
     chosen: list[int] = []
     missing = dict(room)
     while next_few := [
@@ -163,76 +157,40 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
         # Running jobs are many: they are counted only where they decide.
         running = _count_running(conn, next_few)
         for head in next_few:
-            if has_room(head, running):
+            if head.unsettled + running.get(head.collector, 0) < head.max_running:
                 chosen.append(head.id)
-                missing[head.collector[0]] -= 1
+                missing[head.account] -= 1
             else:
-                account, collector_id = head.collector
-                hasten_looks(conn, account, [collector_id], now=now)
+                hasten_looks(conn, head.account, [head.collector_id], now=now)
     return chosen
 
 
-def _count(*conditions: ColumnElement[bool]) -> Select[Any]:
-    return (
-        select(runs.c.account, runs.c.collector_id, func.count().label("number"))
-        .where(runs.c.account.in_(ACCOUNTS), *conditions)
-        .group_by(runs.c.account, runs.c.collector_id)
-    )
-
-
-_UNSETTLED = _count(in_state(runs, *UNSETTLED_STATES))
-_AMONG = GivenValues("collectors", runs.c.collector_id.type)
-_RUNNING = _count(in_state(runs, RunState.COLLECTING), _AMONG.has(runs.c.collector_id))
-
-
 def _count_running(conn: Connection, heads: Sequence[_Head]) -> dict[_Collector, int]:
-    accounts = {head.collector[0] for head in heads}
-    among = {head.collector[1] for head in heads}
-    return _counted(conn.execute(_RUNNING, {**_AMONG.of(among), "accounts": list(accounts)}))
+    accounts = {head.account for head in heads}
+    among = {head.collector_id for head in heads}
+    found = conn.execute(_RUNNING, {**_AMONG.of(among), "accounts": list(accounts)})
+    return {(account, collector_id): number for account, collector_id, number in found.all()}
 
 
-def _counted(found: CursorResult[Any]) -> dict[_Collector, int]:
-    return {(row.account, row.collector_id): row.number for row in found.all()}
-
-
-def _limits_by_collector(
-    conn: Connection, accounts: Sequence[str]
-) -> dict[_Collector, tuple[int, int]]:
-    """
-    Return (max_unsettled, max_running) of the collectors that have others than the usual ones.
-
-    Where several rows name a collector the strictest hold.
-    """
-    found = conn.execute(_LIMITS, {"accounts": accounts})
-    return {(row[0], row[1]): (row[2], row[3]) for row in found.all()}
-
-
-_USUAL_LIMITS = (1, 100)
-_STRICTEST = (func.min(collectors.c.max_unsettled), func.min(collectors.c.max_running))
-_LIMITS = (
-    select(collectors.c.account, collectors.c.collector_id, *_STRICTEST)
-    .where(collectors.c.account.in_(ACCOUNTS))
-    .group_by(collectors.c.account, collectors.c.collector_id)
-    .having(or_(*(least != usual for least, usual in zip(_STRICTEST, _USUAL_LIMITS, strict=True))))
+_AMONG = GivenValues("collectors", runs.c.collector_id.type)
+_RUNNING = (
+    select(runs.c.account, runs.c.collector_id, func.count())
+    .where(
+        runs.c.account.in_(ACCOUNTS),
+        in_state(runs, RunState.COLLECTING),
+        _AMONG.has(runs.c.collector_id),
+    )
+    .group_by(runs.c.account, runs.c.collector_id)
 )
 
 
 def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
     """End the queued runs whose misfire grace is over: what was never sent is skipped."""
-    if conn.execute(_ANY_TOO_LATE, {"now": now}).first() is None:
-        return []
     late = (QUEUED, runs.c.send_before.is_not(None), runs.c.send_before < now)
     return [
         *_end_waiting(conn, *late, runs.c.attempts == 0, state=RunState.SKIPPED, now=now),
         *_end_waiting(conn, *late, runs.c.attempts > 0, state=RunState.FAILED, now=now),
     ]
-
-
-_ANY_TOO_LATE = (
-    select(runs.c.id)
-    .where(QUEUED, runs.c.send_before.is_not(None), runs.c.send_before < NOW)
-    .limit(1)
-)
 
 
 def _end_waiting(
@@ -255,13 +213,15 @@ def _end_waiting(
     return records(Run, changed)
 
 
-def supersede_older(conn: Connection, accounts: Sequence[str], *, now: datetime) -> list[Run]:
+def supersede_older(conn: Connection, accounts: Collection[str], *, now: datetime) -> list[Run]:
     """
     Skip waiting runs that a later confirm_cancel of their collector would only kill.
 
     One that cannot be sent itself, being paused or frozen or waiting for another, kills nobody.
     """
-    replacing = conn.execute(_REPLACING, {"accounts": accounts, "now": now})
+    if not accounts:
+        return []
+    replacing = conn.execute(_REPLACING, {"accounts": list(accounts), "now": now})
     newest = {(row.account, row.collector_id): row for row in replacing}
     superseded = []
     for (account, collector_id), newer in newest.items():
@@ -300,25 +260,68 @@ _REPLACING = (
 )
 
 
-def find_next_ready(conn: Connection, *, now: datetime) -> datetime | None:
-    """Return the earliest time after *now* at which a waiting run may be sent; None if never."""
-    ready_at: datetime | None = conn.scalar(_NEXT_READY, {"now": now})
-    return ready_at
+class Outlook(NamedTuple):
+    """What there is to do with the queued runs."""
+
+    is_ready: bool
+    """The time of one has come."""
+    is_late: bool
+    """The misfire grace of one is over."""
+    next_ready_at: datetime | None
+    """When the time of the next one comes; None if all are ready."""
 
 
-_NEXT_READY = select(func.min(runs.c.not_before)).where(QUEUED, runs.c.not_before > NOW)
+def read_outlook(conn: Connection, *, now: datetime) -> Outlook:
+    """Look over the queued runs of every account."""
+    is_ready, is_late, next_ready_at = conn.execute(_OUTLOOK, {"now": now}).one()
+    return Outlook(bool(is_ready), bool(is_late), next_ready_at)
 
 
-def list_accounts_with_work(conn: Connection, *, now: datetime) -> list[str]:
-    """Return the accounts that have a queued run whose time has come."""
-    return list(conn.scalars(_WITH_WORK, {"now": now}))
+def _first(column: ColumnElement[datetime], *conditions: ColumnElement[bool]) -> Any:
+    return select(func.min(column)).where(QUEUED, *conditions).scalar_subquery()
 
 
-_READY = (
-    select(runs.c.id)
-    .where(QUEUED, runs.c.account == accounts.c.name, runs.c.not_before <= NOW)
-    .limit(1)
-    .scalar_subquery()
+_OUTLOOK = select(
+    _first(runs.c.not_before) <= NOW,
+    _first(runs.c.send_before, runs.c.send_before.is_not(None)) < NOW,
+    _first(runs.c.not_before, runs.c.not_before > NOW),
 )
-# Not EXISTS, for which PostgreSQL would read all that is queued.
-_WITH_WORK = select(accounts.c.name).where(_READY.is_not(None)).order_by(accounts.c.name)
+
+
+class AtWork(NamedTuple):
+    """An account that is concerned or has work."""
+
+    account: Account
+    is_ready: bool
+    """The time of a queued run has come."""
+    replaces: bool
+    """A queued run is to be sent with confirm_cancel."""
+
+
+def list_at_work(conn: Connection, concerned: Collection[str], *, now: datetime) -> list[AtWork]:
+    """
+    Return the accounts that are *concerned*, or have a run whose time has come, by name.
+
+    One that was renamed meanwhile is left out.
+    """
+    found = conn.execute(_AT_WORK, {"accounts": list(concerned), "now": now})
+    read = reader(Account, tuple(found.keys()))
+    return [AtWork(read(row), row.is_ready, row.replaces) for row in found.all()]
+
+
+def _at_work() -> Select[Any]:
+    def has_queued(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        # Not EXISTS, for which PostgreSQL would read all that is queued.
+        found = select(runs.c.id).where(QUEUED, runs.c.account == accounts.c.name, *conditions)
+        return found.limit(1).scalar_subquery().is_not(None)
+
+    is_ready = has_queued(runs.c.not_before <= NOW)
+    replaces = has_queued(runs.c.confirm_cancel)
+    return (
+        select(accounts, is_ready.label("is_ready"), replaces.label("replaces"))
+        .where(or_(accounts.c.name.in_(ACCOUNTS), is_ready))
+        .order_by(accounts.c.name)
+    )
+
+
+_AT_WORK = _at_work()

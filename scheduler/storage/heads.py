@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
+    Table,
     and_,
     bindparam,
     exists,
@@ -19,7 +20,15 @@ from sqlalchemy import (
 )
 
 from scheduler.domain.records import IN_LINE_STATES, OPEN_STATES, UNSETTLED_STATES, RunState
-from scheduler.storage.tables import accounts, freezes, in_state, queues, runs, schedules
+from scheduler.storage.tables import (
+    accounts,
+    collectors,
+    freezes,
+    in_state,
+    queues,
+    runs,
+    schedules,
+)
 
 QUEUED = in_state(runs, RunState.QUEUED)
 ACCOUNTS: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
@@ -27,11 +36,15 @@ NOW = bindparam("now", type_=runs.c.not_before.type)
 
 
 def _heads() -> Select[Any]:
-    """Select, of each collector with work, the run that is next in it; the most urgent first."""
-    waiting = _collectors_with_work()
+    """
+    Select, of each collector with room, the run that is next in it; the most urgent first.
+
+    With it come how many of the collector's runs are unsettled, and how many may run.
+    """
+    limited = _limits(_collectors_with_work())
     heads = (
-        select(_next_of(waiting).label("id"), waiting.c.account, waiting.c.collector_id)
-        .where(waiting.c.collector_id.is_not(None))
+        select(_next_of(limited).label("id"), *limited.c[*_COLLECTOR, "unsettled", "max_running"])
+        .where(limited.c.unsettled < limited.c.max_unsettled)
         .cte("heads")
         # Otherwise PostgreSQL looks for each head as often as it is named below.
         .prefix_with("MATERIALIZED")
@@ -43,9 +56,34 @@ def _heads() -> Select[Any]:
         for column in (runs.c.priority, runs.c.due_at)
     )
     return (
-        select(heads.c.id, heads.c.account, heads.c.collector_id)
-        .where(heads.c.id.is_not(None))
-        .order_by(priority.desc(), due_at, heads.c.id)
+        select(heads).where(heads.c.id.is_not(None)).order_by(priority.desc(), due_at, heads.c.id)
+    )
+
+
+_COLLECTOR = ("account", "collector_id")
+
+
+def _limits(waiting: CTE) -> CTE:
+    """
+    Add the limits of each collector; where several rows name one, the strictest hold.
+
+    It may have none any more: its runs keep it, and the usual ones hold.
+    """
+
+    def of_it(table: Table, column: ColumnElement[int], *conditions: ColumnElement[bool]) -> Any:
+        same = (table.c[name] == waiting.c[name] for name in _COLLECTOR)
+        return select(column).where(*same, *conditions).scalar_subquery()
+
+    most = {
+        name: func.coalesce(of_it(collectors, func.min(collectors.c[name])), usual).label(name)
+        for name, usual in (("max_unsettled", 1), ("max_running", 100))
+    }
+    unsettled = of_it(runs, func.count(), in_state(runs, *UNSETTLED_STATES)).label("unsettled")
+    return (
+        select(*waiting.c, unsettled, *most.values())
+        .where(waiting.c.collector_id.is_not(None))
+        .cte("limited")
+        .prefix_with("MATERIALIZED")
     )
 
 
@@ -72,13 +110,13 @@ def _collectors_with_work() -> CTE:
     )
 
 
-def _next_of(waiting: CTE) -> ScalarSelect[int]:
+def _next_of(collector: CTE) -> ScalarSelect[int]:
     return (
         select(runs.c.id)
         .where(
             QUEUED,
-            runs.c.account == waiting.c.account,
-            runs.c.collector_id == waiting.c.collector_id,
+            runs.c.account == collector.c.account,
+            runs.c.collector_id == collector.c.collector_id,
             runs.c.not_before <= NOW,
             ~_queue_is_paused(),
             ~schedule_is_paused(),
@@ -88,7 +126,7 @@ def _next_of(waiting: CTE) -> ScalarSelect[int]:
         )
         .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
         .limit(1)
-        .correlate(waiting)
+        .correlate(collector)
         .scalar_subquery()
     )
 

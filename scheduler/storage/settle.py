@@ -11,7 +11,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Text, Update, and_, func, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Text,
+    Update,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from scheduler.domain.records import (
     ENDED_STATES,
@@ -177,9 +190,11 @@ def _settled() -> Update:
             attempts.c.run_id == given["run_id"],
             attempts.c.number == given["fence"],
             # What was accepted stays so, and an answer that was looked for is not lost again.
-            or_(
-                attempts.c.settled_at.is_(None),
-                and_(attempts.c.collection_id.is_(None), given["collection_id"].is_not(None)),
+            # CASE, as PostgreSQL would read by an index all that have no collection.
+            case(
+                (attempts.c.settled_at.is_(None), true()),
+                (attempts.c.collection_id.is_(None), given["collection_id"].is_not(None)),
+                else_=false(),
             ),
         )
         .values(

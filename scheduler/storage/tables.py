@@ -181,7 +181,7 @@ collectors = Table(
     _number("max_attempts"),
     _one_of("on_unconfirmed", OnUnconfirmed),
     _one_of("origin", Origin),
-    Index("ix_collectors_account", "account"),
+    Index("ix_collectors_collector_id", "account", "collector_id"),
 )
 
 calendars = Table(

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import event, update
 
 from scheduler.domain.records import Outcome, Run, RunState
@@ -172,23 +173,54 @@ def test_daemons_under_one_brake_never_claim_two_runs_of_a_collector(db: Databas
 def test_the_next_moment_is_that_of_the_first_run_whose_time_has_not_come(db: Database) -> None:
     with db.writing() as conn:
         insert_run(conn, not_before=NINE)
-        assert claims.find_next_ready(conn, now=NINE) is None
+        assert claims.read_outlook(conn, now=NINE).next_ready_at is None
         insert_run(conn, not_before=NINE + minutes(2))
         insert_run(conn, not_before=NINE + minutes(1))
         insert_run(conn, not_before=NINE + seconds(1), state=RunState.SKIPPED)
 
-        assert claims.find_next_ready(conn, now=NINE) == NINE + minutes(1)
+        assert claims.read_outlook(conn, now=NINE).next_ready_at == NINE + minutes(1)
 
 
-def test_accounts_have_work_when_a_run_of_theirs_has_its_time(db: Database) -> None:
+@pytest.mark.parametrize(
+    ("columns", "is_ready", "is_late"),
+    [
+        ({"not_before": NINE}, True, False),
+        ({"not_before": NINE + timedelta(microseconds=1)}, False, False),
+        ({"state": RunState.SKIPPED, "ended_at": NINE, "send_before": NINE}, False, False),
+        ({"send_before": NINE}, True, False),
+        ({"send_before": NINE - timedelta(microseconds=1)}, True, True),
+    ],
+)
+def test_what_is_ready_or_late_is_seen(
+    db: Database, columns: dict[str, Any], is_ready: bool, is_late: bool
+) -> None:
     with db.writing() as conn:
-        for name in ("a", "b", "c"):
+        assert claims.read_outlook(conn, now=NINE) == (False, False, None)
+        insert_run(conn, **columns)
+
+        outlook = claims.read_outlook(conn, now=NINE)
+
+    assert (outlook.is_ready, outlook.is_late) == (is_ready, is_late)
+
+
+def test_at_work_are_accounts_that_are_concerned_or_have_a_run_whose_time_has_come(
+    db: Database,
+) -> None:
+    with db.writing() as conn:
+        for name in ("a", "b", "c", "d"):
             insert_account(conn, name=name)
         insert_run(conn, account="b")
         insert_run(conn, account="a", not_before=NINE + timedelta(microseconds=1))
         insert_run(conn, account="c", state=RunState.SKIPPED)
+        insert_run(conn, account="d", confirm_cancel=True)
 
-        assert claims.list_accounts_with_work(conn, now=NINE) == ["b"]
+        at_work = claims.list_at_work(conn, ["a", "renamed"], now=NINE)
+
+    assert [(one.account.name, one.is_ready, one.replaces) for one in at_work] == [
+        ("a", False, False),
+        ("b", True, False),
+        ("d", True, True),
+    ]
 
 
 def test_an_old_attempt_does_not_keep_a_run_from_being_claimed(db: Database) -> None:

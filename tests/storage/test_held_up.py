@@ -112,6 +112,7 @@ def test_a_run_past_its_grace_is_skipped_and_one_that_was_tried_failed(db: Datab
 
 def test_nothing_too_late_ends_nothing(db: Database) -> None:
     with db.writing() as conn:
+        insert_run(conn, send_before=NINE)
         assert claims.skip_too_late(conn, now=NINE) == []
 
 

@@ -195,11 +195,11 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "count_waiting": lambda conn: runs.count_waiting(conn, "main", "c_shop", "news"),
     "find_occurrence": lambda conn: runs.find_occurrence(conn, "s1", NINE),
     "count_last_failures": lambda conn: runs.count_last_failures(conn, "s1", limit=3),
-    "list_accounts_with_work": lambda conn: claims.list_accounts_with_work(conn, now=NINE),
+    "list_at_work": lambda conn: claims.list_at_work(conn, ["main"], now=NINE),
     "claim_runs": lambda conn: claims.claim_runs(
         conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
     ),
-    "find_next_ready": lambda conn: claims.find_next_ready(conn, now=NINE),
+    "read_outlook": lambda conn: claims.read_outlook(conn, now=NINE),
     "skip_too_late": lambda conn: claims.skip_too_late(conn, now=NINE),
     "supersede_older": lambda conn: claims.supersede_older(conn, ["main"], now=NINE),
     "hasten_looks": lambda conn: collections_.hasten_looks(conn, "main", ["c_r1"], now=NINE),
