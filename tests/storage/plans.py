@@ -53,6 +53,14 @@ def plan(conn: Connection, statement: str, parameters: Any) -> Any:
     return answer if isinstance(answer, list) else json.loads(answer)
 
 
+def plan_carried_out(conn: Connection, statement: str, parameters: Any) -> dict[str, Any]:
+    """Carry a statement out again on PostgreSQL; return its plan with the rows of each step."""
+    explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+    answer = conn.exec_driver_sql(explain, parameters).scalar_one()
+    found = answer if isinstance(answer, list) else json.loads(answer)
+    return dict(found[0]["Plan"])
+
+
 def _numbered(statement: str) -> str:
     """Return the statement with its parameters as PostgreSQL writes them: $1, $2, …"""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
@@ -64,7 +72,7 @@ def scans(conn: Connection, statement: str, parameters: Any) -> list[str]:
     found = plan(conn, statement, parameters)
     if conn.dialect.name == "sqlite":
         return [step for step in found if _is_sqlite_scan(step, _names(statement))]
-    return [step for node in _nodes(found[0]["Plan"]) if (step := _postgresql_scan(node))]
+    return [step for node in nodes(found[0]["Plan"]) if (step := _postgresql_scan(node))]
 
 
 def _names(statement: str) -> set[str]:
@@ -78,10 +86,11 @@ def _is_sqlite_scan(step: str, names: set[str]) -> bool:
     return scan is not None and scan[1] in names and scan[2] not in PARTIAL
 
 
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a step of a plan, and all below it."""
     yield node
     for child in node.get("Plans", ()):
-        yield from _nodes(child)
+        yield from nodes(child)
 
 
 _THROUGH_AN_INDEX: Final = ("Index Scan", "Index Only Scan", "Bitmap Index Scan")

@@ -145,6 +145,23 @@ def test_where_two_rows_name_a_collector_the_strictest_limit_holds(db: Database)
     assert [ids(claim(db)) for _ in range(2)] == [made[:1], []]
 
 
+@pytest.mark.parametrize("running", [99, 100])
+def test_a_collector_that_no_row_names_any_more_has_the_usual_limit(
+    db: Database, running: int
+) -> None:
+    with db.writing() as conn:
+        for number in range(running):
+            insert_run(
+                conn,
+                collector_id="c_gone",
+                state=RunState.COLLECTING,
+                collection_id=f"j_{number}",
+            )
+        waiting = insert_run(conn, collector_id="c_gone")
+
+    assert ids(claim(db)) == ([waiting] if running < 100 else [])
+
+
 def test_running_and_unsettled_jobs_together_stay_within_max_running(db: Database) -> None:
     with db.writing() as conn:
         conn.execute(update(tables.collectors).values(max_running=2, max_unsettled=9))

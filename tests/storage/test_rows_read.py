@@ -1,0 +1,84 @@
+"""A pass on PostgreSQL reads what it takes and settles, and not all that is queued."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Connection
+
+from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.domain.transition import Transition
+from scheduler.storage import claims, settle
+from scheduler.storage.database import Database
+from scheduler.storage.settle import Settled
+from tests.databases import migrated_postgresql
+from tests.make import NINE
+from tests.storage.plans import GROWING, caught, nodes, plan_carried_out
+from tests.storage.rows import LEASE, insert_collector, insert_world
+
+QUEUED: Final = 5_000
+COLLECTORS: Final = 20
+MOST_READ: Final = 500
+
+
+@pytest.fixture(scope="module")
+def queued() -> Iterator[Database]:
+    """Give a database with many queued runs of a few collectors."""
+    with migrated_postgresql() as url, Database(url) as db:
+        with db.writing() as conn:
+            insert_world(conn)
+            for number in range(COLLECTORS):
+                insert_collector(conn, name=f"c_{number}", collector_id=f"c_{number}")
+            conn.exec_driver_sql(
+                "INSERT INTO runs (id, due_at, account, collector, collector_id, batch, body,"
+                " query, state, reason, not_before, send_before, attempts, max_attempts,"
+                " first_pause, longest_pause, on_unconfirmed, fence, created_at)"
+                f" SELECT i, %(at)s, 'main', 'c_' || i %% {COLLECTORS}, 'c_' || i %% {COLLECTORS},"
+                " 'bestsellers', (SELECT fingerprint FROM bodies), 'collector=c', 'queued', 'due',"
+                " %(at)s, %(late)s, 0, 5, '5s', '15m', 'resend', 0, %(at)s"
+                f" FROM generate_series(1, {QUEUED}) AS i",
+                {"at": NINE, "late": NINE + timedelta(hours=1)},
+            )
+        with db.writing() as conn:
+            conn.exec_driver_sql("ANALYZE")
+        yield db
+
+
+def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
+    with caught(queued) as (conn, statements):
+        claims.read_outlook(conn, now=NINE)
+        claims.list_at_work(conn, ["main"], now=NINE)
+        taken = claims.claim_runs(
+            conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
+        )
+        accepted = [Settled(run=run, change=_accepted(run.id)) for run in taken]
+        settle.settle(conn, accepted, now=NINE)
+        read = {
+            statement: _rows_read(conn, statement, parameters)
+            for statement, parameters in statements
+        }
+
+    assert len(taken) == COLLECTORS
+    assert len(read) >= 7
+    assert {statement: rows for statement, rows in read.items() if rows > MOST_READ} == {}
+
+
+def _accepted(run_id: int) -> Transition:
+    return Transition(
+        state=RunState.COLLECTING,
+        reason=Reason.ACCEPTED,
+        outcome=Outcome.ACCEPTED,
+        collection_id=f"j_{run_id}",
+    )
+
+
+def _rows_read(conn: Connection, statement: str, parameters: Any) -> float:
+    """Return how many rows the statement reads from tables that grow, and from indexes."""
+    read = 0.0
+    for node in nodes(plan_carried_out(conn, statement, parameters)):
+        # A bitmap's step tells its index, and no table.
+        if node.get("Relation Name", "Index Name" in node and GROWING[0]) in GROWING:
+            rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            read += rows * node["Actual Loops"]
+    return read
