@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tests.e2e.rig import (
 from tests.judge import jobs_of
 
 SECONDS = 12.0
+AT_MOST_SECONDS = 60.0
+LOST_ENOUGH = 6
 
 
 def test_killed_again_and_again_on_sqlite_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:
@@ -26,8 +29,7 @@ def test_killed_again_and_again_on_sqlite_nothing_is_lost_or_sent_twice(tmp_path
         serving(replace(QUICK, faults=AT_RANDOM)) as (sandbox, base_url),
         house(tmp_path, url, base_url) as built,
     ):
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
+        for _ in until_enough_was_lost(built):
             daemon = built.start(wait=True)
             pause(chance.uniform(0.2, 2.0))
             daemon.kill()
@@ -52,8 +54,7 @@ def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
         sleeper = daemons.pop(0)
         sleeper.send(signal.SIGSTOP)
         slept_since = time.monotonic()
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
+        for _ in until_enough_was_lost(built):
             pause(chance.uniform(0.5, 2.0))
             which = chance.randrange(2)
             if chance.random() < 0.6:
@@ -75,8 +76,21 @@ def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
         assert_it_was_hard(built, jobs=len(jobs_of(sandbox)))
 
 
+def until_enough_was_lost(built: House) -> Iterator[None]:
+    """Go on for some seconds, and longer where chance was kind: what is lost depends on timing."""
+    since = time.monotonic()
+    while (elapsed := time.monotonic() - since) < SECONDS or (
+        lost(built) < LOST_ENOUGH and elapsed < AT_MOST_SECONDS
+    ):
+        yield
+
+
+def lost(built: House) -> int:
+    """Count the runs an answer of which got lost, as far as that was found out."""
+    return built.count("id IN (SELECT run_id FROM attempts WHERE outcome IN ('adopted', 'absent'))")
+
+
 def assert_it_was_hard(built: House, *, jobs: int) -> None:
     """Show that the promise was tried at all: much was sent, and some of it was lost."""
-    lost = built.count("id IN (SELECT run_id FROM attempts WHERE outcome IN ('adopted', 'absent'))")
     assert jobs > 30, built.tell()
-    assert lost > 5, built.tell()
+    assert lost(built) >= LOST_ENOUGH, built.tell()
