@@ -37,6 +37,7 @@ class BatchReader:
     most_kept_bytes: int = _MOST_KEPT_BYTES
     patience: float = _PATIENCE
     _kept: OrderedDict[_Key, Parts | Dated] = field(default_factory=OrderedDict)
+    _kept_bytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _aside: dict[_Wanted, asyncio.Task[Reading]] = field(default_factory=dict)
 
@@ -49,11 +50,10 @@ class BatchReader:
         self, wanted: Mapping[Asked, Batch], *, store: Store
     ) -> dict[Asked, Reading]:
         """Return what is *wanted*, but for large files that are not read to their end yet."""
-        small, large = await asyncio.to_thread(_by_size, wanted)
+        found, large = await asyncio.to_thread(self._read_small, wanted, store)
         for one in large - self._aside.keys():
             asked, batch = one
             self._aside[one] = asyncio.create_task(self._read_aside(batch, asked.due, store))
-        found = await asyncio.to_thread(self._read_small, small, store) if small else {}
         if large:
             await asyncio.wait([self._aside[one] for one in large], timeout=self.patience)
         for one in [one for one, task in self._aside.items() if task.done()]:
@@ -77,8 +77,18 @@ class BatchReader:
             # A thread cannot be cancelled, and whoever stops the daemon would wait for its end.
             given_up.set()
 
-    def _read_small(self, wanted: Mapping[Asked, Batch], store: Store) -> dict[Asked, Reading]:
-        return {one: self.read(batch, one.due, store=store) for one, batch in wanted.items()}
+    def _read_small(
+        self, wanted: Mapping[Asked, Batch], store: Store
+    ) -> tuple[dict[Asked, Reading], set[_Wanted]]:
+        """Read what is not large; return the rest beside it."""
+        found: dict[Asked, Reading] = {}
+        large: set[_Wanted] = set()
+        for asked, batch in wanted.items():
+            if _is_large(batch):
+                large.add((asked, batch))
+            else:
+                found[asked] = self.read(batch, asked.due, store=store)
+        return found, large
 
     def read(self, batch: Batch, due: DueTime | None, *, store: Store) -> Reading:
         """
@@ -89,10 +99,9 @@ class BatchReader:
         try:
             for _ in range(_MOST_READINGS):
                 key = _key_of(batch)
-                found = self._find(key, due)
-                if found is None:
-                    found = self._read(batch, due, store, key)
-                if found is not None:
+                if (known := self._find(key, due)) is not None:
+                    return known
+                if (found := self._read(batch, due, store, key)) is not None:
                     self._keep(key if found is Dated.DATED else (*key, due), found)
                     return found
         except (InputsError, InvalidInput) as error:
@@ -113,11 +122,11 @@ class BatchReader:
 
     def _keep(self, key: _Key, found: Parts | Dated) -> None:
         with self._lock:
-            if _is_whole(found):
+            if _is_whole(found) and key not in self._kept:
                 self._kept[key] = found
-            total = sum(map(_size, self._kept.values()))
-            while total > self.most_kept_bytes and self._kept:
-                total -= _size(self._kept.popitem(last=False)[1])
+                self._kept_bytes += _size(found)
+            while self._kept_bytes > self.most_kept_bytes:
+                self._kept_bytes -= _size(self._kept.popitem(last=False)[1])
 
     def _read(
         self, batch: Batch, due: DueTime | None, store: Store, key: _Key
@@ -151,17 +160,6 @@ def _key_of_file(file: Path) -> _Key:
     except OSError as error:
         raise InputsError(f"{file}: {error.strerror}") from error
     return (str(file), stat.st_ino, stat.st_size, stat.st_mtime_ns)
-
-
-def _by_size(wanted: Mapping[Asked, Batch]) -> tuple[dict[Asked, Batch], set[_Wanted]]:
-    small: dict[Asked, Batch] = {}
-    large: set[_Wanted] = set()
-    for asked, batch in wanted.items():
-        if _is_large(batch):
-            large.add((asked, batch))
-        else:
-            small[asked] = batch
-    return small, large
 
 
 def _is_large(batch: Batch) -> bool:

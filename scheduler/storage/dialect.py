@@ -150,9 +150,9 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
     return engine, engine
 
 
-# Every statement finds its rows by an index, one by one, whatever it looks for: one plan serves
-# it always, and to plan one of those that claim takes longer than to carry it out. That plan may
-# be made while the tables are empty, when to read all of them looks cheap.
+# Every statement of a pass finds its rows by an index, one by one, whatever it looks for: one plan
+# serves it always, and to plan one of those that claim takes longer than to carry it out. That plan
+# may be made while the tables are empty, when to read all of them looks cheap.
 _POSTGRESQL_OPTIONS = " ".join(
     f"-c {setting}"
     for setting in (
@@ -261,6 +261,13 @@ def announce(conn: Connection) -> None:
     """Tell the daemons that listen, once this transaction commits, that there is work."""
     if conn.dialect.name == "postgresql":
         conn.execute(select(func.pg_notify(CHANNEL, "")))
+
+
+def read_whole_tables(conn: Connection) -> None:
+    """Until the transaction ends, plan for statements that read through everything, and wait."""
+    if conn.dialect.name == "postgresql":
+        for setting in ("enable_hashjoin = on", "enable_mergejoin = on", "statement_timeout = 0"):
+            conn.exec_driver_sql(f"SET LOCAL {setting}")
 
 
 def lock_schema(conn: Connection) -> None:

@@ -2,25 +2,27 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
 from scheduler.domain.records import Run
-from scheduler.storage.rows import record
+from scheduler.storage.rows import records
+from scheduler.storage.runs import get_run
 from scheduler.storage.tables import bodies, runs, schedules
 
 
 def find_last_sent(conn: Connection, batch: str) -> Run | None:
     """Return the last run of *batch* that was accepted, by a schedule that has it or by hand."""
-    named = conn.scalars(select(schedules.c.name).where(schedules.c.batch == batch))
-    owners = [runs.c.schedule.is_(None), *(runs.c.schedule == name for name in named)]
-    found = [run for owner in owners if (run := _last_of(conn, batch, owner)) is not None]
-    return max(found, key=lambda run: run.id, default=None)
+    of_a_schedule = _last(batch, runs.c.schedule == schedules.c.name)
+    of_all = select(func.max(of_a_schedule)).where(schedules.c.batch == batch)
+    by_hand = select(_last(batch, runs.c.schedule.is_(None)))
+    found = [last for last in map(conn.scalar, (of_all, by_hand)) if last is not None]
+    return get_run(conn, max(found)) if found else None
 
 
-def _last_of(conn: Connection, batch: str, owner: ColumnElement[bool]) -> Run | None:
+def _last(batch: str, owner: ColumnElement[bool]) -> ScalarSelect[int]:
     """Look from the newest run back: what was sent is seldom far."""
-    found = conn.execute(
-        select(runs)
+    return (
+        select(runs.c.id)
         .where(
             owner,
             runs.c.batch == batch,
@@ -29,9 +31,8 @@ def _last_of(conn: Connection, batch: str, owner: ColumnElement[bool]) -> Run | 
         )
         .order_by(runs.c.id.desc())
         .limit(1)
+        .scalar_subquery()
     )
-    row = found.mappings().first()
-    return None if row is None else record(Run, row)
 
 
 def count_last_sent(conn: Connection, batches: Collection[str]) -> dict[str, int]:
@@ -52,7 +53,7 @@ def count_last_sent(conn: Connection, batches: Collection[str]) -> dict[str, int
 def list_parts(conn: Connection, run: Run) -> list[Run]:
     """Return the runs of the occurrence that *run* is a part of, in order."""
     found = conn.execute(select(runs).where(*_parts_of(run)).order_by(runs.c.part))
-    return [record(Run, row) for row in found.mappings()]
+    return records(Run, found)
 
 
 def _parts_of(run: Run) -> list[ColumnElement[bool]]:

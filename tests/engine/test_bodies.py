@@ -110,6 +110,21 @@ def test_what_is_too_much_to_keep_is_stored_part_by_part_and_read_again_next_tim
     assert len(stored) == 20
 
 
+def test_what_was_not_asked_for_longest_is_forgotten_first(tmp_path: Path) -> None:
+    old, used, new = (tmp_path / name for name in ("old.txt", "used.txt", "new.txt"))
+    for file in (old, used, new):
+        file.write_text(f"https://example.org/{file.name}\n")
+    reader = BatchReader(most_kept_bytes=2500)
+    read_old, read_used = read(reader, old), read(reader, used)
+    assert read(reader, old) is read_old
+    assert read(reader, used) is read_used
+    read_new = read(reader, new)
+
+    assert read(reader, new) is read_new
+    assert read(reader, used) is read_used
+    assert read(reader, old) is not read_old
+
+
 def test_a_file_that_changes_while_it_is_read_is_not_sent_in_half(tmp_path: Path) -> None:
     file = tmp_path / "urls.txt"
     file.write_text("https://example.org/1\nhttps://example.org/2\n")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import claims, settle
+from scheduler.storage import claims, invariants, settle
 from scheduler.storage.database import Database
 from scheduler.storage.settle import Settled
 from tests.databases import migrated_postgresql
@@ -62,6 +62,23 @@ def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
     assert len(taken) == COLLECTORS
     assert len(read) >= 7
     assert {statement: rows for statement, rows in read.items() if rows > MOST_READ} == {}
+
+
+def test_a_check_of_all_history_is_planned_for_all_of_it(queued: Database) -> None:
+    """One by one, as a pass wants it, it would take minutes."""
+    with queued.reading() as conn:
+        invariants.list_violations(conn)
+        during = _settings(conn)
+    with queued.reading() as conn:
+        after = _settings(conn)
+
+    assert during == ["on", "on", "0"]
+    assert after == ["off", "off", "30s"]
+
+
+def _settings(conn: Connection) -> list[str]:
+    names = ("enable_hashjoin", "enable_mergejoin", "statement_timeout")
+    return [conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names]
 
 
 def _accepted(run_id: int) -> Transition:
