@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from scheduler.clock import utc_now
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.dialect import text_of
 
 _BODY = "bench"
 _AT_ONCE = 100_000
@@ -131,13 +132,11 @@ def _execute(conn: Connection, insert: str, number: int, **values: Any) -> None:
     into, select = insert.split("SELECT", 1)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {number})"
     if conn.dialect.name == "sqlite":
-        # As the project's own column type writes times.
-        values = {key: _sqlite(value) for key, value in values.items()}
+        values = {
+            key: text_of(value) if isinstance(value, datetime) else value
+            for key, value in values.items()
+        }
     conn.execute(text(f"{into} {numbers} SELECT {select}"), values)
-
-
-def _sqlite(value: Any) -> Any:
-    return value.strftime("%Y-%m-%d %H:%M:%S.%f") if isinstance(value, datetime) else value
 
 
 def analyze(db: Database) -> None:

@@ -8,7 +8,7 @@ from scheduler.actions.definition_rows import definition_rows
 from scheduler.config import Config
 from scheduler.domain.errors import Conflict
 from scheduler.domain.records import Origin
-from scheduler.storage import audit, owned, pruning
+from scheduler.storage import audit, owned, pruning, unsent
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce, lock_definitions
 
@@ -65,7 +65,7 @@ def _delete(conn: Connection, changes: Sequence[Change], *, by: str, now: dateti
     gone = [change for change in changes if change.verb is Verb.DELETED]
     names = [change.name for change in gone if change.table == "schedules"]
     detail = f"its schedule was deleted by {by}: it is not in the file any more"
-    pruning.skip_waiting(conn, names, detail=detail, now=now)
+    unsent.skip_waiting(conn, names, detail=detail, now=now)
     for change in reversed(gone):
         owned.delete_row(conn, change.table, change.name)
 

@@ -7,7 +7,7 @@ from scheduler.actions.waiting import why_waits
 from scheduler.domain.errors import Conflict, NotFound
 from scheduler.domain.nearest import did_you_mean
 from scheduler.domain.records import QueueOrder, Run
-from scheduler.storage import audit, definitions, runs
+from scheduler.storage import audit, definitions, runs, unsent
 from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
@@ -88,7 +88,7 @@ def resume_queue(conn: Connection, name: str, *, by: str, now: datetime) -> int:
 
 def flush_queue(conn: Connection, name: str, *, by: str, now: datetime) -> int:
     """Skip every run that waits in the queue; return how many. What was sent goes on."""
-    flushed = runs.flush_queue(conn, name, detail=f"flushed by {by}", now=now)
+    flushed = unsent.flush_queue(conn, name, detail=f"flushed by {by}", now=now)
     if flushed:
         _record(conn, "flush", name, {"waiting": (flushed, 0)}, by, now)
     return flushed

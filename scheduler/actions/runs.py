@@ -8,7 +8,7 @@ from scheduler.domain.moments import moment_iso
 from scheduler.domain.new_run import retried_run
 from scheduler.domain.records import ENDED_STATES, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import audit, collections_, runs, settle
+from scheduler.storage import audit, collections_, runs, settle, unsent
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.storage.settle import Settled
@@ -94,7 +94,7 @@ class Cancelled:
 def cancel_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> Cancelled:
     """End a run that waits, or ask the upstream to cancel its collection, by id."""
     run = runs.get_run(conn, run_id)
-    ended = runs.end_waiting(
+    ended = unsent.end_waiting(
         conn,
         run_id,
         from_states=(RunState.QUEUED,),

@@ -87,6 +87,7 @@ _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
 
 _MOST_CLAIMED = 256
+"""Of one account by one daemon, those on the wire included."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,18 +130,15 @@ class Budget:
 
     def allowance(self) -> Allowance:
         """Say how many requests may leave now."""
-        return allowance(
-            self.brake,
-            self.limits,
-            now=self.now,
-            in_flight=most_on_the_wire(self.claimed.values()) + self.asked,
-            throttled_at=self.throttled_at,
-        )
+        return self._allowance(self.brake)
 
     def questions(self) -> Allowance:
         """Say how many questions may leave now: half of a second's requests is for triggers."""
+        return self._allowance(replace(self.brake, tokens=self.brake.tokens - self._reserve()))
+
+    def _allowance(self, brake: Brake) -> Allowance:
         return allowance(
-            replace(self.brake, tokens=self.brake.tokens - self._reserve()),
+            brake,
             self.limits,
             now=self.now,
             in_flight=most_on_the_wire(self.claimed.values()) + self.asked,

@@ -27,7 +27,7 @@ from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.wire import Claim, Wire
-from scheduler.storage import claims, definitions, settle
+from scheduler.storage import claims, definitions, settle, unsent
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.settle import Settled
 
@@ -46,8 +46,8 @@ class _Pass:
     look_again_at: datetime | None
 
 
-_Sent = tuple[int, int]
-"""A claim whose request was handed to the network: the run's id and its fence."""
+_ClaimKey = tuple[int, int]
+"""What tells claims apart: the run's id and its fence."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class DispatchStep:
     wake_settled: Wake
     accepting: bool = True
     _answers: list[Answered] = field(default_factory=list)
-    _sending: dict[_Sent, asyncio.Task[None]] = field(default_factory=dict)
+    _sending: dict[_ClaimKey, asyncio.Task[None]] = field(default_factory=dict)
     _wires: defaultdict[str, Wire[Claim]] = field(default_factory=lambda: defaultdict(Wire))
     _bodies: "OrderedDict[str, StoredBody]" = field(default_factory=OrderedDict)
     _unsure: bool = False
@@ -90,7 +90,8 @@ class DispatchStep:
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
-        if not (self._answers or self._hold_back() or self._is_certain()):
+        is_expected, self._is_expected = self._is_expected, False
+        if not (self._answers or self._hold_back() or self._unsure or is_expected):
             outlook = await self.db.read(partial(claims.read_outlook, now=now))
             if not (self.accepting and outlook.is_ready):
                 return outlook.next_ready_at
@@ -143,13 +144,7 @@ class DispatchStep:
             log.error("trouble", loop="dispatch", trouble=str(error))
         return [run_id for run_id, _ in sorted(self._list_claimed())]
 
-    def _is_certain(self) -> bool:
-        """Tell whether there is something to do without asking the database."""
-        is_certain = self._unsure or self._is_expected
-        self._is_expected = False
-        return is_certain
-
-    def _list_claimed(self) -> frozenset[_Sent]:
+    def _list_claimed(self) -> frozenset[_ClaimKey]:
         waiting = (claim.run for wire in self._wires.values() for claim in wire.waiting)
         runs = (*waiting, *(one.run for one in self._answers))
         return frozenset({*self._sending, *((run.id, run.fence) for run in runs)})
@@ -201,7 +196,7 @@ class DispatchStep:
         *,
         answers: Sequence[Answered],
         held: Sequence[Claim],
-        known: frozenset[_Sent],
+        known: frozenset[_ClaimKey],
         ahead: Mapping[str, int],
         now: datetime,
         claimed_at: float,
@@ -213,7 +208,7 @@ class DispatchStep:
         failed = {one.run.schedule for one in settled if one.change.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
         outlook = claims.read_outlook(conn, now=now)
-        ended = claims.skip_too_late(conn, now=now) if outlook.is_late else []
+        ended = unsent.skip_too_late(conn, now=now) if outlook.is_late else []
         concerned = (*(one.run for one in answers), *(claim.run for claim in held))
         at_work = claims.list_at_work(conn, {run.account for run in concerned}, now=now)
         budgets = open_budgets(conn, [one.account for one in at_work], now=now)
@@ -225,7 +220,7 @@ class DispatchStep:
         claimed: list[Claim] = []
         if sending:
             replacing = ready & {one.account.name for one in at_work if one.replaces}
-            ended += claims.supersede_older(conn, replacing, now=now)
+            ended += unsent.supersede_older(conn, replacing, now=now)
             claimed = self._claim(conn, sending, ahead, now=now, claimed_at=claimed_at)
         close_budgets(conn, budgets)
         moments = [budget.allowance().ask_again_at for budget in sending]
@@ -240,7 +235,7 @@ class DispatchStep:
         )
 
     def _release_unknown_claims(
-        self, conn: Connection, known: frozenset[_Sent], now: datetime
+        self, conn: Connection, known: frozenset[_ClaimKey], now: datetime
     ) -> None:
         claimed = settle.list_claimed_by(conn, self.owner)
         unsent = [run for run in claimed if (run.id, run.fence) not in known]

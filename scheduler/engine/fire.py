@@ -1,7 +1,7 @@
 """Due schedules become runs."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -35,6 +35,7 @@ from scheduler.storage import (
     runs,
     schedules,
     sent,
+    unsent,
 )
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.definitions import Queue
@@ -78,7 +79,7 @@ class FireStep:
     reader: BatchReader
     fallbacks: Callable[[], Fallbacks]
     wake_dispatch: Wake
-    _set_aside_seen: list[tuple[datetime, str]] = field(default_factory=list)
+    _set_aside_seen: tuple[datetime, str] | None = None
     _limit: int = _AT_FIRST
     _ahead: _Work | None = None
 
@@ -120,12 +121,12 @@ class FireStep:
 
     def _list_set_aside(self, conn: Connection, now: datetime) -> list[WholeSchedule]:
         """Return, once in a while, those after the ones of last time: some may only need time."""
-        seen_at, after = self._set_aside_seen[-1] if self._set_aside_seen else (None, "")
+        seen_at, after = self._set_aside_seen or (None, "")
         if seen_at is not None and now - seen_at < _SET_ASIDE_AGAIN:
             return []
         found = schedules.list_set_aside(conn, after=after, limit=_AT_ONCE)
         last = found[-1].schedule.name if len(found) == _AT_ONCE else ""
-        self._set_aside_seen[:] = [(now, last)]
+        self._set_aside_seen = (now, last)
         return found
 
     async def _read_and_fire(
@@ -189,7 +190,7 @@ class FireStep:
         now: datetime,
     ) -> Known:
         held = [one.schedule for one in whole]
-        overlapping = [one.name for one in held if one.overlap not in _NEVER_OVERLAPS]
+        overlapping = [one.name for one in held if one.overlap not in _ASK_NOBODY]
         return Known(
             now=now,
             accounts=frozenset(account.name for account in accounts.list_accounts(conn)),
@@ -222,7 +223,8 @@ def _due_at(found: Sequence[WholeSchedule], now: datetime) -> datetime:
     return min(due, default=now)
 
 
-_NEVER_OVERLAPS = (Overlap.QUEUE, Overlap.ALLOW)
+_ASK_NOBODY = (Overlap.QUEUE, Overlap.ALLOW)
+"""For these it does not matter what else of their schedule is open."""
 
 
 def _decide(whole: WholeSchedule, known: Known) -> Decision | list[Asked]:
@@ -274,7 +276,7 @@ def _may_owe(schedule: Schedule, now: datetime) -> bool:
 def _carry_out(conn: Connection, decisions: Sequence[Decision], now: datetime) -> None:
     """Let waiting runs and running collections give way to those that replace them."""
     superseded = [run_id for decision in decisions for run_id in decision.supersedes]
-    runs.supersede(conn, superseded, now=now)
+    unsent.supersede(conn, superseded, now=now)
     for decision in decisions:
         for collection_id in decision.cancels:
             collections_.request_cancel(
@@ -318,7 +320,7 @@ def _coalesce(
             if whole.schedule.catch_up is catch_up and whole.schedule.name in newly_due
         ]
         if names:
-            runs.coalesce_waiting(conn, names, due_before=now - PROMPT, reason=reason, now=now)
+            unsent.coalesce_waiting(conn, names, due_before=now - PROMPT, reason=reason, now=now)
 
 
 def _insert(conn: Connection, fired: Sequence[NewRun], readings: Readings, now: datetime) -> None:

@@ -178,7 +178,9 @@ class FollowStep:
             conn,
             collection,
             state=verdict.state,
-            values={"reason": verdict.reason, "detail": verdict.detail, "ended_at": now},
+            reason=verdict.reason,
+            detail=verdict.detail,
+            now=now,
         )
         if verdict.state is RunState.FAILED:
             pause_failing(conn, {one.look.run.schedule}, now=now)

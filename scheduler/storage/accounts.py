@@ -23,14 +23,14 @@ from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account, RunState
 from scheduler.storage.given import insert_rows
-from scheduler.storage.rows import record, values_of
+from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
 
 
 def list_accounts(conn: Connection) -> list[Account]:
     """Return every account, by name."""
     found = conn.execute(select(accounts).order_by(accounts.c.name))
-    return [record(Account, row) for row in found.mappings()]
+    return records(Account, found)
 
 
 def get_account(conn: Connection, name: str) -> Account:
@@ -137,7 +137,7 @@ _THROTTLED = (
 
 def find_brake(conn: Connection, account: str) -> Brake | None:
     """Return the account's brake as it stands, for showing; None before its first request."""
-    row = (conn.execute(select(brakes).where(brakes.c.account == account))).mappings().first()
+    row = conn.execute(select(brakes).where(brakes.c.account == account)).mappings().first()
     return record(Brake, row) if row is not None else None
 
 

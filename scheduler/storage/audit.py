@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, or_, select
 
-from scheduler.storage.rows import record
+from scheduler.storage.rows import records
 from scheduler.storage.tables import changes
 
 DAEMON: Final = "daemon"
@@ -94,4 +94,4 @@ def list_changes(
     if subject is not None:
         within = changes.c.subject.startswith(f"{subject}.", autoescape=True)
         query = query.where(or_(changes.c.subject == subject, within))
-    return [record(RecordedChange, row) for row in conn.execute(query).mappings()]
+    return records(RecordedChange, conn.execute(query))

@@ -1,7 +1,7 @@
 """
 Claiming runs to send: who is next in each collector, under the account's brake.
 
-The caller holds the account's brake row (accounts.read_brake), so claims of one
+The caller holds the account's brake row (accounts.read_brakes), so claims of one
 account are one after another whatever the number of daemons.
 """
 
@@ -21,7 +21,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -29,8 +28,6 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from scheduler.domain.records import (
     Account,
     Outcome,
-    Reason,
-    Run,
     RunState,
     RunToSend,
 )
@@ -41,9 +38,6 @@ from scheduler.storage.heads import (
     HEADS,
     NOW,
     QUEUED,
-    is_frozen,
-    schedule_is_paused,
-    waits_for_another,
 )
 from scheduler.storage.rows import columns_of, reader, records
 from scheduler.storage.tables import (
@@ -161,14 +155,14 @@ def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list
                 chosen.append(head.id)
                 missing[head.account] -= 1
             else:
-                hasten_looks(conn, head.account, [head.collector_id], now=now)
+                hasten_looks(conn, *head.collector, now=now)
     return chosen
 
 
 def _count_running(conn: Connection, heads: Sequence[_Head]) -> dict[_Collector, int]:
-    accounts = {head.account for head in heads}
-    among = {head.collector_id for head in heads}
-    found = conn.execute(_RUNNING, {**_AMONG.of(among), "accounts": list(accounts)})
+    among = _AMONG.of({head.collector_id for head in heads})
+    of_accounts = {"accounts": list({head.account for head in heads})}
+    found = conn.execute(_RUNNING, among | of_accounts)
     return {(account, collector_id): number for account, collector_id, number in found.all()}
 
 
@@ -181,82 +175,6 @@ _RUNNING = (
         _AMONG.has(runs.c.collector_id),
     )
     .group_by(runs.c.account, runs.c.collector_id)
-)
-
-
-def skip_too_late(conn: Connection, *, now: datetime) -> list[Run]:
-    """End the queued runs whose misfire grace is over: what was never sent is skipped."""
-    late = (QUEUED, runs.c.send_before.is_not(None), runs.c.send_before < now)
-    return [
-        *_end_waiting(conn, *late, runs.c.attempts == 0, state=RunState.SKIPPED, now=now),
-        *_end_waiting(conn, *late, runs.c.attempts > 0, state=RunState.FAILED, now=now),
-    ]
-
-
-def _end_waiting(
-    conn: Connection, *conditions: ColumnElement[bool], state: RunState, now: datetime
-) -> list[Run]:
-    changed = conn.execute(
-        update(runs)
-        .where(*conditions)
-        .values(
-            state=state,
-            reason=Reason.MISSED,
-            detail=func.coalesce(
-                "it could not be sent within its misfire grace; " + runs.c.detail,
-                "it could not be sent within its misfire grace",
-            ),
-            ended_at=now,
-        )
-        .returning(runs)
-    )
-    return records(Run, changed)
-
-
-def supersede_older(conn: Connection, accounts: Collection[str], *, now: datetime) -> list[Run]:
-    """
-    Skip waiting runs that a later confirm_cancel of their collector would only kill.
-
-    One that cannot be sent itself, being paused or frozen or waiting for another, kills nobody.
-    """
-    if not accounts:
-        return []
-    replacing = conn.execute(_REPLACING, {"accounts": list(accounts), "now": now})
-    newest = {(row.account, row.collector_id): row for row in replacing}
-    superseded = []
-    for (account, collector_id), newer in newest.items():
-        changed = conn.execute(
-            update(runs)
-            .where(
-                QUEUED,
-                runs.c.account == account,
-                runs.c.collector_id == collector_id,
-                tuple_(runs.c.due_at, runs.c.id) < tuple_(newer.due_at, newer.id),
-            )
-            .values(
-                state=RunState.SKIPPED,
-                reason=Reason.SUPERSEDED,
-                detail=f"run {newer.id} with confirm_cancel took its place",
-                ended_at=now,
-            )
-            .returning(runs)
-        )
-        superseded += records(Run, changed)
-    return superseded
-
-
-_REPLACING = (
-    select(runs.c.account, runs.c.collector_id, runs.c.due_at, runs.c.id)
-    .where(
-        QUEUED,
-        runs.c.account.in_(ACCOUNTS),
-        runs.c.confirm_cancel,
-        runs.c.not_before <= NOW,
-        ~schedule_is_paused(),
-        ~is_frozen(),
-        ~waits_for_another(),
-    )
-    .order_by(runs.c.due_at, runs.c.id)
 )
 
 

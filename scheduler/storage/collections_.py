@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Integer, bindparam, case, or_, select, update
 
-from scheduler.domain.records import Collection, RunState, RunToSend
+from scheduler.domain.records import Collection, Reason, RunState, RunToSend
 from scheduler.domain.transition import Transition
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.given import Given, GivenValues
-from scheduler.storage.rows import record
+from scheduler.storage.rows import records
 from scheduler.storage.tables import collections, in_state, runs
 
 
@@ -89,12 +89,6 @@ _IDS = GivenValues("ids", collections.c.id.type)
 _OWNERS = select(collections.c.id, collections.c.run_id).where(_IDS.has(collections.c.id))
 
 
-def get_collection(conn: Connection, collection_id: str) -> Collection:
-    """Return a collection that is known to be there."""
-    found = conn.execute(select(collections).where(collections.c.id == collection_id))
-    return record(Collection, found.mappings().one())
-
-
 def list_collections(conn: Connection, run_id: int) -> list[Collection]:
     """Return the collections of a run: one, unless a late answer brought a second."""
     found = conn.execute(
@@ -102,7 +96,7 @@ def list_collections(conn: Connection, run_id: int) -> list[Collection]:
         .where(collections.c.run_id == run_id)
         .order_by(collections.c.accepted_at, collections.c.id)
     )
-    return [record(Collection, row) for row in found.mappings()]
+    return records(Collection, found)
 
 
 def mark_replaced(conn: Connection, run: RunToSend, collection_id: str) -> None:
@@ -120,34 +114,31 @@ def mark_replaced(conn: Connection, run: RunToSend, collection_id: str) -> None:
     )
 
 
-def hasten_looks(
-    conn: Connection, account: str, collector_ids: Sequence[str], *, now: datetime
-) -> None:
-    """Look now at the oldest collections of collectors that are full: some may have ended."""
-    for collector_id in collector_ids:
-        oldest = (
-            select(collections.c.id)
-            .where(
-                collections.c.account == account,
-                collections.c.collector_id == collector_id,
-                collections.c.look_at.is_not(None),
-            )
-            .order_by(collections.c.accepted_at)
-            .limit(_HASTENED)
+def hasten_looks(conn: Connection, account: str, collector_id: str, *, now: datetime) -> None:
+    """Look now at the oldest collections of a collector that is full: some may have ended."""
+    oldest = (
+        select(collections.c.id)
+        .where(
+            collections.c.account == account,
+            collections.c.collector_id == collector_id,
+            collections.c.look_at.is_not(None),
         )
-        conn.execute(
-            update(collections)
-            .where(
-                collections.c.id.in_(oldest.scalar_subquery()),
-                collections.c.look_at > now,
-                # Not again and again: what was just seen to run is left alone for a while.
-                or_(
-                    collections.c.looked_at.is_(None),
-                    collections.c.looked_at < now - _LEFT_ALONE_FOR,
-                ),
-            )
-            .values(look_at=now)
+        .order_by(collections.c.accepted_at)
+        .limit(_HASTENED)
+    )
+    conn.execute(
+        update(collections)
+        .where(
+            collections.c.id.in_(oldest.scalar_subquery()),
+            collections.c.look_at > now,
+            # Not again and again: what was just seen to run is left alone for a while.
+            or_(
+                collections.c.looked_at.is_(None),
+                collections.c.looked_at < now - _LEFT_ALONE_FOR,
+            ),
         )
+        .values(look_at=now)
+    )
 
 
 _HASTENED = 20
@@ -183,7 +174,7 @@ def claim_looks(
         .values(lease_owner=owner, lease_until=lease_until, looks=collections.c.looks + 1)
         .returning(collections)
     )
-    return [record(Collection, row) for row in taken.mappings()]
+    return records(Collection, taken)
 
 
 def record_look(
@@ -203,7 +194,13 @@ def record_look(
 
 
 def end_run(
-    conn: Connection, collection: Collection, *, state: RunState, values: dict[str, Any]
+    conn: Connection,
+    collection: Collection,
+    *,
+    state: RunState,
+    reason: Reason,
+    detail: str | None,
+    now: datetime,
 ) -> bool:
     """End the run of a collection; False when the run does not wait for this collection."""
     ended = conn.execute(
@@ -213,7 +210,7 @@ def end_run(
             runs.c.collection_id == collection.id,
             in_state(runs, RunState.COLLECTING),
         )
-        .values(state=state, **values)
+        .values(state=state, reason=reason, detail=detail, ended_at=now)
     )
     return ended.rowcount == 1
 

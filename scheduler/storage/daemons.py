@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from scheduler.storage.rows import record
+from scheduler.storage.rows import records
 from scheduler.storage.tables import daemons
 
 
@@ -55,7 +55,7 @@ def list_daemons(conn: Connection, *, seen_since: datetime) -> list[Daemon]:
         .where(daemons.c.stopped_at.is_(None), daemons.c.seen_at >= seen_since)
         .order_by(daemons.c.started_at)
     )
-    return [record(Daemon, row) for row in found.mappings()]
+    return records(Daemon, found)
 
 
 def delete_gone(conn: Connection, *, before: datetime) -> None:

@@ -16,7 +16,7 @@ from scheduler.domain.records import (
     StoredBody,
 )
 from scheduler.storage.dialect import insert_new
-from scheduler.storage.rows import record
+from scheduler.storage.rows import record, records
 from scheduler.storage.tables import (
     batches,
     bodies,
@@ -32,7 +32,7 @@ from scheduler.storage.tables import (
 def list_collectors(conn: Connection) -> list[Collector]:
     """Return every collector, by name."""
     found = conn.execute(select(collectors).order_by(collectors.c.name))
-    return [record(Collector, row) for row in found.mappings()]
+    return records(Collector, found)
 
 
 def get_collector(conn: Connection, name: str) -> Collector:
@@ -47,7 +47,7 @@ def get_collector(conn: Connection, name: str) -> Collector:
 def list_batches(conn: Connection) -> list[Batch]:
     """Return every batch, by name."""
     found = conn.execute(select(batches).order_by(batches.c.name))
-    return [record(Batch, row) for row in found.mappings()]
+    return records(Batch, found)
 
 
 def get_batch(conn: Connection, name: str) -> Batch:
@@ -80,7 +80,7 @@ class Queue:
 def list_queues(conn: Connection) -> list[Queue]:
     """Return every queue that somebody settled something about, by name."""
     found = conn.execute(select(queues).order_by(queues.c.name))
-    return [record(Queue, row) for row in found.mappings()]
+    return records(Queue, found)
 
 
 def list_queue_names(conn: Connection) -> list[str]:

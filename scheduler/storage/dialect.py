@@ -1,5 +1,5 @@
 """
-Everything that differs between SQLite and PostgreSQL. No other module asks which one it is.
+What differs between SQLite and PostgreSQL. No other module asks a connection which it is.
 
 (`given.py` writes its JSON for each of them.)
 """
@@ -122,7 +122,7 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
     SQLite: one connection that writes, beginning IMMEDIATE, and a few that only
     read, so that readers never wait for the writer. Only who *checkpoints* moves the
     log into the file: SQLite before 3.51.3 may damage it when two do at once.
-    PostgreSQL: the same engine twice. Errors are logged: they hide what was to be written.
+    PostgreSQL: both share their connections. Errors are logged: they hide what was to be written.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -147,7 +147,8 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
             "PostgreSQL needs its driver: pip install 'dca-scheduler[postgres]'"
         ) from error
     _limit_postgresql(engine)
-    return engine, engine
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine, reader
 
 
 # Every statement of a pass finds its rows by an index, one by one, whatever it looks for: one plan

@@ -5,14 +5,14 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from scheduler.domain.pauses import Freeze
-from scheduler.storage.rows import record, values_of
+from scheduler.storage.rows import records, values_of
 from scheduler.storage.tables import freezes
 
 
 def list_freezes(conn: Connection) -> list[Freeze]:
     """Return every freeze, lapsed ones included, by scope."""
     found = conn.execute(select(freezes).order_by(freezes.c.scope))
-    return [record(Freeze, row) for row in found.mappings()]
+    return records(Freeze, found)
 
 
 def insert_freeze(conn: Connection, freeze: Freeze) -> None:

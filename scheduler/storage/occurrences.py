@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from scheduler.domain.records import NewRun, Reason, Run, RunState
 from scheduler.storage.given import insert_rows
-from scheduler.storage.rows import record, values_of
+from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import runs, schedules
 
 
@@ -19,7 +19,7 @@ def list_at(conn: Connection, schedule: str, due_at: datetime) -> list[Run]:
 def list_between(conn: Connection, schedule: str, start: datetime, end: datetime) -> list[Run]:
     """Return all runs due from *start* to *end*, both included, the oldest first."""
     found = select(runs).where(runs.c.schedule == schedule, runs.c.due_at.between(start, end))
-    return [record(Run, row) for row in conn.execute(found.order_by(runs.c.id)).mappings()]
+    return records(Run, conn.execute(found.order_by(runs.c.id)))
 
 
 def find_before(conn: Connection, schedule: str, moment: datetime) -> Run | None:

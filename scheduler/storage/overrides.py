@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from scheduler.domain.records import Batch
 from scheduler.domain.schedule_override import Override, overridden
-from scheduler.storage.rows import record, values_of
+from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.schedules import WholeSchedule
 from scheduler.storage.tables import batches, overrides
 
@@ -21,7 +21,7 @@ def list_in_force(
     if schedules is not None:
         query = query.where(overrides.c.schedule.in_(schedules))
     found = conn.execute(query.order_by(overrides.c.schedule, overrides.c.field))
-    return [record(Override, row) for row in found.mappings()]
+    return records(Override, found)
 
 
 def lay_over(

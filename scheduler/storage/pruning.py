@@ -1,12 +1,11 @@
 """What hangs on definitions that are about to be deleted. History stays, whatever is deleted."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
-from scheduler.domain.records import Reason, Run, RunState
-from scheduler.storage.rows import record
+from scheduler.domain.records import Run, RunState
+from scheduler.storage.rows import records
 from scheduler.storage.tables import accounts, in_state, overrides, runs
 
 
@@ -19,18 +18,7 @@ def list_waiting(conn: Connection, schedules: Sequence[str]) -> list[Run]:
         .where(runs.c.schedule.in_(schedules), in_state(runs, RunState.QUEUED))
         .order_by(runs.c.due_at, runs.c.id)
     )
-    return [record(Run, row) for row in found.mappings()]
-
-
-def skip_waiting(conn: Connection, schedules: Sequence[str], *, detail: str, now: datetime) -> None:
-    """Skip the runs of *schedules* that wait to be sent."""
-    if not schedules:
-        return
-    conn.execute(
-        update(runs)
-        .where(runs.c.schedule.in_(schedules), in_state(runs, RunState.QUEUED))
-        .values(state=RunState.SKIPPED, reason=Reason.FLUSHED, detail=detail, ended_at=now)
-    )
+    return records(Run, found)
 
 
 def list_used(conn: Connection, names: Sequence[str]) -> list[str]:

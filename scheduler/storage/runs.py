@@ -15,12 +15,11 @@ from scheduler.domain.records import (
     OPEN_STATES,
     Attempt,
     NewRun,
-    Reason,
     Run,
     RunState,
 )
 from scheduler.storage.given import insert_rows
-from scheduler.storage.rows import record, values_of
+from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import attempts, in_state, runs
 
 
@@ -31,14 +30,13 @@ def insert_runs(conn: Connection, new: Sequence[NewRun]) -> None:
 
 def insert_run(conn: Connection, new: NewRun) -> int:
     """Write one run asked for by hand and return its id."""
-    return int(
-        (conn.execute(insert(runs).values(**values_of(new)).returning(runs.c.id))).scalar_one()
-    )
+    made = conn.execute(insert(runs).values(**values_of(new)).returning(runs.c.id))
+    return int(made.scalar_one())
 
 
 def get_run(conn: Connection, run_id: int) -> Run:
     """Return the run of that id, or raise NotFound."""
-    row = (conn.execute(select(runs).where(runs.c.id == run_id))).mappings().first()
+    row = conn.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
     if row is None:
         raise NotFound(f"no run has the id {run_id}")
     return record(Run, row)
@@ -63,7 +61,7 @@ def list_runs(
     query = select(runs).where(*_conditions(wanted)).order_by(runs.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(runs.c.id < before_id)
-    return [record(Run, row) for row in (conn.execute(query)).mappings()]
+    return records(Run, conn.execute(query))
 
 
 def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
@@ -92,7 +90,7 @@ def list_attempts(conn: Connection, run_id: int) -> list[Attempt]:
     found = conn.execute(
         select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.number)
     )
-    return [record(Attempt, row) for row in found.mappings()]
+    return records(Attempt, found)
 
 
 def list_retried(conn: Connection, run_ids: Sequence[int]) -> set[int]:
@@ -119,44 +117,13 @@ def count_states(conn: Connection) -> dict[RunState, int]:
 
 def count_waiting(conn: Connection, account: str, collector_id: str, queue: str) -> int:
     """Return how many runs wait in a named queue of a collector."""
-    return (
-        conn.scalar(
-            select(func.count()).where(
-                in_state(runs, RunState.QUEUED),
-                runs.c.account == account,
-                runs.c.collector_id == collector_id,
-                runs.c.queue == queue,
-            )
-        )
-    ) or 0
-
-
-def coalesce_waiting(
-    conn: Connection,
-    schedules: Sequence[str],
-    *,
-    due_before: datetime,
-    reason: Reason,
-    now: datetime,
-) -> None:
-    """Skip runs of *schedules* that still wait since before *due_before*: a later one is due."""
-    conn.execute(
-        update(runs)
-        .where(
-            runs.c.schedule.in_(schedules),
-            in_state(runs, RunState.QUEUED),
-            runs.c.due_at < due_before,
-            runs.c.retry_of.is_(None),
-            # What a person asked for, such as a backfill, gives way to nothing.
-            runs.c.send_before.is_not(None),
-        )
-        .values(
-            state=case((runs.c.attempts == 0, RunState.SKIPPED), else_=RunState.FAILED),
-            reason=reason,
-            detail="it still waited to be sent when the next occurrence was due",
-            ended_at=now,
-        )
+    waiting = select(func.count()).where(
+        in_state(runs, RunState.QUEUED),
+        runs.c.account == account,
+        runs.c.collector_id == collector_id,
+        runs.c.queue == queue,
     )
+    return conn.scalar(waiting) or 0
 
 
 def list_unfinished(conn: Connection, schedules: Sequence[str]) -> dict[str, list[Unfinished]]:
@@ -197,21 +164,6 @@ def count_made(conn: Connection, schedules: Sequence[str]) -> dict[str, int]:
     return {row.schedule: row.made for row in found}
 
 
-def supersede(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> None:
-    """Skip runs that wait, because a later occurrence of their schedule takes their place."""
-    if run_ids:
-        conn.execute(
-            update(runs)
-            .where(runs.c.id.in_(run_ids), in_state(runs, RunState.QUEUED))
-            .values(
-                state=RunState.SKIPPED,
-                reason=Reason.SUPERSEDED,
-                detail="a later occurrence took its place (overlap = replace)",
-                ended_at=now,
-            )
-        )
-
-
 def count_last_failures(conn: Connection, schedule: str, *, limit: int) -> int:
     """Return how many of the schedule's latest runs failed in a row; skipped ones do not count."""
     states = conn.scalars(
@@ -225,36 +177,6 @@ def count_last_failures(conn: Connection, schedule: str, *, limit: int) -> int:
         .limit(limit)
     )
     return sum(1 for _ in takewhile(lambda state: state == RunState.FAILED, states))
-
-
-def find_occurrence(conn: Connection, schedule: str, due_at: datetime) -> Run | None:
-    """Return the run of one occurrence of a schedule, or its first part, if it was decided."""
-    found = conn.execute(
-        select(runs)
-        .where(runs.c.schedule == schedule, runs.c.due_at == due_at, runs.c.retry_of.is_(None))
-        .order_by(runs.c.part)
-    )
-    row = found.mappings().first()
-    return None if row is None else record(Run, row)
-
-
-def end_waiting(
-    conn: Connection,
-    run_id: int,
-    *,
-    from_states: Sequence[RunState],
-    state: RunState,
-    reason: Reason,
-    detail: str | None,
-    now: datetime,
-) -> bool:
-    """End a run that is in one of *from_states*, on a person's word; False when it is not."""
-    ended = conn.execute(
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.state.in_(from_states))
-        .values(state=state, reason=reason, detail=detail, ended_at=now, look_at=None)
-    )
-    return ended.rowcount == 1
 
 
 def find_trouble(conn: Connection, account: str) -> str | None:
@@ -276,16 +198,6 @@ def set_sendable_for_ever(conn: Connection, run_id: int) -> None:
         .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED)
         .values(send_before=None)
     )
-
-
-def flush_queue(conn: Connection, queue: str, *, detail: str, now: datetime) -> int:
-    """Skip every run that waits in a named queue; return how many."""
-    flushed = conn.execute(
-        update(runs)
-        .where(runs.c.queue == queue, in_state(runs, RunState.QUEUED))
-        .values(state=RunState.SKIPPED, reason=Reason.FLUSHED, detail=detail, ended_at=now)
-    )
-    return flushed.rowcount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

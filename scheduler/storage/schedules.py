@@ -26,7 +26,7 @@ from scheduler.domain.nearest import MOST_NAMES, did_you_mean
 from scheduler.domain.records import Batch, Collector, RunState, Schedule
 from scheduler.storage.given import Given, GivenValues
 from scheduler.storage.parts import is_last_of_parts, state_of_all_parts
-from scheduler.storage.rows import reader, record
+from scheduler.storage.rows import reader, records
 from scheduler.storage.tables import batches, collectors, runs, schedules
 
 Record = TypeVar("Record")
@@ -64,7 +64,7 @@ _LIMIT: BindParameter[int] = bindparam("limit", type_=Integer())
 def list_schedules(conn: Connection) -> list[Schedule]:
     """Return every schedule, by name."""
     found = conn.execute(select(schedules).order_by(schedules.c.name))
-    return [record(Schedule, row) for row in found.mappings()]
+    return records(Schedule, found)
 
 
 def find_schedule(conn: Connection, name: str) -> Schedule | None:
@@ -264,7 +264,7 @@ def list_errors(conn: Connection) -> list[SetAside]:
     found = conn.execute(
         select(schedules.c.name, schedules.c.error).where(_set_aside).order_by(schedules.c.name)
     )
-    return [record(SetAside, row) for row in found.mappings()]
+    return records(SetAside, found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +288,7 @@ def list_paused(conn: Connection, *, now: datetime) -> list[PausedSchedule]:
         )
         .order_by(schedules.c.name)
     )
-    return [record(PausedSchedule, row) for row in found.mappings()]
+    return records(PausedSchedule, found)
 
 
 def count_enabled(conn: Connection) -> int:

@@ -44,7 +44,7 @@ from scheduler.storage.collections_ import (
 )
 from scheduler.storage.dialect import text_of
 from scheduler.storage.given import Given, GivenValues
-from scheduler.storage.rows import record
+from scheduler.storage.rows import records
 from scheduler.storage.tables import attempts, in_state, runs
 
 
@@ -274,4 +274,4 @@ def list_claimed_by(conn: Connection, owner: str) -> list[Run]:
     found = conn.execute(
         select(runs).where(in_state(runs, RunState.DISPATCHING), runs.c.lease_owner == owner)
     )
-    return [record(Run, row) for row in found.mappings()]
+    return records(Run, found)

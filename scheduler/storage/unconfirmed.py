@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, 
 from scheduler.domain.brake import most_on_the_wire
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
 from scheduler.storage.accounts import suspect_throttles
-from scheduler.storage.rows import record
+from scheduler.storage.rows import record, records
 from scheduler.storage.tables import attempts, collections, in_state, runs
 
 
@@ -52,7 +52,7 @@ def _lose(
         )
         .returning(runs)
     )
-    lost = [record(Run, row) for row in changed.mappings()]
+    lost = records(Run, changed)
     if lost:
         conn.execute(_LOST, [{"of_run": run.id, "of_number": run.fence} for run in lost])
     for account, count in Counter(run.account for run in lost).items():
@@ -119,7 +119,7 @@ def claim_looks(
         .values(lease_owner=owner, lease_until=lease_until)
         .returning(runs)
     )
-    found = [record(Run, row) for row in taken.mappings()]
+    found = records(Run, taken)
     return [LostRun(run=run, attempt=_attempt_of(conn, run)) for run in found]
 
 

@@ -70,6 +70,8 @@ class Dca:
         self._url = url
         self._prefix = url.raw_path.decode().rstrip("/")
         self._token = token
+        # Not for ever: tokens are renewed, and a multipart body brings its own content type.
+        self._headers = lru_cache(maxsize=8)(_headers)
         self._clock = clock
         self.clock_difference: timedelta | None = None
         self._exchanges = Exchanges(
@@ -169,7 +171,7 @@ class Dca:
         request = httpx.Request(
             method,
             self._url,
-            headers=_headers(token, content_type),
+            headers=self._headers(token, content_type),
             stream=body or httpx.ByteStream(b""),
             # Apart from the URL, which httpx would take to pieces and quote again.
             extensions={"target": self._prefix + path},
@@ -184,7 +186,6 @@ class Dca:
         return read_jobs_page(await self._ask("GET", _path("/dca/collector/jobs", params)))
 
 
-@lru_cache(maxsize=16)  # for each account that is in use
 def _headers(token: str, content_type: str | None) -> httpx.Headers:
     headers = [*_HEADERS, (b"Authorization", b"Bearer " + token.encode())]
     if content_type is not None:

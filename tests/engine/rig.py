@@ -134,6 +134,13 @@ class Room(Rows):
             self.clock.now = max(due, self.clock.now)
             await step.run(self.clock())
 
+    async def start_anew(self) -> None:
+        """Let another daemon take over what is left, look for it to the end, and send the rest."""
+        await self.reconcile_step(owner="d2").take_over(self.clock())
+        await self.look_to_the_end()
+        self.clock.tick(timedelta(minutes=30))
+        await self.dispatch(self.dispatch_step(owner="d2"))
+
     async def follow(
         self, after: timedelta | float = 0, step: FollowStep | None = None
     ) -> datetime | None:

@@ -12,6 +12,7 @@ from scheduler.domain.definition import Fallbacks
 from scheduler.domain.records import Attempt, Collection, OnUnconfirmed, Run, RunState, Schedule
 from scheduler.storage import accounts, collections_, owned, runs, schedules
 from scheduler.storage.database import Database
+from scheduler.storage.dialect import text_of
 
 NINE: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -124,4 +125,4 @@ class Rows:
 
 
 def _as_stored(db: Database, moment: datetime) -> object:
-    return moment if db.file is None else moment.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment if db.file is None else text_of(moment)

@@ -1,8 +1,8 @@
 """DispatchStep broken off: cancelled at every step, stopped too long, drained at the end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,22 +13,14 @@ from scheduler.sandbox import Fault, FaultKind, When
 from tests.engine.rig import LEASE, Room, engine_room
 from tests.engine.troubled import (
     Trouble,
-    TroubledDatabase,
     before_the_commit,
     cancelled_after_the_commit,
     cancelled_before_the_commit,
     nothing,
+    troubled_room,
 )
 
 COLLECTING, DISPATCHING, QUEUED = RunState.COLLECTING, RunState.DISPATCHING, RunState.QUEUED
-
-
-@asynccontextmanager
-async def troubled_room(url: str) -> AsyncIterator[tuple[Room, list[Trouble]]]:
-    """Open a room, and give the list of its database's troubles to come."""
-    async with engine_room(url, database=TroubledDatabase) as room:
-        assert isinstance(room.db, TroubledDatabase)
-        yield room, room.db.troubles
 
 
 def watched(room: Room, look: Callable[[], None]) -> Clock:
@@ -39,14 +31,6 @@ def watched(room: Room, look: Callable[[], None]) -> Clock:
         return room.clock()
 
     return now
-
-
-async def start_anew(room: Room) -> None:
-    """Let another daemon take over what is left, look for it to the end, and send the rest."""
-    await room.reconcile_step(owner="d2").take_over(room.clock())
-    await room.look_to_the_end()
-    room.clock.tick(timedelta(minutes=30))
-    await room.dispatch(room.dispatch_step(owner="d2"))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +49,7 @@ async def test_cancelled_around_a_commit_nothing_is_sent_twice_or_lost(
         troubles.append(trouble)
         with suppress(asyncio.CancelledError):
             await step.run(room.clock())
-        await start_anew(room)
+        await room.start_anew()
 
         (run,), said = room.runs(), room.complaints()
 
@@ -102,7 +86,7 @@ async def test_cancelled_while_the_request_is_under_way_it_is_looked_for(
         await room.upstreams.close()
         await asked.get()
         _open_again(room)
-        await start_anew(room)
+        await room.start_anew()
 
         (run,), said = room.runs(), room.complaints()
 
@@ -134,6 +118,7 @@ async def test_a_stall_between_reading_the_clock_and_claiming_does_not_outlive_t
         await step.run(told)
         await room.next_answer()
 
+    assert leases
     assert all(until is not None and until > room.clock() for until in leases)
 
 
@@ -178,7 +163,7 @@ async def test_drain_with_the_database_away_names_the_answers_it_could_not_keep(
         await step.run(room.clock())
         await room.next_answer()
         left = await step.drain(timedelta(seconds=1))
-        await start_anew(room)
+        await room.start_anew()
 
         run, said = room.run(run_id), room.complaints()
 

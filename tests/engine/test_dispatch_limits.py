@@ -6,12 +6,10 @@ from scheduler.domain.records import Reason, RunState
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings
 from tests.engine.rig import NINE, Room, engine_room
 
-QUEUED, COLLECTING, UNCONFIRMED, FAILED, SKIPPED = (
+QUEUED, COLLECTING, FAILED = (
     RunState.QUEUED,
     RunState.COLLECTING,
-    RunState.UNCONFIRMED,
     RunState.FAILED,
-    RunState.SKIPPED,
 )
 
 

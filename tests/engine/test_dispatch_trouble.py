@@ -1,7 +1,6 @@
 """DispatchStep in trouble: the database away, commits nobody confirmed, cancelled in the middle."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -15,21 +14,12 @@ from scheduler.sandbox import Fault, FaultKind, When
 from tests.engine.rig import LEASE, Room, engine_room
 from tests.engine.troubled import (
     Really,
-    Trouble,
-    TroubledDatabase,
     after_the_commit,
     before_the_commit,
+    troubled_room,
 )
 
 COLLECTING, DISPATCHING, QUEUED = RunState.COLLECTING, RunState.DISPATCHING, RunState.QUEUED
-
-
-@asynccontextmanager
-async def troubled_room(url: str) -> AsyncIterator[tuple[Room, list[Trouble]]]:
-    """Open a room, and give the list of its database's troubles to come."""
-    async with engine_room(url, database=TroubledDatabase) as room:
-        assert isinstance(room.db, TroubledDatabase)
-        yield room, room.db.troubles
 
 
 async def fails(step: DispatchStep, room: Room) -> None:

@@ -25,14 +25,6 @@ BOTH = pytest.mark.parametrize("protected", [True, False], ids=["protected", "un
 HOUR = timedelta(hours=1)
 
 
-async def start_anew(room: Room) -> None:
-    """Let another daemon take over what is left, look for it to the end, and send the rest."""
-    await room.reconcile_step(owner="d2").take_over(room.clock())
-    await room.look_to_the_end()
-    room.clock.tick(timedelta(minutes=30))
-    await room.dispatch(room.dispatch_step(owner="d2"))
-
-
 @pytest.mark.parametrize(
     ("mark", "index", "sent"),
     [(True, True, 1), (False, True, 1), (True, False, 1), (False, False, 2)],
@@ -92,7 +84,7 @@ async def test_the_claim_is_on_disk_before_its_request_leaves(
         step = room.dispatcher(DispatchStep if protected else SendsBeforeTheCommit)
         await step.run(room.clock())
         await room.next_answer()  # and nobody records it: the daemon is dead
-        await start_anew(room)
+        await room.start_anew()
 
         said = room.complaints()
 
@@ -123,7 +115,7 @@ async def test_a_lease_that_ends_is_no_reason_to_send_again(
         await room.next_answer()
         if not protected:
             await send_again_what_has_no_lease(room)
-        await start_anew(room)
+        await room.start_anew()
 
         said = room.complaints()
 

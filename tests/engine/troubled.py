@@ -1,11 +1,13 @@
 """A real database whose next writes meet with trouble, each as it is armed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from scheduler.domain.errors import DatabaseError
 from scheduler.storage.database import Connection, Database
+from tests.engine.rig import Room, engine_room
 
 Result = TypeVar("Result")
 
@@ -56,3 +58,11 @@ async def cancelled_after_the_commit(really: Really) -> Any:
     """The caller is cancelled while the commit is on its way, and waits until that is certain."""
     await really()
     raise asyncio.CancelledError
+
+
+@asynccontextmanager
+async def troubled_room(url: str) -> AsyncIterator[tuple[Room, list[Trouble]]]:
+    """Open a room, and give the list of its database's troubles to come."""
+    async with engine_room(url, database=TroubledDatabase) as room:
+        assert isinstance(room.db, TroubledDatabase)
+        yield room, room.db.troubles

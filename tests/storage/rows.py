@@ -10,10 +10,18 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Connection, Table, func, insert, select
 
-from scheduler.domain.records import ENDED_STATES, OPEN_OUTCOMES, Outcome, Run, RunState
+from scheduler.domain.records import (
+    ENDED_STATES,
+    OPEN_OUTCOMES,
+    Collection,
+    Outcome,
+    Run,
+    RunState,
+)
 from scheduler.storage import claims, runs, tables
 from scheduler.storage.database import Database
 from scheduler.storage.dialect import listening_url
+from scheduler.storage.rows import record
 from tests.make import (
     NINE,
     make_account,
@@ -82,8 +90,26 @@ def insert_collection(conn: Connection, run_id: int, **overrides: Any) -> None:
     _insert(conn, tables.collections, asdict(make_collection(run_id=run_id)) | overrides)
 
 
+def read_collection(conn: Connection, collection_id: str) -> Collection:
+    """Return a collection that is known to be there."""
+    found = conn.execute(select(tables.collections).where(tables.collections.c.id == collection_id))
+    return record(Collection, found.mappings().one())
+
+
 def _insert(conn: Connection, table: Table, values: dict[str, Any]) -> None:
     conn.execute(insert(table).values(**values))
+
+
+def ids(claimed: list[Run]) -> list[int]:
+    """Return the ids, in order."""
+    return [run.id for run in claimed]
+
+
+def settle_as_collecting(db: Database) -> None:
+    """Let every run that is on the wire be accepted, in short."""
+    with db.writing() as conn:
+        conn.exec_driver_sql("UPDATE runs SET state = 'collecting', collection_id = 'j' || id"
+                             " WHERE state = 'dispatching'")  # fmt: skip
 
 
 def claim(db: Database, *, owner: str = "d1", **how: Any) -> list[Run]:

@@ -11,7 +11,7 @@ from scheduler.domain.records import RunState
 from scheduler.storage import accounts
 from scheduler.storage.database import Database
 from tests.make import NINE, make_account, make_brake, minutes, seconds
-from tests.storage.rows import LEASE, insert_account, insert_collection, insert_run
+from tests.storage.rows import insert_account, insert_collection, insert_run
 
 
 def test_accounts_are_found_by_name(db: Database) -> None:
@@ -169,4 +169,3 @@ def test_pausing_leaves_the_rest_of_the_brake(db: Database) -> None:
         accounts.set_resumed(conn, "main")
 
         assert accounts.find_brake(conn, "main") == make_brake(strikes=3)
-    assert seconds(0) < LEASE

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, update
 
-from scheduler.domain.records import Outcome, Run, RunState
+from scheduler.domain.records import Outcome, RunState
 from scheduler.storage import accounts, claims, runs, tables
 from scheduler.storage.database import Database
 from tests.make import NINE, minutes, seconds
@@ -16,24 +16,15 @@ from tests.storage.rows import (
     LEASE,
     claim,
     claim_on,
+    ids,
     insert_account,
     insert_attempt,
     insert_body,
     insert_collector,
     insert_run,
     read_run,
+    settle_as_collecting,
 )
-
-QUEUE = {"queue": "news", "lane": "queue:main/c_shop/news"}
-IN_FLIGHT: dict[RunState, dict[str, Any]] = {
-    RunState.DISPATCHING: {"lease_owner": "d9", "lease_until": NINE + LEASE},
-    RunState.UNCONFIRMED: {"look_at": NINE},
-    RunState.NEEDS_ATTENTION: {},
-}
-
-
-def ids(claimed: list[Run]) -> list[int]:
-    return [run.id for run in claimed]
 
 
 def shops(db: Database, count: int, **columns: Any) -> list[str]:
@@ -71,12 +62,6 @@ def test_within_a_collector_the_same_order_decides_who_is_next(db: Database) -> 
     for expected in (second, third):
         settle_as_collecting(db)
         assert ids(claim(db)) == [expected]
-
-
-def settle_as_collecting(db: Database) -> None:
-    with db.writing() as conn:
-        conn.exec_driver_sql("UPDATE runs SET state = 'collecting', collection_id = 'j' || id"
-                             " WHERE state = 'dispatching'")  # fmt: skip
 
 
 def test_a_limit_takes_the_most_urgent_only(db: Database) -> None:

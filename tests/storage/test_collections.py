@@ -16,6 +16,7 @@ from tests.storage.rows import (
     insert_collection,
     insert_run,
     insert_world,
+    read_collection,
     read_run,
 )
 
@@ -37,7 +38,7 @@ def keep(conn: Connection, run: Run, *, start_eta: datetime | None) -> datetime 
         start_eta=start_eta,
     )
     collections_.insert_collections(conn, [(run, change)], now=NINE)
-    return collections_.get_collection(conn, "j_1").look_at
+    return read_collection(conn, "j_1").look_at
 
 
 def claim(db: Database, owner: str = "d1", **how: Any) -> list[str]:
@@ -76,7 +77,7 @@ def test_a_collection_that_is_kept_already_is_left_as_it_is(db: Database) -> Non
 
         keep(conn, other, start_eta=None)
 
-        collection = collections_.get_collection(conn, "j_1")
+        collection = read_collection(conn, "j_1")
     assert (collection.run_id, collection.looks) == (owner, 3)
 
 
@@ -126,10 +127,10 @@ def test_a_look_is_counted_and_what_it_saw_is_stored(db: Database) -> None:
     claim(db)
 
     with db.writing() as conn:
-        collection = collections_.get_collection(conn, "j_1")
+        collection = read_collection(conn, "j_1")
         seen = {"status": "running", "lines": 7}
         collections_.record_look(conn, collection, seen, now=NINE, look_at=NINE + minutes(1))
-        after = collections_.get_collection(conn, "j_1")
+        after = read_collection(conn, "j_1")
 
     assert (after.status, after.lines, after.looks) == ("running", 7, 1)
     assert (after.looked_at, after.look_at) == (NINE, NINE + minutes(1))
@@ -140,13 +141,14 @@ def test_a_run_ends_once_and_only_by_its_own_collection(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_collecting(conn, "j_1")
         insert_collection(conn, run_id, id="j_late")
-        values = {"reason": Reason.DONE, "ended_at": NINE}
         ended = [
             collections_.end_run(
                 conn,
-                collections_.get_collection(conn, one),
+                read_collection(conn, one),
                 state=RunState.SUCCEEDED,
-                values=values,
+                reason=Reason.DONE,
+                detail=None,
+                now=NINE,
             )
             for one in ("j_late", "j_1", "j_1")
         ]
@@ -164,7 +166,7 @@ def test_cancelling_is_asked_for_at_once_and_of_what_still_runs(db: Database) ->
             collections_.request_cancel(conn, one, now=NINE, note="by hand")
             for one in ("j_1", "j_2", "j_3")
         ]
-        collection = collections_.get_collection(conn, "j_1")
+        collection = read_collection(conn, "j_1")
 
     assert asked == [True, False, False]
     assert (collection.cancel_requested_at, collection.cancel_note) == (NINE, "by hand")
@@ -197,7 +199,7 @@ def test_what_ran_when_it_was_last_seen_is_left_alone_for_a_while(db: Database) 
         insert_collecting(conn, "j_long_ago", look_at=later, looked_at=NINE - seconds(6))
         insert_collecting(conn, "j_never", look_at=later)
 
-        collections_.hasten_looks(conn, "main", ["c_shop"], now=NINE)
+        collections_.hasten_looks(conn, "main", "c_shop", now=NINE)
 
     assert set(claim(db)) == {"j_long_ago", "j_never"}
 
@@ -219,7 +221,7 @@ def test_what_a_waiting_run_is_to_replace_is_cancelled_as_it_is_kept(
 
         look_at = keep(conn, run, start_eta=NINE + minutes(5))
 
-        asked = collections_.get_collection(conn, "j_1")
+        asked = read_collection(conn, "j_1")
     if is_cancelled:
         assert (look_at, asked.cancel_requested_at) == (NINE, NINE)
         assert asked.cancel_note == collections_.REPLACED_NOTE

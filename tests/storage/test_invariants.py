@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text, update
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import accounts, claims, collections_, invariants, settle, tables
+from scheduler.storage import accounts, collections_, invariants, settle, tables, unsent
 from scheduler.storage import unconfirmed as unconfirmed_runs
 from scheduler.storage.database import Database
 from scheduler.storage.invariants import INVARIANTS
@@ -147,7 +147,7 @@ def test_claims_and_answers_of_every_kind_leave_nothing_broken(db: Database) -> 
     for turn in range(40):
         now += seconds(5)
         with db.writing() as conn:
-            claims.skip_too_late(conn, now=now)
+            unsent.skip_too_late(conn, now=now)
             for number, run in enumerate(claim_on(conn, now=now)):
                 change = ANSWERS[(turn + number) % len(ANSWERS)](run.id)
                 settle.settle(conn, [Settled(run=run, change=change)], now=now)
@@ -223,7 +223,9 @@ def test_a_followed_and_ended_collection_leaves_nothing_broken(db: Database) -> 
             conn,
             collection,
             state=RunState.SUCCEEDED,
-            values={"reason": Reason.DONE, "ended_at": NINE},
+            reason=Reason.DONE,
+            detail=None,
+            now=NINE,
         )
 
         assert broken(conn) == set()

@@ -5,17 +5,19 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from scheduler.domain.records import Run, RunState
+from scheduler.domain.records import RunState
 from scheduler.storage import tables
 from scheduler.storage.database import Database
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
     LEASE,
     claim,
+    ids,
     insert_account,
     insert_collection,
     insert_collector,
     insert_run,
+    settle_as_collecting,
 )
 
 QUEUE = {"queue": "news", "lane": "queue:main/c_shop/news"}
@@ -24,16 +26,6 @@ IN_FLIGHT: dict[RunState, dict[str, Any]] = {
     RunState.UNCONFIRMED: {"look_at": NINE},
     RunState.NEEDS_ATTENTION: {},
 }
-
-
-def ids(claimed: list[Run]) -> list[int]:
-    return [run.id for run in claimed]
-
-
-def settle_as_collecting(db: Database) -> None:
-    with db.writing() as conn:
-        conn.exec_driver_sql("UPDATE runs SET state = 'collecting', collection_id = 'j' || id"
-                             " WHERE state = 'dispatching'")  # fmt: skip
 
 
 def test_a_run_is_not_claimed_before_its_time(db: Database) -> None:

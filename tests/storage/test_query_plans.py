@@ -23,6 +23,7 @@ from scheduler.storage import (
     settle,
     tables,
     unconfirmed,
+    unsent,
 )
 from scheduler.storage.database import Database
 from scheduler.storage.runs import RunFilter
@@ -190,11 +191,11 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "find_schedule": lambda conn: schedules.find_schedule(conn, "s1"),
     "claim": lambda conn: schedules.claim(conn, ["due1", "due2"]),
     "list_unfinished": lambda conn: runs.list_unfinished(conn, ["hourly", "s1"]),
-    "coalesce_waiting": lambda conn: runs.coalesce_waiting(
+    "coalesce_waiting": lambda conn: unsent.coalesce_waiting(
         conn, ["hourly"], due_before=NINE, reason=Reason.COALESCED, now=NINE
     ),
     "count_waiting": lambda conn: runs.count_waiting(conn, "main", "c_shop", "news"),
-    "supersede": lambda conn: runs.supersede(conn, [ENDED + 1], now=NINE),
+    "supersede": lambda conn: unsent.supersede(conn, [ENDED + 1], now=NINE),
     "count_made": lambda conn: runs.count_made(conn, ["s1"]),
     "list_ends": lambda conn: schedules.list_ends(
         conn, [schedules.get_schedule(conn, "after1").schedule]
@@ -210,9 +211,9 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
         conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
     ),
     "read_outlook": lambda conn: claims.read_outlook(conn, now=NINE),
-    "skip_too_late": lambda conn: claims.skip_too_late(conn, now=NINE),
-    "supersede_older": lambda conn: claims.supersede_older(conn, ["main"], now=NINE),
-    "hasten_looks": lambda conn: collections_.hasten_looks(conn, "main", ["c_r1"], now=NINE),
+    "skip_too_late": lambda conn: unsent.skip_too_late(conn, now=NINE),
+    "supersede_older": lambda conn: unsent.supersede_older(conn, ["main"], now=NINE),
+    "hasten_looks": lambda conn: collections_.hasten_looks(conn, "main", "c_r1", now=NINE),
     "read_brake": lambda conn: accounts.read_brake(conn, "main", now=NINE),
     "count_in_flight": lambda conn: accounts.count_in_flight(conn, "main", now=NINE),
     "list_claimed_by": lambda conn: settle.list_claimed_by(conn, "d9"),
@@ -234,7 +235,12 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
         conn, make_collection(id="jr_1"), {}, now=NINE, look_at=None
     ),
     "end_run": lambda conn: collections_.end_run(
-        conn, make_collection(id="jr_1"), state=RunState.FAILED, values={}
+        conn,
+        make_collection(id="jr_1"),
+        state=RunState.FAILED,
+        reason=Reason.DONE,
+        detail=None,
+        now=NINE,
     ),
     "list_collections": lambda conn: collections_.list_collections(conn, 1),
     "request_cancel": lambda conn: collections_.request_cancel(conn, "j_1", now=NINE, note="x"),

@@ -1,4 +1,4 @@
-"""Runs: written once an occurrence, listed, and ended while they wait."""
+"""Runs: written once an occurrence, listed and counted."""
 
 from datetime import datetime
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from scheduler.domain.errors import NotFound
-from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.domain.records import Outcome, RunState
 from scheduler.storage import runs
 from scheduler.storage.database import Database
 from scheduler.storage.runs import RunFilter
-from tests.make import NINE, make_new_run, make_run, minutes, seconds
+from tests.make import NINE, make_new_run, make_run, minutes
 from tests.storage.rows import insert_account, insert_attempt, insert_run, read_run, states_of
 
 QUEUE: dict[str, Any] = {"queue": "news", "lane": "queue:main/c_shop/news"}
@@ -46,17 +46,6 @@ def test_retries_and_runs_by_hand_stand_beside_an_occurrence(db: Database) -> No
 
         assert runs.list_retried(conn, [first, 99]) == {first}
     assert len(states_of(db)) == 5
-
-
-def test_the_first_part_stands_for_an_occurrence(db: Database) -> None:
-    with db.writing() as conn:
-        insert_run(conn, schedule="hourly", part=2, parts=2)
-        first = insert_run(conn, schedule="hourly", part=1, parts=2)
-        insert_run(conn, schedule="hourly", retry_of=first)
-
-        found = runs.find_occurrence(conn, "hourly", NINE)
-        assert found is not None and found.id == first
-        assert runs.find_occurrence(conn, "hourly", NINE + seconds(1)) is None
 
 
 def test_a_run_that_is_not_there_is_not_found(db: Database) -> None:
@@ -133,41 +122,6 @@ def test_what_waits_in_a_queue_is_counted_per_collector(db: Database) -> None:
         assert runs.count_waiting(conn, "main", "c_shop", "news") == 1
 
 
-def test_a_later_occurrence_stands_for_those_that_still_wait(db: Database) -> None:
-    with db.writing() as conn:
-        waits = insert_run(conn, schedule="hourly", due_at=NINE - minutes(60))
-        tried = insert_run(conn, schedule="hourly", due_at=NINE - minutes(120), attempts=1)
-        retry = insert_run(conn, schedule="hourly", due_at=NINE - minutes(60), retry_of=waits)
-        other = insert_run(conn, schedule="daily", due_at=NINE - minutes(60))
-        itself = insert_run(conn, schedule="hourly", due_at=NINE)
-
-        runs.coalesce_waiting(conn, ["hourly"], due_before=NINE, reason=Reason.COALESCED, now=NINE)
-
-    assert [read_run(db, one).state for one in (waits, tried, retry, other, itself)] == [
-        RunState.SKIPPED,
-        RunState.FAILED,
-        RunState.QUEUED,
-        RunState.QUEUED,
-        RunState.QUEUED,
-    ]
-    assert (read_run(db, waits).reason, read_run(db, waits).ended_at) == (Reason.COALESCED, NINE)
-
-
-def test_only_what_waits_is_superseded(db: Database) -> None:
-    with db.writing() as conn:
-        waits = insert_run(conn)
-        runs_on = insert_run(conn, state=RunState.COLLECTING, collection_id="j_1")
-        untouched = insert_run(conn)
-        runs.supersede(conn, [waits, runs_on], now=NINE)
-        runs.supersede(conn, [], now=NINE)
-
-    assert [read_run(db, one).state for one in (waits, runs_on, untouched)] == [
-        RunState.SKIPPED,
-        RunState.COLLECTING,
-        RunState.QUEUED,
-    ]
-
-
 def test_unfinished_runs_are_listed_in_the_order_they_were_due(db: Database) -> None:
     with db.writing() as conn:
         later = insert_run(conn, schedule="hourly", due_at=NINE + minutes(1))
@@ -209,38 +163,6 @@ def test_failures_in_a_row_are_counted_from_the_latest(
             )
 
         assert runs.count_last_failures(conn, "hourly", limit=3) == expected
-
-
-def test_a_waiting_run_is_ended_by_hand_and_no_other(db: Database) -> None:
-    with db.writing() as conn:
-        run_id = insert_run(conn)
-        ended = [
-            runs.end_waiting(
-                conn,
-                run_id,
-                from_states=(RunState.QUEUED,),
-                state=RunState.CANCELLED,
-                reason=Reason.CANCELLED_BY_HAND,
-                detail=None,
-                now=NINE,
-            )
-            for _ in range(2)
-        ]
-
-    assert ended == [True, False]
-    assert read_run(db, run_id).ended_at == NINE
-
-
-def test_a_flushed_queue_skips_what_waits_in_it(db: Database) -> None:
-    with db.writing() as conn:
-        insert_run(conn, **QUEUE)
-        insert_run(conn, state=RunState.UNCONFIRMED, look_at=NINE, **QUEUE)
-        insert_run(conn, queue="sport")
-
-        flushed = runs.flush_queue(conn, "news", detail="by me", now=NINE)
-
-    assert flushed == 1
-    assert states_of(db) == [RunState.SKIPPED, RunState.UNCONFIRMED, RunState.QUEUED]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import collections_, settle
+from scheduler.storage import settle
 from scheduler.storage.database import Database
 from scheduler.storage.settle import Settled
 from tests.make import NINE, minutes, seconds
@@ -25,6 +25,7 @@ from tests.storage.rows import (
     insert_collection,
     insert_run,
     insert_world,
+    read_collection,
     read_run,
 )
 
@@ -86,7 +87,7 @@ def test_an_accepted_run_has_its_collection_stored(db: Database, claimed: Run) -
     record(db, claimed, ACCEPTED)
 
     with db.reading() as conn:
-        collection = collections_.get_collection(conn, "j_1")
+        collection = read_collection(conn, "j_1")
     assert (collection.run_id, collection.account, collection.collector_id) == (
         claimed.id,
         "main",
@@ -166,8 +167,8 @@ def test_what_a_confirm_cancel_ended_is_marked(db: Database) -> None:
     record(db, run, ACCEPTED)
 
     with db.reading() as conn:
-        assert collections_.get_collection(conn, "j_0").replaced_by == run.id
-        assert collections_.get_collection(conn, "j_1").replaced_by is None
+        assert read_collection(conn, "j_0").replaced_by == run.id
+        assert read_collection(conn, "j_1").replaced_by is None
 
 
 def test_an_accepted_run_that_a_waiting_one_replaces_is_cancelled_at_once(
@@ -179,7 +180,7 @@ def test_an_accepted_run_that_a_waiting_one_replaces_is_cancelled_at_once(
     record(db, claimed, ACCEPTED)
 
     with db.reading() as conn:
-        collection = collections_.get_collection(conn, "j_1")
+        collection = read_collection(conn, "j_1")
     assert (collection.cancel_requested_at, collection.look_at) == (LATER, LATER)
 
 
@@ -212,7 +213,7 @@ def test_an_account_that_was_renamed_in_flight_keeps_the_collection(
     record(db, claimed, ACCEPTED)
 
     with db.reading() as conn:
-        assert collections_.get_collection(conn, "j_1").account == "new"
+        assert read_collection(conn, "j_1").account == "new"
 
 
 def test_one_id_that_two_daemons_record_at_once_is_believed_once(postgresql_url: str) -> None:
