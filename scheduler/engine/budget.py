@@ -83,8 +83,18 @@ def heed(brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: dateti
     return brake
 
 
+QUESTIONS_AT_ONCE = 4
+"""Of an account's requests in flight, so many at most are questions."""
+
 _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
+
+_LATE = timedelta(seconds=10)
+"""
+A collection may wait so long to be looked at while triggers go first.
+
+After that questions do, until they have caught up: runs that never end let nothing begin.
+"""
 
 _MOST_CLAIMED = 256
 """Of one account by one daemon, those on the wire included."""
@@ -105,6 +115,7 @@ class Budget:
     claimed: Counter[str]
     asked: int
     throttled_at: list[datetime]
+    looks_are_late: bool
     now: datetime
 
     @property
@@ -129,16 +140,16 @@ class Budget:
         self.throttled_at += throttled
 
     def allowance(self) -> Allowance:
-        """Say how many requests may leave now."""
-        return self._allowance(self.brake)
+        """Say how many triggers may leave now."""
+        return self._allowance(kept=self._share() if self.looks_are_late else 0.0)
 
     def questions(self) -> Allowance:
-        """Say how many questions may leave now: half of a second's requests is for triggers."""
-        return self._allowance(replace(self.brake, tokens=self.brake.tokens - self._reserve()))
+        """Say how many questions may leave now."""
+        return self._allowance(kept=0.0 if self.looks_are_late else self._share())
 
-    def _allowance(self, brake: Brake) -> Allowance:
+    def _allowance(self, *, kept: float) -> Allowance:
         return allowance(
-            brake,
+            replace(self.brake, tokens=self.brake.tokens - kept),
             self.limits,
             now=self.now,
             in_flight=most_on_the_wire(self.claimed.values()) + self.asked,
@@ -152,7 +163,7 @@ class Budget:
             self.brake,
             self.limits,
             now=self.now,
-            in_flight=most_on_the_wire(others) + self.asked,
+            in_flight=most_on_the_wire(others) + max(self.asked, self._slots_kept()),
             throttled_at=self.throttled_at,
         ).count
 
@@ -166,11 +177,17 @@ class Budget:
         most = self.slots(owner)
         if most > 0 and self.is_calm:
             most = min(most + ahead, _MOST_CLAIMED)
-        return min(most - self.claimed[owner], int(self.brake.tokens))
+        kept = self._share() if self.looks_are_late else 0.0
+        return min(most - self.claimed[owner], int(self.brake.tokens - kept))
 
-    def _reserve(self) -> float:
+    def _share(self) -> float:
+        """Half of a second's requests are left to those that go first."""
         rate = self.account.requests_per_second
         return rate / 2 if rate >= _SHARED_FROM else 0.0
+
+    def _slots_kept(self) -> int:
+        most = min(QUESTIONS_AT_ONCE, self.account.max_in_flight // 2)
+        return most if self.looks_are_late else 0
 
     def claim(self, count: int, *, owner: str) -> None:
         """Take *count* triggers of *owner* out of the budget."""
@@ -208,6 +225,7 @@ def open_budgets(conn: Connection, opened: Sequence[Account], *, now: datetime) 
             claimed=Counter(readings[account.name].claimed),
             asked=readings[account.name].asked,
             throttled_at=list(readings[account.name].throttled_at),
+            looks_are_late=_is_late(readings[account.name].look_due_at, now),
             now=now,
         )
         for account in opened
@@ -215,6 +233,10 @@ def open_budgets(conn: Connection, opened: Sequence[Account], *, now: datetime) 
     for budget in budgets:
         budget.brake = refill(budget.brake, budget.limits, now=now)
     return budgets
+
+
+def _is_late(look_due_at: datetime | None, now: datetime) -> bool:
+    return look_due_at is not None and look_due_at < now - _LATE
 
 
 def close_budgets(conn: Connection, budgets: Iterable[Budget]) -> None:

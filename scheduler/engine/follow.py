@@ -24,16 +24,21 @@ from scheduler.domain.verdict import (
     next_look_after,
 )
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import Budget, Signal, open_budget, signal_of_answer
+from scheduler.engine.budget import (
+    QUESTIONS_AT_ONCE,
+    Budget,
+    Signal,
+    close_budgets,
+    open_budgets,
+    signal_of_answer,
+)
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.storage import accounts, collections_, runs
+from scheduler.storage.collections_ import Ended, Looked
 from scheduler.storage.database import Connection, Database
 
 log = structlog.get_logger()
-
-_AT_ONCE = 4
-"""Of an account's requests in flight, so many at most are questions: triggers go first."""
 
 _MARGIN = timedelta(seconds=30)
 
@@ -53,6 +58,16 @@ class _Seen:
     answer: LogAnswer
     signals: Sequence[Signal]
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pass:
+    """What one transaction did: the looks to take, and the verdict on each that was taken."""
+
+    looks: list[_Look]
+    verdicts: list[Verdict | None]
+    next_due_at: datetime | None
+    ask_again_at: datetime | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,20 +106,18 @@ class FollowStep:
                 return due
         # Here and not in the transaction: meanwhile, what was asked may be answered.
         looking = Counter(task.get_name() for task in self._looking.values())
-        looks, verdicts = await self.db.write(
-            partial(self._pass, seen=seen, looking=looking, now=now)
-        )
+        done = await self.db.write(partial(self._pass, seen=seen, looking=looking, now=now))
         del self._seen[: len(seen)]
-        for one, verdict in zip(seen, verdicts, strict=True):
+        for one, verdict in zip(seen, done.verdicts, strict=True):
             _log_look(one, verdict)
-        if any(verdicts):
+        if any(done.verdicts):
             self.wake_dispatch()  # a collector has room for another
-        for look in looks:
+        for look in done.looks:
             task = asyncio.create_task(self._look(look), name=look.account.name)
             self._looking[look.collection.id] = task
-        due = await self.db.read(collections_.find_next_look)
         # What is due and was not taken waits for an answer, or for the brake.
-        return due if due is not None and due > now else None
+        moments = (done.next_due_at, done.ask_again_at)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     async def drain(self, grace: timedelta) -> None:
         """Look at nothing more, wait for the looks under way, and record what they saw."""
@@ -118,35 +131,50 @@ class FollowStep:
 
     def _pass(
         self, conn: Connection, *, seen: Sequence[_Seen], looking: Mapping[str, int], now: datetime
-    ) -> tuple[list[_Look], list[Verdict | None]]:
-        verdicts = [self._record(conn, one, now) for one in seen]
-        looks: list[_Look] = []
+    ) -> _Pass:
+        verdicts = self._record(conn, seen, now)
         heard = {one.look.account.name for one in seen}
-        for name in sorted({*heard, *collections_.list_accounts_to_look_at(conn, now=now)}):
-            account = accounts.find_account(conn, name)
-            if account is None:
-                continue  # renamed since its collections were claimed
-            budget = open_budget(conn, account, now=now)
+        concerned = {*heard, *collections_.list_accounts_to_look_at(conn, now=now)}
+        budgets = open_budgets(conn, accounts.list_named(conn, concerned), now=now)
+        taken: list[tuple[Account, Collection]] = []
+        again: list[datetime | None] = []
+        for budget in budgets:
+            name = budget.account.name
             mine = [one for one in seen if one.look.account.name == name]
             budget.heard(conn, [signal for one in mine for signal in one.signals])
-            due = collections_.claim_looks(
-                conn,
-                name,
-                now=now,
-                owner=self.owner,
-                lease_until=now + 2 * self.request_timeout + _MARGIN,
-                limit=self._limit(looking.get(name, 0), budget),
-            )
-            budget.ask(len(due))
-            budget.close(conn)
-            looks += [
-                _Look(collection=one, run=runs.get_run(conn, one.run_id), account=account)
-                for one in due
-            ]
-        return looks, verdicts
+            most = min(QUESTIONS_AT_ONCE - looking.get(name, 0), budget.questions().count)
+            due = self._take(conn, budget, most, now=now)
+            taken += [(budget.account, one) for one in due]
+            if len(due) >= most:
+                again.append(budget.questions().ask_again_at)
+        close_budgets(conn, budgets)
+        run_of = runs.get_runs(conn, {one.run_id for _, one in taken}) if taken else {}
+        return _Pass(
+            looks=[
+                _Look(collection=one, run=run_of[one.run_id], account=account)
+                for account, one in taken
+                if one.run_id in run_of
+            ],
+            verdicts=verdicts,
+            next_due_at=collections_.find_next_look(conn, after=now),
+            ask_again_at=min((moment for moment in again if moment is not None), default=None),
+        )
 
-    def _limit(self, looking: int, budget: Budget) -> int:
-        return min(_AT_ONCE - looking, budget.questions().count) if self.accepting else 0
+    def _take(
+        self, conn: Connection, budget: Budget, most: int, *, now: datetime
+    ) -> list[Collection]:
+        if most <= 0 or not self.accepting:
+            return []
+        due = collections_.claim_looks(
+            conn,
+            budget.account.name,
+            now=now,
+            owner=self.owner,
+            lease_until=now + 2 * self.request_timeout + _MARGIN,
+            limit=most,
+        )
+        budget.ask(len(due))
+        return due
 
     async def _look(self, look: _Look) -> None:
         mark = self.upstreams.token_mark(look.account)
@@ -165,38 +193,56 @@ class FollowStep:
         self._looking.pop(look.collection.id, None)
         self.wake()
 
-    def _record(self, conn: Connection, one: _Seen, now: datetime) -> Verdict | None:
-        collection = one.look.collection
-        verdict = _verdict_of(one)
-        columns = _columns_of(one.answer) if isinstance(one.answer, CollectionLog) else {}
-        look_at = None if verdict is not None else self._next_look(collection, now)
-        collections_.record_look(conn, collection, columns, now=now, look_at=look_at)
-        if verdict is None:
-            return None
-        verdict = _named(verdict, collection)
-        collections_.end_run(
-            conn,
-            collection,
-            state=verdict.state,
-            reason=verdict.reason,
-            detail=verdict.detail,
-            now=now,
-        )
-        if verdict.state is RunState.FAILED:
-            pause_failing(conn, {one.look.run.schedule}, now=now)
-        return verdict
+    def _record(
+        self, conn: Connection, seen: Sequence[_Seen], now: datetime
+    ) -> list[Verdict | None]:
+        verdicts = [_verdict_of(one) for one in seen]
+        judged = list(zip(seen, verdicts, strict=True))
+        looked = [
+            self._looked(one, has_ended=verdict is not None, now=now) for one, verdict in judged
+        ]
+        collections_.record_looks(conn, looked, now=now)
+        ended = [
+            Ended(
+                collection=one.look.collection,
+                state=verdict.state,
+                reason=verdict.reason,
+                detail=verdict.detail,
+            )
+            for one, verdict in judged
+            if verdict is not None
+        ]
+        collections_.end_runs(conn, ended, now=now)
+        failed = {
+            one.look.run.schedule
+            for one, verdict in judged
+            if verdict is not None and verdict.state is RunState.FAILED
+        }
+        pause_failing(conn, failed, now=now)
+        return verdicts
 
-    def _next_look(self, collection: Collection, now: datetime) -> datetime:
-        return next_look_after(
+    def _looked(self, one: _Seen, *, has_ended: bool, now: datetime) -> Looked:
+        collection = one.look.collection
+        next_look = next_look_after(
             collection.accepted_at,
             now,
             first_pause=self.first_pause,
             longest_pause=self.longest_pause,
         )
+        return Looked(
+            collection=collection,
+            seen=_columns_of(one.answer) if isinstance(one.answer, CollectionLog) else {},
+            look_at=None if has_ended else next_look,
+        )
 
 
 def _verdict_of(one: _Seen) -> Verdict | None:
-    accepted_at = one.look.collection.accepted_at
+    collection = one.look.collection
+    verdict = _judged(one, collection.accepted_at)
+    return None if verdict is None else _named(verdict, collection)
+
+
+def _judged(one: _Seen, accepted_at: datetime) -> Verdict | None:
     match one.answer:
         case CollectionLog():
             verdict = judge(one.answer, deadline=_deadline_of(one.look.run))

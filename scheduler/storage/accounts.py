@@ -1,6 +1,6 @@
 """Accounts, and the brake each of them shares between all daemons."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     insert,
     null,
+    or_,
     select,
     union_all,
     update,
@@ -48,22 +49,30 @@ def find_account(conn: Connection, name: str) -> Account | None:
     return None if row is None else record(Account, row)
 
 
+def list_named(conn: Connection, names: Collection[str]) -> list[Account]:
+    """Return the accounts of these *names* by name; one that was renamed is left out."""
+    return records(Account, conn.execute(_NAMED, {"accounts": list(names)}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrakeReading:
     """
     Everything that the brake's decision rests on, read under its lock.
 
     *claimed* counts, for each daemon, the runs that it has claimed and not settled; *asked* the
-    questions under way.
+    questions under way. *look_due_at* is since when a collection waits to be looked at.
     """
 
     brake: Brake
     claimed: Mapping[str, int]
     asked: int
     throttled_at: Sequence[datetime]
+    look_due_at: datetime | None
 
 
 _NAMES: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
+_NOW = bindparam("now", type_=collections.c.look_at.type)
+_NAMED = select(accounts).where(accounts.c.name.in_(_NAMES)).order_by(accounts.c.name)
 
 
 def read_brake(conn: Connection, account: str, *, now: datetime) -> BrakeReading:
@@ -75,11 +84,11 @@ def read_brakes(
     conn: Connection, names: Sequence[str], *, now: datetime
 ) -> dict[str, BrakeReading]:
     """Read the accounts' brakes and hold them until the transaction ends: one spender at a time."""
-    held = _hold_brakes(conn, names)
+    held = _hold_brakes(conn, names, now)
     missing = [{"account": name} for name in names if name not in held]
     if missing:
         insert_rows(conn, brakes, missing)
-        held = _hold_brakes(conn, names)
+        held = _hold_brakes(conn, names, now)
     under_way = _count_under_way(conn, names, now=now)
     throttled = _list_throttled(conn, names, now=now)
     return {
@@ -88,20 +97,40 @@ def read_brakes(
             claimed=under_way.get(name, _NOTHING).claimed,
             asked=under_way.get(name, _NOTHING).asked,
             throttled_at=throttled.get(name, ()),
+            look_due_at=look_due_at,
         )
-        for name, brake in held.items()
+        for name, (brake, look_due_at) in held.items()
     }
 
 
-def _hold_brakes(conn: Connection, names: Sequence[str]) -> dict[str, Brake]:
-    found = conn.execute(_HELD, {"accounts": names})
-    return {row["account"]: record(Brake, row) for row in found.mappings()}
+def _hold_brakes(
+    conn: Connection, names: Sequence[str], now: datetime
+) -> dict[str, tuple[Brake, datetime | None]]:
+    found = conn.execute(_HELD, {"accounts": names, "now": now})
+    return {row["account"]: (record(Brake, row), row["look_due_at"]) for row in found.mappings()}
 
 
-# In order of name: two daemons that hold several never wait for each other in a circle.
-_HELD = (
-    select(brakes).where(brakes.c.account.in_(_NAMES)).order_by(brakes.c.account).with_for_update()
-)
+def _held() -> Select[Any]:
+    waiting = (
+        select(collections.c.look_at)
+        .where(
+            collections.c.account == brakes.c.account,
+            collections.c.look_at <= _NOW,
+            or_(collections.c.lease_until.is_(None), collections.c.lease_until < _NOW),
+        )
+        .order_by(collections.c.look_at)
+        .limit(1)
+    )
+    return (
+        select(brakes, waiting.scalar_subquery().label("look_due_at"))
+        .where(brakes.c.account.in_(_NAMES))
+        # In order of name: two daemons that hold several never wait for each other in a circle.
+        .order_by(brakes.c.account)
+        .with_for_update(of=brakes)
+    )
+
+
+_HELD = _held()
 
 
 def list_throttled(conn: Connection, account: str, *, now: datetime) -> Sequence[datetime]:

@@ -1,17 +1,31 @@
 """Collections: the upstream's jobs that accepted triggers became, and how they are followed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Integer, bindparam, case, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Integer,
+    ScalarSelect,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from scheduler.domain.records import Collection, Reason, RunState, RunToSend
 from scheduler.domain.transition import Transition
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.given import Given, GivenValues
 from scheduler.storage.rows import records
-from scheduler.storage.tables import collections, in_state, runs
+from scheduler.storage.tables import accounts, collections, in_state, runs
 
 
 def insert_collections(
@@ -24,7 +38,7 @@ def insert_collections(
     to replace the run.
     """
     rows = [
-        (run.id, change.collection_id, change.start_eta, _first_look(change, now))
+        (run.id, change.collection_id, change.start_eta, _first_look_at(change, now))
         for run, change in accepted
     ]
     if not rows:
@@ -73,7 +87,7 @@ _KEPT = _kept()
 _LONGEST_WAIT = timedelta(hours=1)
 
 
-def _first_look(change: Transition, now: datetime) -> datetime:
+def _first_look_at(change: Transition, now: datetime) -> datetime:
     # A promised start is only a promise: never wait long for one.
     return min(max(change.start_eta or now, now), now + _LONGEST_WAIT)
 
@@ -177,42 +191,58 @@ def claim_looks(
     return records(Collection, taken)
 
 
-def record_look(
-    conn: Connection,
-    collection: Collection,
-    seen: dict[str, Any],
-    *,
-    now: datetime,
-    look_at: datetime | None,
-) -> None:
-    """Store what was *seen* of a collection, by column, and when to look again (None: it ended)."""
-    conn.execute(
-        update(collections)
-        .where(collections.c.id == collection.id)
-        .values(**seen, looked_at=now, look_at=look_at, lease_owner=None, lease_until=None)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was *seen* of a collection, by column, and when to look again (None: it has ended)."""
+
+    collection: Collection
+    seen: Mapping[str, Any]
+    look_at: datetime | None
 
 
-def end_run(
-    conn: Connection,
-    collection: Collection,
-    *,
-    state: RunState,
-    reason: Reason,
-    detail: str | None,
-    now: datetime,
-) -> bool:
-    """End the run of a collection; False when the run does not wait for this collection."""
-    ended = conn.execute(
-        update(runs)
-        .where(
-            runs.c.id == collection.run_id,
-            runs.c.collection_id == collection.id,
-            in_state(runs, RunState.COLLECTING),
-        )
-        .values(state=state, reason=reason, detail=detail, ended_at=now)
-    )
-    return ended.rowcount == 1
+def record_looks(conn: Connection, looked: Iterable[Looked], *, now: datetime) -> None:
+    """Store what was seen; of a collection of which nothing was seen the rest stays."""
+    free = {"looked_at": now, "lease_owner": None, "lease_until": None}
+    rows = [{"of": one.collection.id, "look_at": one.look_at, **free, **one.seen} for one in looked]
+    for _, alike in groupby(sorted(rows, key=len), key=len):
+        conn.execute(_LOOKED, list(alike))
+
+
+_LOOKED = update(collections).where(collections.c.id == bindparam("of"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How the run of a collection has ended."""
+
+    collection: Collection
+    state: RunState
+    reason: Reason
+    detail: str | None
+
+
+def end_runs(conn: Connection, ended: Sequence[Ended], *, now: datetime) -> None:
+    """End the runs of collections; one that does not wait for this collection is left alone."""
+    rows = [
+        {
+            "of": one.collection.run_id,
+            "by": one.collection.id,
+            "state": one.state,
+            "reason": one.reason,
+            "detail": one.detail,
+            "ended_at": now,
+        }
+        for one in ended
+    ]
+    if rows:
+        conn.execute(_ENDED, rows)
+
+
+_ENDED = update(runs).where(
+    runs.c.id == bindparam("of"),
+    runs.c.collection_id == bindparam("by"),
+    in_state(runs, RunState.COLLECTING),
+)
 
 
 def request_cancel(conn: Connection, collection_id: str, *, now: datetime, note: str) -> bool:
@@ -225,19 +255,31 @@ def request_cancel(conn: Connection, collection_id: str, *, now: datetime, note:
     return asked.rowcount == 1
 
 
-def find_next_look(conn: Connection) -> datetime | None:
-    """Return when a collection is next due for a look; None when all have ended."""
-    return conn.scalar(
-        select(collections.c.look_at)
-        .where(collections.c.look_at.is_not(None))
-        .order_by(collections.c.look_at)
-        .limit(1)
-    )
+def find_next_look(conn: Connection, *, after: datetime | None = None) -> datetime | None:
+    """Return when a collection is next due for a look, *after* that moment; None for never."""
+    if after is None:
+        return conn.scalar(_NEXT)
+    return conn.scalar(_NEXT_AFTER, {"now": after})
 
 
 def list_accounts_to_look_at(conn: Connection, *, now: datetime) -> list[str]:
-    """Return the accounts that have a collection due for a look."""
-    found = conn.scalars(
-        select(collections.c.account).where(collections.c.look_at <= now).distinct()
+    """Return the accounts that have a collection due for a look, by name."""
+    return list(conn.scalars(_TO_LOOK_AT, {"now": now}))
+
+
+def _first_look(*conditions: ColumnElement[bool]) -> ScalarSelect[datetime]:
+    """Select an account's next look: a step into the index, however many collections are open."""
+    of_account = collections.c.account == accounts.c.name
+    return (
+        select(collections.c.look_at)
+        .where(of_account, collections.c.look_at.is_not(None), *conditions)
+        .order_by(collections.c.look_at)
+        .limit(1)
+        .scalar_subquery()
     )
-    return sorted(found)
+
+
+_NOW = bindparam("now", type_=collections.c.look_at.type)
+_NEXT = select(func.min(_first_look())).select_from(accounts)
+_NEXT_AFTER = select(func.min(_first_look(collections.c.look_at > _NOW))).select_from(accounts)
+_TO_LOOK_AT = select(accounts.c.name).where(_first_look() <= _NOW).order_by(accounts.c.name)

@@ -1,6 +1,6 @@
 """Runs: written when due, listed, and moved from state to state by guarded updates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -18,7 +18,7 @@ from scheduler.domain.records import (
     Run,
     RunState,
 )
-from scheduler.storage.given import insert_rows
+from scheduler.storage.given import GivenValues, insert_rows
 from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import attempts, in_state, runs
 
@@ -40,6 +40,15 @@ def get_run(conn: Connection, run_id: int) -> Run:
     if row is None:
         raise NotFound(f"no run has the id {run_id}")
     return record(Run, row)
+
+
+def get_runs(conn: Connection, ids: Iterable[int]) -> dict[int, Run]:
+    """Return the runs of these *ids*, by id."""
+    return {run.id: run for run in records(Run, conn.execute(_OF_IDS, _IDS.of(ids)))}
+
+
+_IDS = GivenValues("ids", runs.c.id.type)
+_OF_IDS = select(runs).where(_IDS.has(runs.c.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,6 +156,7 @@ class World:
             claimed=Counter(claimed),
             asked=0,
             throttled_at=self._throttled_at,
+            looks_are_late=False,
             now=self.now,
         )
 

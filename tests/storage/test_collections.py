@@ -8,6 +8,7 @@ import pytest
 from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage import collections_, runs
+from scheduler.storage.collections_ import Ended, Looked
 from scheduler.storage.database import Connection, Database
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
@@ -121,39 +122,47 @@ def test_two_connections_that_look_at_once_get_different_collections(postgresql_
     assert {one.id for one in second} == {"j_3", "j_4", "j_5"}
 
 
-def test_a_look_is_counted_and_what_it_saw_is_stored(db: Database) -> None:
+def test_looks_are_counted_and_what_they_saw_is_stored(db: Database) -> None:
     with db.writing() as conn:
-        insert_collecting(conn, "j_1", look_at=NINE)
+        for one in ("j_1", "j_2", "j_3"):
+            insert_collecting(conn, one, look_at=NINE, status="new")
     claim(db)
+    seen: list[dict[str, Any]] = [
+        {"status": "running", "lines": 7},
+        {},
+        {"status": "x", "lines": 1},
+    ]
 
     with db.writing() as conn:
-        collection = read_collection(conn, "j_1")
-        seen = {"status": "running", "lines": 7}
-        collections_.record_look(conn, collection, seen, now=NINE, look_at=NINE + minutes(1))
-        after = read_collection(conn, "j_1")
+        before = [read_collection(conn, f"j_{number}") for number in (1, 2, 3)]
+        looked = [
+            Looked(collection=one, seen=what, look_at=NINE + minutes(1))
+            for one, what in zip(before, seen, strict=True)
+        ]
+        collections_.record_looks(conn, looked, now=NINE)
+        collections_.record_looks(conn, [], now=NINE)
+        after = [read_collection(conn, f"j_{number}") for number in (1, 2, 3)]
 
-    assert (after.status, after.lines, after.looks) == ("running", 7, 1)
-    assert (after.looked_at, after.look_at) == (NINE, NINE + minutes(1))
-    assert claim(db, "d2", now=NINE + minutes(1)) == ["j_1"]
+    assert [(one.status, one.lines) for one in after] == [("running", 7), ("new", None), ("x", 1)]
+    assert {(one.looks, one.looked_at, one.look_at) for one in after} == {
+        (1, NINE, NINE + minutes(1))
+    }
+    assert sorted(claim(db, "d2", now=NINE + minutes(1))) == ["j_1", "j_2", "j_3"]
 
 
 def test_a_run_ends_once_and_only_by_its_own_collection(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_collecting(conn, "j_1")
         insert_collection(conn, run_id, id="j_late")
-        ended = [
-            collections_.end_run(
-                conn,
-                read_collection(conn, one),
-                state=RunState.SUCCEEDED,
-                reason=Reason.DONE,
-                detail=None,
-                now=NINE,
-            )
-            for one in ("j_late", "j_1", "j_1")
-        ]
+        for collection_id, state in (
+            ("j_late", RunState.FAILED),
+            ("j_1", RunState.SUCCEEDED),
+            ("j_1", RunState.CANCELLED),
+        ):
+            collection = read_collection(conn, collection_id)
+            end = Ended(collection=collection, state=state, reason=Reason.DONE, detail=None)
+            collections_.end_runs(conn, [end], now=NINE)
 
-    assert ended == [False, True, False]
     assert read_run(db, run_id).state is RunState.SUCCEEDED
 
 
@@ -238,5 +247,7 @@ def test_the_next_look_is_that_of_the_first_that_runs(db: Database) -> None:
         insert_collecting(conn, "j_3", look_at=NINE + minutes(1))
 
         assert collections_.find_next_look(conn) == NINE + minutes(1)
+        assert collections_.find_next_look(conn, after=NINE + minutes(1)) == NINE + minutes(2)
+        assert collections_.find_next_look(conn, after=NINE + minutes(2)) is None
         assert collections_.list_accounts_to_look_at(conn, now=NINE) == []
         assert collections_.list_accounts_to_look_at(conn, now=NINE + minutes(2)) == ["main"]

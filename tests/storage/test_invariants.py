@@ -9,6 +9,7 @@ from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage import accounts, collections_, invariants, settle, tables, unsent
 from scheduler.storage import unconfirmed as unconfirmed_runs
+from scheduler.storage.collections_ import Ended, Looked
 from scheduler.storage.database import Database
 from scheduler.storage.invariants import INVARIANTS
 from scheduler.storage.settle import Settled
@@ -218,14 +219,11 @@ def test_a_followed_and_ended_collection_leaves_nothing_broken(db: Database) -> 
         (run,) = claim_on(conn)
         settle.settle(conn, [Settled(run=run, change=accepted(run.id))], now=NINE)
         (collection,) = collections_.list_collections(conn, run.id)
-        collections_.record_look(conn, collection, {"status": "done"}, now=NINE, look_at=None)
-        collections_.end_run(
-            conn,
-            collection,
-            state=RunState.SUCCEEDED,
-            reason=Reason.DONE,
-            detail=None,
-            now=NINE,
+        looked = Looked(collection=collection, seen={"status": "done"}, look_at=None)
+        ended = Ended(
+            collection=collection, state=RunState.SUCCEEDED, reason=Reason.DONE, detail=None
         )
+        collections_.record_looks(conn, [looked], now=NINE)
+        collections_.end_runs(conn, [ended], now=NINE)
 
         assert broken(conn) == set()

@@ -25,6 +25,7 @@ from scheduler.storage import (
     unconfirmed,
     unsent,
 )
+from scheduler.storage.collections_ import Ended, Looked
 from scheduler.storage.database import Database
 from scheduler.storage.runs import RunFilter
 from scheduler.storage.settle import Settled
@@ -230,18 +231,24 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "collections.list_accounts": lambda conn: collections_.list_accounts_to_look_at(conn, now=NINE),
     "collections.claim_looks": look(collections_),
     "collections.find_next_look": collections_.find_next_look,
+    "collections.find_next_look after": lambda conn: collections_.find_next_look(conn, after=NINE),
     "list_owners": lambda conn: collections_.list_owners(conn, ["j_1", "j_2"]),
-    "record_look": lambda conn: collections_.record_look(
-        conn, make_collection(id="jr_1"), {}, now=NINE, look_at=None
+    "record_looks": lambda conn: collections_.record_looks(
+        conn, [Looked(collection=make_collection(id="jr_1"), seen={}, look_at=None)], now=NINE
     ),
-    "end_run": lambda conn: collections_.end_run(
+    "end_runs": lambda conn: collections_.end_runs(
         conn,
-        make_collection(id="jr_1"),
-        state=RunState.FAILED,
-        reason=Reason.DONE,
-        detail=None,
+        [
+            Ended(
+                collection=make_collection(id="jr_1"),
+                state=RunState.FAILED,
+                reason=Reason.DONE,
+                detail=None,
+            )
+        ],
         now=NINE,
     ),
+    "get_runs": lambda conn: runs.get_runs(conn, [1, 2]),
     "list_collections": lambda conn: collections_.list_collections(conn, 1),
     "request_cancel": lambda conn: collections_.request_cancel(conn, "j_1", now=NINE, note="x"),
     "count_open": runs.count_open,
