@@ -787,6 +787,14 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        "ix_runs_stopped",
+        "runs",
+        ["lane"],
+        unique=False,
+        sqlite_where=sa.text("state = 'needs_attention'"),
+        postgresql_where=sa.text("state = 'needs_attention'"),
+    )
+    op.create_index(
         "ix_runs_too_late",
         "runs",
         ["send_before"],
@@ -1270,6 +1278,12 @@ def downgrade() -> None:
         table_name="runs",
         sqlite_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
         postgresql_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_runs_stopped",
+        table_name="runs",
+        sqlite_where=sa.text("state = 'needs_attention'"),
+        postgresql_where=sa.text("state = 'needs_attention'"),
     )
     op.drop_index(
         "ix_runs_schedule_open",

@@ -27,7 +27,7 @@ from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.wire import Claim, Wire
-from scheduler.storage import claims, definitions, settle, unsent
+from scheduler.storage import claims, collections_, definitions, settle, unsent
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.settle import Settled
 
@@ -77,6 +77,7 @@ class DispatchStep:
     _unsure: bool = False
     _is_expected: bool = False
     _soon: asyncio.TimerHandle | None = None
+    _hasten_from: float = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -291,7 +292,10 @@ class DispatchStep:
             return []
         lease_until = now + self.lease
         claimed = claims.claim_runs(conn, room, now=now, owner=self.owner, lease_until=lease_until)
-        taken = Counter(run.account for run in claimed)
+        if claimed.full and claimed_at >= self._hasten_from:
+            collections_.hasten_looks(conn, claimed.full, now=now)
+            self._hasten_from = claimed_at + _HASTEN_EVERY
+        taken = Counter(run.account for run in claimed.runs)
         for budget in budgets:
             budget.claim(taken[budget.account.name], owner=self.owner)
         account_of = {budget.account.name: budget.account for budget in budgets}
@@ -302,7 +306,7 @@ class DispatchStep:
                 body=self._body(conn, run),
                 claimed_at=claimed_at,
             )
-            for run in claimed
+            for run in claimed.runs
         ]
 
     def _body(self, conn: Connection, run: RunToSend) -> StoredBody:
@@ -374,6 +378,9 @@ class DispatchStep:
 
 _LONGEST_AHEAD = 1.0
 """For so many seconds: what is paused or cancelled meanwhile is not noticed."""
+
+_HASTEN_EVERY = 1.0
+"""In seconds: there may be thousands of collectors that are full."""
 
 _TOGETHER = 0.05
 """No answer waits longer than so many seconds for others, to be recorded together with them."""

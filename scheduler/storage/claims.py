@@ -5,7 +5,7 @@ The caller holds the account's brake row (accounts.read_brakes), so claims of on
 account are one after another whatever the number of daemons.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from scheduler.domain.records import (
     RunState,
     RunToSend,
 )
-from scheduler.storage.collections_ import hasten_looks
+from scheduler.storage.collections_ import CollectorKey
 from scheduler.storage.given import GivenValues
 from scheduler.storage.heads import (
     ACCOUNTS,
@@ -48,6 +48,14 @@ from scheduler.storage.tables import (
 )
 
 
+class Claimed(NamedTuple):
+    """What was claimed, and where there was no room for what is ready."""
+
+    runs: list[RunToSend]
+    full: frozenset[CollectorKey]
+    """Collectors with as many collections running as may run."""
+
+
 def claim_runs(
     conn: Connection,
     room: Mapping[str, int],
@@ -55,28 +63,59 @@ def claim_runs(
     now: datetime,
     owner: str,
     lease_until: datetime,
-) -> list[RunToSend]:
+) -> Claimed:
     """
-    Take runs to send: of each account up to its *room*, at most one of each collector and lane.
+    Take runs to send: of each account up to its *room*, of each lane one.
 
-    The head of a lane blocks those behind it while it waits for a retry or is
-    unsettled; of the collectors' heads the most urgent go first. The attempt of each is written
-    with it, as `sending`: both are on disk before its request leaves.
+    The head of a lane blocks those behind it while it waits for a retry or is unsettled; of the
+    collectors' heads the most urgent go first, and then what is next of those with room for more.
+    What another client holds locked is left out. The attempt of each is written with it, as
+    `sending`: both are on disk before its request leaves.
     """
-    chosen = _choose(conn, room, now=now)
-    if not chosen:
-        return []
+    claimed: list[RunToSend] = []
+    full: set[CollectorKey] = set()
+    missing = Counter(room)
+    has_more = True
+    while has_more and any(missing.values()):
+        heads = _list_heads(conn, missing, now=now)
+        has_more, times = False, 1
+        while few := _next_few(heads, missing, times):
+            ready = _where_room_is(conn, few)
+            full |= {head.collector for head in few} - {head.collector for head in ready}
+            chosen = _cut(ready, missing)
+            taken = _take(conn, chosen, now=now, owner=owner, lease_until=lease_until)
+            claimed += taken.values()
+            missing.subtract(run.account for run in taken.values())
+            has_more |= any(head.id in taken and head.leaves_room for head in chosen)
+            # Thousands of collectors may be full: those that are not are found in a few steps.
+            times *= 2
+    return Claimed(claimed, frozenset(full))
+
+
+def _take(
+    conn: Connection,
+    heads: Sequence["_Head"],
+    *,
+    now: datetime,
+    owner: str,
+    lease_until: datetime,
+) -> dict[int, RunToSend]:
+    """Claim the heads that are still there and free, in their order, and write their attempts."""
+    if not heads:
+        return {}
+    ids = [head.id for head in heads]
     lease = {"owner": owner, "until": lease_until}
-    found = records(RunToSend, conn.execute(_TAKE, _CHOSEN.of(chosen) | lease))
-    taken = {run.id: run for run in found}
-    conn.execute(_SENDING, _CHOSEN.of(taken) | {"now": now})
-    return [taken[run_id] for run_id in chosen if run_id in taken]
+    found = {
+        run.id: run for run in records(RunToSend, conn.execute(_TAKE, _CHOSEN.of(ids) | lease))
+    }
+    conn.execute(_SENDING, _CHOSEN.of(found) | {"now": now})
+    return {run_id: found[run_id] for run_id in ids if run_id in found}
 
 
 _CHOSEN = GivenValues("chosen", runs.c.id.type)
 
 
-def _take() -> ReturningUpdate[Any]:
+def _taking() -> ReturningUpdate[Any]:
     claimed = (
         select(runs.c.id)
         # As an expression: by an index of what is queued PostgreSQL would read all of that.
@@ -113,11 +152,8 @@ def _sending() -> Insert:
 
 
 # Statements are built once: putting one together costs more than carrying it out.
-_TAKE = _take()
+_TAKE = _taking()
 _SENDING = _sending()
-
-_Collector = tuple[str, str]
-"""An account's name and the upstream's id of a collector."""
 
 
 class _Head(NamedTuple):
@@ -127,43 +163,64 @@ class _Head(NamedTuple):
     account: str
     collector_id: str
     unsettled: int
+    max_unsettled: int
     max_running: int
 
     @property
-    def collector(self) -> _Collector:
+    def collector(self) -> CollectorKey:
         """Return whose run it is."""
         return self.account, self.collector_id
 
+    @property
+    def leaves_room(self) -> bool:
+        """Tell whether the collector may have another trigger beside it."""
+        return self.unsettled + 1 < self.max_unsettled
 
-def _choose(conn: Connection, room: Mapping[str, int], *, now: datetime) -> list[int]:
-    """Return the runs that may be sent, each account's most urgent, where collectors have room."""
-    heads: dict[str, deque[_Head]] = {account: deque() for account in room}
-    for row in conn.execute(HEADS, {"accounts": list(room), "now": now}).all():
+
+def _list_heads(
+    conn: Connection, missing: Mapping[str, int], *, now: datetime
+) -> dict[str, deque[_Head]]:
+    """Return the heads of each account of which some are missing, the most urgent first."""
+    heads: dict[str, deque[_Head]] = {name: deque() for name, count in missing.items() if count}
+    for row in conn.execute(HEADS, {"accounts": list(heads), "now": now}).all():
         head = _Head(*row)
         heads[head.account].append(head)
-    chosen: list[int] = []
-    missing = dict(room)
-    while next_few := [
+    return heads
+
+
+def _next_few(
+    heads: Mapping[str, deque[_Head]], missing: Mapping[str, int], times: int
+) -> list[_Head]:
+    """Take out so many *times* the heads that each account is missing."""
+    return [
         waiting.popleft()
         for account, waiting in heads.items()
-        for _ in range(min(missing[account], len(waiting)))
-    ]:
-        # Running jobs are many: they are counted only where they decide.
-        running = _count_running(conn, next_few)
-        for head in next_few:
-            if head.unsettled + running.get(head.collector, 0) < head.max_running:
-                chosen.append(head.id)
-                missing[head.account] -= 1
-            else:
-                hasten_looks(conn, *head.collector, now=now)
+        for _ in range(min(times * missing[account], len(waiting)))
+    ]
+
+
+def _cut(ready: Sequence[_Head], missing: Mapping[str, int]) -> list[_Head]:
+    """Return of each account as many as it is missing; the rest is there in the next pass."""
+    left = dict(missing)
+    chosen = []
+    for head in ready:
+        if left[head.account] > 0:
+            left[head.account] -= 1
+            chosen.append(head)
     return chosen
 
 
-def _count_running(conn: Connection, heads: Sequence[_Head]) -> dict[_Collector, int]:
+def _where_room_is(conn: Connection, heads: Sequence[_Head]) -> list[_Head]:
+    """Return those whose collectors may run another: running jobs are counted only for these."""
     among = _AMONG.of({head.collector_id for head in heads})
     of_accounts = {"accounts": list({head.account for head in heads})}
-    found = conn.execute(_RUNNING, among | of_accounts)
-    return {(account, collector_id): number for account, collector_id, number in found.all()}
+    running = {
+        (account, collector_id): number
+        for account, collector_id, number in conn.execute(_RUNNING, among | of_accounts).all()
+    }
+    return [
+        head for head in heads if head.unsettled + running.get(head.collector, 0) < head.max_running
+    ]
 
 
 _AMONG = GivenValues("collectors", runs.c.collector_id.type)

@@ -1,6 +1,7 @@
 """Collections: the upstream's jobs that accepted triggers became, and how they are followed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -9,9 +10,11 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Insert,
     Integer,
     ScalarSelect,
+    Update,
     bindparam,
     case,
     func,
@@ -128,35 +131,59 @@ def mark_replaced(conn: Connection, run: RunToSend, collection_id: str) -> None:
     )
 
 
-def hasten_looks(conn: Connection, account: str, collector_id: str, *, now: datetime) -> None:
-    """Look now at the oldest collections of a collector that is full: some may have ended."""
-    oldest = (
-        select(collections.c.id)
-        .where(
-            collections.c.account == account,
-            collections.c.collector_id == collector_id,
-            collections.c.look_at.is_not(None),
-        )
-        .order_by(collections.c.accepted_at)
-        .limit(_HASTENED)
+_HASTENED = 20
+_LEFT_ALONE_FOR = timedelta(seconds=5)
+
+CollectorKey = tuple[str, str]
+"""An account's name and the upstream's id of a collector."""
+
+
+def hasten_looks(conn: Connection, full: AbstractSet[CollectorKey], *, now: datetime) -> None:
+    """Look now at the oldest collections of collectors that are full: some may have ended."""
+    if full:
+        values = _FULL.of(full) | {"now": now, "before": now - _LEFT_ALONE_FOR}
+        conn.execute(_HASTEN, values)
+
+
+_FULL = Given(
+    "full", account=collections.c.account.type, collector_id=collections.c.collector_id.type
+)
+
+
+def _hasten() -> Update:
+    now = bindparam("now", type_=collections.c.look_at.type)
+    before = bindparam("before", type_=collections.c.looked_at.type)
+
+    def of_collector(table: FromClause) -> list[ColumnElement[bool]]:
+        return [
+            table.c.account == _FULL.c["account"],
+            table.c.collector_id == _FULL.c["collector_id"],
+            table.c.look_at.is_not(None),
+        ]
+
+    others = collections.alias("others")
+    last_of_oldest = (
+        select(others.c.accepted_at)
+        .where(*of_collector(others))
+        .order_by(others.c.accepted_at)
+        .offset(_HASTENED - 1)
+        .limit(1)
+        .scalar_subquery()
     )
-    conn.execute(
+    return (
         update(collections)
         .where(
-            collections.c.id.in_(oldest.scalar_subquery()),
+            *of_collector(collections),
+            collections.c.accepted_at <= func.coalesce(last_of_oldest, now),
             collections.c.look_at > now,
             # Not again and again: what was just seen to run is left alone for a while.
-            or_(
-                collections.c.looked_at.is_(None),
-                collections.c.looked_at < now - _LEFT_ALONE_FOR,
-            ),
+            or_(collections.c.looked_at.is_(None), collections.c.looked_at < before),
         )
         .values(look_at=now)
     )
 
 
-_HASTENED = 20
-_LEFT_ALONE_FOR = timedelta(seconds=5)
+_HASTEN = _hasten()
 
 
 def claim_looks(

@@ -17,6 +17,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
 )
 
 from scheduler.domain.records import IN_LINE_STATES, OPEN_STATES, UNSETTLED_STATES, RunState
@@ -39,11 +40,11 @@ def _heads() -> Select[Any]:
     """
     Select, of each collector with room, the run that is next in it; the most urgent first.
 
-    With it come how many of the collector's runs are unsettled, and how many may run.
+    With it come how many of the collector's runs are unsettled, may be, and may run.
     """
     limited = _limits(_collectors_with_work())
     heads = (
-        select(_next_of(limited).label("id"), *limited.c[*_COLLECTOR, "unsettled", "max_running"])
+        select(_next_of(limited).label("id"), *limited.c[*_COLLECTOR, *_OF_COLLECTOR])
         .where(limited.c.unsettled < limited.c.max_unsettled)
         .cte("heads")
         # Otherwise PostgreSQL looks for each head as often as it is named below.
@@ -61,6 +62,7 @@ def _heads() -> Select[Any]:
 
 
 _COLLECTOR = ("account", "collector_id")
+_OF_COLLECTOR = ("unsettled", "max_unsettled", "max_running")
 
 
 def _limits(waiting: CTE) -> CTE:
@@ -166,29 +168,28 @@ def waits_for_another() -> ColumnElement[bool]:
 
 
 def _lane_is_blocked() -> ColumnElement[bool]:
-    """Somebody of the lane is on the wire or unsettled, or stands before this run."""
+    """
+    Somebody of the lane is on the wire or unsettled, or stands before this run.
+
+    Each is a question of its own, answered by one step into an index: asked as one, they would
+    be answered by reading along the lane, for every run in it.
+    """
     ahead = runs.alias("ahead")
-    stands_before = or_(
-        ahead.c.priority > runs.c.priority,
-        and_(
-            ahead.c.priority == runs.c.priority,
-            or_(
-                ahead.c.due_at < runs.c.due_at,
-                and_(ahead.c.due_at == runs.c.due_at, ahead.c.id < runs.c.id),
-            ),
-        ),
-    )
-    return exists().where(
-        ahead.c.lane == runs.c.lane,
-        ahead.c.id != runs.c.id,
-        # Says nothing new, but lets the index of what is in line be used.
-        in_state(ahead, *IN_LINE_STATES),
-        or_(
-            in_state(ahead, *UNSETTLED_STATES),
-            and_(in_state(ahead, RunState.QUEUED), stands_before),
-            # In a named queue order is a promise: nobody passes what a person must settle.
-            and_(in_state(ahead, RunState.NEEDS_ATTENTION), runs.c.queue.is_not(None)),
-        ),
+
+    def there_is(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return exists().where(ahead.c.lane == runs.c.lane, *conditions)
+
+    queued = in_state(ahead, RunState.QUEUED)
+    # Says nothing new, but lets the index of what is in line be used.
+    in_line = in_state(ahead, *IN_LINE_STATES)
+    alike = ahead.c.priority == runs.c.priority
+    is_earlier = tuple_(ahead.c.due_at, ahead.c.id) < tuple_(runs.c.due_at, runs.c.id)
+    return or_(
+        there_is(in_state(ahead, *UNSETTLED_STATES)),
+        there_is(queued, in_line, alike, is_earlier),
+        there_is(queued, in_line, ahead.c.priority > runs.c.priority),
+        # In a named queue order is a promise: nobody passes what a person must settle.
+        and_(runs.c.queue.is_not(None), there_is(in_state(ahead, RunState.NEEDS_ATTENTION))),
     )
 
 

@@ -369,6 +369,7 @@ schedules = Table(
 _ENDED = f"({_state_in(ENDED_STATES)})"
 _ONE_IN_FLIGHT = text(_state_in(UNSETTLED_STATES))
 _WAITING = text("state = 'queued'")
+_STOPPED = text("state = 'needs_attention'")
 _HAS_GRACE = text("state = 'queued' AND send_before IS NOT NULL")
 _LEASED = text("state = 'dispatching'")
 _UNCONFIRMED = text("state = 'unconfirmed'")
@@ -455,7 +456,7 @@ runs = Table(
         sqlite_where=_ONE_IN_FLIGHT,
         postgresql_where=_ONE_IN_FLIGHT,
     ),
-    # Every index below follows open work; none grows with history.
+    # What a claim reads follows open work; only the last four below grow with history.
     Index(
         "ix_runs_waiting",
         "account",
@@ -485,6 +486,7 @@ runs = Table(
         sqlite_where=_IN_LINE,
         postgresql_where=_IN_LINE,
     ),
+    Index("ix_runs_stopped", "lane", sqlite_where=_STOPPED, postgresql_where=_STOPPED),
     Index(
         "ix_runs_unsettled",
         "account",
@@ -502,8 +504,8 @@ runs = Table(
     Index("ix_runs_lease", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
     Index("ix_runs_look", "look_at", sqlite_where=_UNCONFIRMED, postgresql_where=_UNCONFIRMED),
     Index("ix_runs_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_runs_schedule_id", "schedule", "id"),
     Index("ix_runs_schedule_open", "schedule", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_runs_schedule_id", "schedule", "id"),
     Index("ix_runs_schedule_ended_at", "schedule", "ended_at"),
     Index(
         "ix_runs_waits_for",

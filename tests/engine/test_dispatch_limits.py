@@ -157,3 +157,19 @@ async def test_no_more_collections_run_than_the_collector_allows(database_url: s
 
     assert sent == [COLLECTING, COLLECTING, QUEUED, QUEUED]
     assert after_two_ended == 4
+
+
+async def test_a_full_collectors_collections_are_looked_at_sooner_once_a_second(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        room.execute("UPDATE collectors SET max_running = 1")
+        step = room.dispatch_step()
+        running, _ = room.ask(), room.ask()
+        await room.dispatch(step)
+        hastened = [room.collections(running)[0].look_at == room.clock()]
+        room.execute("UPDATE collections SET look_at = :later", later=NINE + timedelta(hours=1))
+        await room.dispatch(step)
+        hastened.append(room.collections(running)[0].look_at == room.clock())
+
+    assert hastened == [True, False]

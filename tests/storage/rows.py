@@ -123,7 +123,7 @@ def claim_on(conn: Connection, *, owner: str = "d1", **how: Any) -> list[Run]:
     now = how.get("now", NINE)
     usual = {"account": "main", "now": now, "lease_until": now + LEASE, "limit": 100} | how
     room = {usual.pop("account"): usual.pop("limit")}
-    found = claims.claim_runs(conn, room, **usual, owner=owner)
+    found = claims.claim_runs(conn, room, **usual, owner=owner).runs
     return [runs.get_run(conn, run.id) for run in found]
 
 

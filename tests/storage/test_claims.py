@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 
 from scheduler.domain.records import Outcome, RunState
 from scheduler.storage import accounts, claims, runs, tables
@@ -129,6 +129,22 @@ def test_two_connections_that_claim_at_once_get_different_runs(postgresql_url: s
 
     assert ids(first) == made[:3]
     assert ids(second) == made[3:]
+
+
+def test_what_a_client_holds_locked_is_left_out_and_the_next_are_taken(
+    postgresql_url: str,
+) -> None:
+    with Database(postgresql_url) as db:
+        with db.writing() as conn:
+            insert_account(conn)
+            insert_body(conn)
+            made = [insert_run(conn, collector_id=f"c_{number}") for number in range(9)]
+
+        with db.writing() as client, db.writing() as conn:
+            client.execute(select(tables.runs).where(tables.runs.c.id <= made[3]).with_for_update())
+            claimed = claim_on(conn, limit=4)
+
+    assert ids(claimed) == made[4:8]
 
 
 def test_daemons_under_one_brake_never_claim_two_runs_of_a_collector(db: Database) -> None:

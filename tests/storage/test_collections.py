@@ -208,9 +208,29 @@ def test_what_ran_when_it_was_last_seen_is_left_alone_for_a_while(db: Database) 
         insert_collecting(conn, "j_long_ago", look_at=later, looked_at=NINE - seconds(6))
         insert_collecting(conn, "j_never", look_at=later)
 
-        collections_.hasten_looks(conn, "main", "c_shop", now=NINE)
+        collections_.hasten_looks(conn, frozenset({("main", "c_shop")}), now=NINE)
 
     assert set(claim(db)) == {"j_long_ago", "j_never"}
+
+
+def test_the_twenty_oldest_of_each_full_collector_are_looked_at(db: Database) -> None:
+    with db.writing() as conn:
+        for name in ("c_many", "c_few", "c_free"):
+            for number in range(22 if name == "c_many" else 2):
+                insert_collecting(
+                    conn,
+                    f"{name}_{number}",
+                    collector_id=name,
+                    accepted_at=NINE - minutes(60 - number),
+                    look_at=NINE + minutes(5),
+                )
+
+        collections_.hasten_looks(
+            conn, frozenset({("main", "c_many"), ("main", "c_few")}), now=NINE
+        )
+
+    expected = {f"c_many_{number}" for number in range(20)} | {"c_few_0", "c_few_1"}
+    assert set(claim(db, limit=100)) == expected
 
 
 @pytest.mark.parametrize(

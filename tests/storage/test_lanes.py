@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from scheduler.domain.records import RunState
-from scheduler.storage import tables
+from scheduler.storage import claims, tables
 from scheduler.storage.database import Database
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
@@ -14,7 +14,6 @@ from tests.storage.rows import (
     claim,
     ids,
     insert_account,
-    insert_collection,
     insert_collector,
     insert_run,
     settle_as_collecting,
@@ -105,12 +104,40 @@ def test_a_lane_over_two_collectors_is_one_line_all_the_same(db: Database) -> No
     assert [ids(claim(db)) for _ in range(2)] == [[head], []]
 
 
-def test_at_most_one_run_of_a_collector_is_claimed_at_a_time(db: Database) -> None:
+def test_as_many_runs_of_a_collector_are_claimed_as_may_be_unsettled(db: Database) -> None:
     with db.writing() as conn:
-        conn.execute(update(tables.collectors).values(max_unsettled=2))
-        made = [insert_run(conn, due_at=NINE - minutes(3 - number)) for number in range(3)]
+        conn.execute(update(tables.collectors).values(max_unsettled=3))
+        made = [insert_run(conn, due_at=NINE - minutes(9 - number)) for number in range(4)]
+        other = insert_run(conn, collector_id="c_other")
 
-    assert [ids(claim(db)) for _ in range(3)] == [[made[0]], [made[1]], []]
+    claimed = [ids(claim(db, limit=limit)) for limit in (1, 3, 9)]
+
+    # First one of each collector, then more of those that have room.
+    assert claimed == [[made[0]], [made[1], other, made[2]], []]
+
+
+def test_a_lane_has_one_run_on_the_wire_however_many_its_collector_may_have(db: Database) -> None:
+    with db.writing() as conn:
+        conn.execute(update(tables.collectors).values(max_unsettled=9))
+        head = insert_run(conn, due_at=NINE - minutes(2), **QUEUE)
+        insert_run(conn, due_at=NINE - minutes(1), **QUEUE)
+        free = insert_run(conn)
+
+    assert ids(claim(db)) == [head, free]
+
+
+def test_a_more_urgent_run_that_waits_blocks_its_lane_and_a_less_urgent_does_not(
+    db: Database,
+) -> None:
+    with db.writing() as conn:
+        urgent = insert_run(conn, priority=5, not_before=NINE + minutes(1), **QUEUE)
+        insert_run(conn, priority=0, due_at=NINE - minutes(1), **QUEUE)
+        later = insert_run(conn, priority=9, due_at=NINE + minutes(1), not_before=NINE, **QUEUE)
+
+    assert ids(claim(db)) == [later]
+    settle_as_collecting(db)
+    assert ids(claim(db)) == []
+    assert ids(claim(db, now=NINE + minutes(1))) == [urgent]
 
 
 @pytest.mark.parametrize("state", [RunState.DISPATCHING, RunState.UNCONFIRMED])
@@ -163,15 +190,24 @@ def test_running_and_unsettled_jobs_together_stay_within_max_running(db: Databas
     assert [ids(claim(db)) for _ in range(2)] == [[first], []]
 
 
-def test_a_full_collector_is_looked_at_sooner(db: Database) -> None:
+def test_collectors_that_are_full_are_named(db: Database) -> None:
     with db.writing() as conn:
-        conn.execute(update(tables.collectors).values(max_running=1))
-        running = insert_run(conn, state=RunState.COLLECTING, collection_id="j_1")
-        insert_collection(conn, running, look_at=NINE + minutes(5))
-        insert_run(conn)
+        for number in range(20):
+            insert_collector(conn, name=f"f{number}", collector_id=f"c_f{number}", max_running=1)
+            insert_run(
+                conn,
+                collector_id=f"c_f{number}",
+                state=RunState.COLLECTING,
+                collection_id=f"j_{number}",
+            )
+            insert_run(conn, collector_id=f"c_f{number}", due_at=NINE - minutes(1))
+        insert_collector(conn, name="idle", collector_id="c_idle", max_running=1)
+        insert_run(conn, collector_id="c_idle", state=RunState.COLLECTING, collection_id="j_idle")
+        free = insert_run(conn)
 
-    claim(db)
+        claimed = claims.claim_runs(
+            conn, {"main": 2}, now=NINE, owner="d1", lease_until=NINE + LEASE
+        )
 
-    with db.reading() as conn:
-        assert conn.scalar(tables.collections.select().with_only_columns(
-            tables.collections.c.look_at)) == NINE  # fmt: skip
+    assert [run.id for run in claimed.runs] == [free]
+    assert claimed.full == {("main", f"c_f{number}") for number in range(20)}

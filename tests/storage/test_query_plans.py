@@ -214,7 +214,9 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "read_outlook": lambda conn: claims.read_outlook(conn, now=NINE),
     "skip_too_late": lambda conn: unsent.skip_too_late(conn, now=NINE),
     "supersede_older": lambda conn: unsent.supersede_older(conn, ["main"], now=NINE),
-    "hasten_looks": lambda conn: collections_.hasten_looks(conn, "main", "c_r1", now=NINE),
+    "hasten_looks": lambda conn: collections_.hasten_looks(
+        conn, frozenset({("main", "c_r1")}), now=NINE
+    ),
     "read_brake": lambda conn: accounts.read_brake(conn, "main", now=NINE),
     "count_in_flight": lambda conn: accounts.count_in_flight(conn, "main", now=NINE),
     "list_claimed_by": lambda conn: settle.list_claimed_by(conn, "d9"),

@@ -51,7 +51,7 @@ def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
         claims.list_at_work(conn, ["main"], now=NINE)
         taken = claims.claim_runs(
             conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
-        )
+        ).runs
         accepted = [Settled(run=run, change=_accepted(run.id)) for run in taken]
         settle.settle(conn, accepted, now=NINE)
         read = {
