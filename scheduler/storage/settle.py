@@ -61,8 +61,8 @@ def settle(conn: Connection, outcomes: Sequence[Settled], *, now: datetime) -> l
     """
     Record all *outcomes*, each attempt's once; return those whose run had gone on without them.
 
-    Repeatable: recording the same outcome twice changes nothing. An id that another run
-    already has is not believed: its run is left for a person.
+    Repeatable: recording the same outcome twice changes nothing. An id that another run, or an
+    earlier attempt, already has is not believed: its run is left for a person.
     """
     if not outcomes:
         return []
@@ -89,22 +89,35 @@ def _keep_collections(
 def _without_duplicates(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
     ids = [one.change.collection_id for one in outcomes if one.change.collection_id is not None]
     owners = list_owners(conn, ids)
+    known = conn.execute(_BROUGHT, _IDS.of(ids))
+    attempt_of = {(row.collection_id, row.run_id): row.number for row in known}
     checked = []
     for one in outcomes:
-        collection_id = one.change.collection_id
-        owner = owners.get(str(collection_id), one.run.id)
-        if collection_id is not None and owner != one.run.id:
-            one = _disbelieve(one, collection_id, owner)
+        collection_id = str(one.change.collection_id)
+        owner = owners.get(collection_id, one.run.id)
+        number = attempt_of.get((collection_id, one.run.id), one.run.fence)
+        if owner != one.run.id:
+            one = _disbelieve(one, collection_id, f"run {owner}")
+        elif number > one.run.fence:
+            continue  # it was found meanwhile, for a later attempt: there is nothing to add
+        elif number < one.run.fence:
+            one = _disbelieve(one, collection_id, f"its attempt {number}")
         checked.append(one)
     return checked
 
 
-def _disbelieve(one: Settled, collection_id: str, owner: int) -> Settled:
+_IDS = GivenValues("ids", attempts.c.collection_id.type)
+_BROUGHT = select(attempts.c.collection_id, attempts.c.run_id, attempts.c.number).where(
+    _IDS.has(attempts.c.collection_id)
+)
+
+
+def _disbelieve(one: Settled, collection_id: str, owner: str) -> Settled:
     change = Transition(
         state=RunState.NEEDS_ATTENTION,
         reason=Reason.DUPLICATE_ID,
         outcome=Outcome.LOST,
-        detail=f"the upstream answered with {collection_id}, which run {owner} already has",
+        detail=f"the upstream answered with {collection_id}, which {owner} already has",
     )
     return Settled(run=one.run, change=change, http_status=one.http_status)
 
@@ -240,7 +253,7 @@ _MOVED = _moved()
 def _not_kept(conn: Connection, outcomes: Sequence[Settled]) -> list[Settled]:
     found = conn.execute(_STANDS, _CONCERNED.of(one.run.id for one in outcomes))
     stands = {row.id: row for row in found}
-    return [one for one in outcomes if not _is_kept(one, stands[one.run.id])]
+    return [one for one in outcomes if not _is_kept(one, stands.get(one.run.id))]
 
 
 _CONCERNED = GivenValues("concerned", runs.c.id.type)
@@ -250,6 +263,8 @@ _STANDS = select(runs.c.id, runs.c.fence, runs.c.state, runs.c.collection_id).wh
 
 
 def _is_kept(one: Settled, stands: Any) -> bool:
+    if stands is None:
+        return False
     if one.change.collection_id is not None:
         return bool(stands.collection_id == one.change.collection_id)
     return bool(stands.fence == one.run.fence and stands.state == one.change.state)

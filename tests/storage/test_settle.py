@@ -1,6 +1,8 @@
 """What is recorded of an answer, whatever its run has become since the claim."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import pytest
 
@@ -137,6 +139,55 @@ def test_of_one_id_twice_in_a_batch_the_first_is_believed(db: Database) -> None:
     assert read_run(db, one.id).collection_id == "j_1"
     assert read_run(db, other.id).reason is Reason.DUPLICATE_ID
     assert collections_of(db, one) == ["j_1"]
+
+
+def test_a_late_answer_with_what_was_found_for_a_later_attempt_changes_nothing(
+    db: Database, claimed: Run
+) -> None:
+    """Recorded as new it would break a unique index, and with it every pass of its daemon."""
+    record(db, claimed, CHANGES["absent"])
+    (again,) = claim(db, now=LATER)
+    record(db, again, CHANGES["adopted"])
+    adopted = read_run(db, claimed.id)
+
+    assert record(db, claimed, ACCEPTED)
+
+    assert adopted.collection_id == "j_1"
+    assert read_run(db, claimed.id) == adopted
+    assert collections_of(db, claimed) == ["j_1"]
+
+
+def test_an_id_that_an_earlier_attempt_brought_is_not_believed(db: Database, claimed: Run) -> None:
+    record(db, claimed, CHANGES["absent"])
+    (again,) = claim(db, now=LATER)
+    record(db, claimed, ACCEPTED)
+
+    record(db, again, ACCEPTED)
+
+    run = read_run(db, claimed.id)
+    assert (run.state, run.reason) == (RunState.NEEDS_ATTENTION, Reason.DUPLICATE_ID)
+    assert run.detail == "the upstream answered with j_1, which its attempt 1 already has"
+
+
+def test_an_answer_for_a_run_whose_row_is_gone_hinders_no_other(sqlite_url: str) -> None:
+    """The sqlite3 shell deletes without asking about foreign keys."""
+    with Database(sqlite_url) as db:
+        with db.writing() as conn:
+            insert_world(conn)
+            for number in range(2):
+                insert_run(conn, collector_id=f"c_{number}")
+        gone, stays = claim(db)
+        assert db.file is not None
+        with closing(sqlite3.connect(db.file)) as shell, shell:
+            shell.execute("DELETE FROM attempts WHERE run_id = 1")
+            shell.execute("DELETE FROM runs WHERE id = 1")
+
+        with db.writing() as conn:
+            outcomes = [Settled(run=run, change=ACCEPTED) for run in (gone, stays)]
+            not_kept = settle.settle(conn, outcomes, now=LATER)
+
+        assert [one.run.id for one in not_kept] == [gone.id]
+        assert read_run(db, stays.id).collection_id == "j_1"
 
 
 def test_a_batch_of_every_outcome_is_recorded_whole(db: Database) -> None:
