@@ -795,6 +795,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'needs_attention'"),
     )
     op.create_index(
+        "ix_runs_to_replace",
+        "runs",
+        ["waits_for"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued' AND replaces = 1"),
+        postgresql_where=sa.text("state = 'queued' AND replaces"),
+    )
+    op.create_index(
         "ix_runs_too_late",
         "runs",
         ["send_before"],
@@ -1278,6 +1286,12 @@ def downgrade() -> None:
         table_name="runs",
         sqlite_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
         postgresql_where=sa.text("state = 'queued' AND send_before IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_runs_to_replace",
+        table_name="runs",
+        sqlite_where=sa.text("state = 'queued' AND replaces = 1"),
+        postgresql_where=sa.text("state = 'queued' AND replaces"),
     )
     op.drop_index(
         "ix_runs_stopped",

@@ -94,8 +94,8 @@ class DispatchStep:
         is_expected, self._is_expected = self._is_expected, False
         if not (self._answers or self._hold_back() or self._unsure or is_expected):
             outlook = await self.db.read(partial(claims.read_outlook, now=now))
-            if not (self.accepting and outlook.is_ready):
-                return outlook.next_ready_at
+            if not (self.accepting and (outlook.is_ready or outlook.is_late)):
+                return self._look_again_at(outlook.next_ready_at, now)
 
         if self._soon is not None:
             self._soon.cancel()
@@ -124,7 +124,7 @@ class DispatchStep:
         # Before anything is logged: a log that cannot be written fails, too.
         self._open_wires(answers, done)
         self._report(answers, done)
-        return self._look_again_at(done, now)
+        return self._look_again_at(done.look_again_at, now)
 
     async def drain(self, grace: timedelta) -> list[int]:
         """
@@ -185,11 +185,12 @@ class DispatchStep:
                 wire.waiting = deque(kept)
             self._fill(wire)
 
-    def _look_again_at(self, done: _Pass, now: datetime) -> datetime | None:
+    def _look_again_at(self, moment: datetime | None, now: datetime) -> datetime | None:
+        """Return *moment*, or before what waits for the wire has waited too long."""
         if not any(wire.waiting for wire in self._wires.values()):
-            return done.look_again_at
+            return moment
         soon = now + timedelta(seconds=_LONGEST_AHEAD)
-        return min(done.look_again_at or soon, soon)
+        return min(moment or soon, soon)
 
     def _pass(
         self,
@@ -210,6 +211,8 @@ class DispatchStep:
         pause_failing(conn, failed, now=now)
         outlook = claims.read_outlook(conn, now=now)
         ended = unsent.skip_too_late(conn, now=now) if outlook.is_late else []
+        if outlook.replaces:
+            collections_.cancel_replaced(conn, now=now)
         concerned = (*(one.run for one in answers), *(claim.run for claim in held))
         at_work = claims.list_at_work(conn, {run.account for run in concerned}, now=now)
         budgets = open_budgets(conn, [one.account for one in at_work], now=now)

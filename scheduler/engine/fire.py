@@ -53,7 +53,11 @@ LOOK_AHEAD: Final = timedelta(seconds=0.05)
 
 _RUNS_AT_ONCE = 20_000
 _SET_ASIDE_AGAIN = timedelta(seconds=5)
-_STILL_READING_AGAIN = timedelta(seconds=1)
+_SOON = timedelta(seconds=1)
+"""For what is still being read, or held locked by another client."""
+
+_MOST_READINGS = 3
+"""In one pass: what is due, its due time if the batch asks for it, and an edit in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,15 @@ class _Work:
     found: list[WholeSchedule]
     is_full: bool
     due_at: datetime
+
+
+@dataclass(slots=True)
+class _Fired:
+    """The runs that a pass has written, when the next are due, and how many it could not hold."""
+
+    runs: list[NewRun]
+    following: datetime | None
+    locked: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,6 +94,7 @@ class FireStep:
     wake_dispatch: Wake
     _set_aside_seen: tuple[datetime, str] | None = None
     _limit: int = _AT_FIRST
+    _locked: int = 0
     _ahead: _Work | None = None
 
     async def run(self, now: datetime) -> datetime | None:
@@ -91,30 +105,35 @@ class FireStep:
         if work.due_at > now:
             self._ahead = work
             return work.due_at
-        fired, following = await self._read_and_fire(work.found, now)
-        if any(run.state is RunState.QUEUED for run in fired):
+        fired = await self._read_and_fire(work.found, now)
+        if any(run.state is RunState.QUEUED for run in fired.runs):
             self.wake_dispatch()
-        log_fired(fired, now)
-        if work.is_full:
+        log_fired(fired.runs, now)
+        self._locked = fired.locked
+        if work.is_full and fired.locked < len(work.found):
             return now
-        if following is not None and self.reader.is_busy:
-            return max(following, now + _STILL_READING_AGAIN)
-        return _look_at(following)
+        if fired.locked:
+            return min(_look_at(fired.following) or _soon(now), _soon(now))
+        if fired.following is not None and self.reader.is_busy:
+            return max(fired.following, _soon(now))
+        return _look_at(fired.following)
 
     async def _look(self, now: datetime) -> _Work:
         """Return what is to be looked at: what was found ahead, once that is due."""
         work, self._ahead = self._ahead, None
         if work is None or work.due_at > now:
-            found = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD))
-            is_full = len(found) >= self._limit
+            # Those that somebody holds locked shall not take up the room of the others.
+            most = self._limit + self._locked
+            found = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD, most=most))
+            is_full = len(found) >= most
             self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
             work = _Work(found, is_full=is_full, due_at=_due_at(found, now))
         return work
 
-    def _list_work(self, conn: Connection, *, until: datetime) -> list[WholeSchedule]:
-        found = schedules.list_due(conn, now=until, limit=self._limit)
-        found += schedules.list_unplanned(conn, limit=self._limit)
-        found += schedules.list_followers(conn, limit=self._limit)
+    def _list_work(self, conn: Connection, *, until: datetime, most: int) -> list[WholeSchedule]:
+        found = schedules.list_due(conn, now=until, limit=most)
+        found += schedules.list_unplanned(conn, limit=most)
+        found += schedules.list_followers(conn, limit=most)
         found += self._list_set_aside(conn, until)
         found = list({whole.schedule.name: whole for whole in found}.values())
         return overrides.lay_over(conn, found, now=until)
@@ -129,25 +148,23 @@ class FireStep:
         self._set_aside_seen = (now, last)
         return found
 
-    async def _read_and_fire(
-        self, found: Sequence[WholeSchedule], now: datetime
-    ) -> tuple[list[NewRun], datetime | None]:
+    async def _read_and_fire(self, found: Sequence[WholeSchedule], now: datetime) -> _Fired:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
         names = [whole.schedule.name for whole in found]
         batches = {whole.batch.name: whole.batch for whole in found if whole.batch is not None}
         store = partial(self._store, now=now)
         readings: dict[Asked, Reading] = {}
         asked: Collection[Asked] = _asked_at_first(found, now)
-        fired: list[NewRun] = []
-        for _ in range(3):
+        fired = _Fired(runs=[], following=None, locked=0)
+        for _ in range(_MOST_READINGS):
             wanted = {one: batches[one.batch] for one in asked if one.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store)
             write = partial(self._fire, names=names, read=batches, readings=readings, now=now)
-            written, asked, following = await self.db.write(write)
-            fired += written
+            last, asked = await self.db.write(write)
+            fired = _Fired([*fired.runs, *last.runs], last.following, last.locked)
             if not asked:
                 break
-        return fired, following
+        return fired
 
     def _store(self, body: StoredBody, *, now: datetime) -> None:
         """Keep a body before its run is written: many such would not fit into memory."""
@@ -162,7 +179,8 @@ class FireStep:
         read: dict[str, Batch],
         readings: dict[Asked, Reading],
         now: datetime,
-    ) -> tuple[list[NewRun], list[Asked], datetime | None]:
+    ) -> tuple[_Fired, list[Asked]]:
+        """Decide those of *names* that can be held; return what is to be read for more, too."""
         held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
         _forget_edited(held, read, readings)
         queues = {queue.name: queue for queue in definitions.list_queues(conn)}
@@ -179,7 +197,9 @@ class FireStep:
         schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        return fired, unread, schedules.find_next_fire(conn)
+        locked = len(names) - len(held)
+        following = schedules.find_next_fire(conn, after=now if locked else None)
+        return _Fired(fired, following, locked), unread
 
     def _known(
         self,
@@ -206,6 +226,10 @@ class FireStep:
             fallbacks=self.fallbacks(),
             most=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(held)))),
         )
+
+
+def _soon(now: datetime) -> datetime:
+    return now + _SOON
 
 
 def _look_at(due_at: datetime | None) -> datetime | None:

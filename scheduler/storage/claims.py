@@ -31,7 +31,7 @@ from scheduler.domain.records import (
     RunState,
     RunToSend,
 )
-from scheduler.storage.collections_ import CollectorKey
+from scheduler.storage.collections_ import REPLACING, CollectorKey
 from scheduler.storage.given import GivenValues
 from scheduler.storage.heads import (
     ACCOUNTS,
@@ -244,12 +244,14 @@ class Outlook(NamedTuple):
     """The misfire grace of one is over."""
     next_ready_at: datetime | None
     """When the time of the next one comes; None if all are ready."""
+    replaces: bool
+    """One waits for the end of a run that it is to replace."""
 
 
 def read_outlook(conn: Connection, *, now: datetime) -> Outlook:
     """Look over the queued runs of every account."""
-    is_ready, is_late, next_ready_at = conn.execute(_OUTLOOK, {"now": now}).one()
-    return Outlook(bool(is_ready), bool(is_late), next_ready_at)
+    is_ready, is_late, next_ready_at, replacing = conn.execute(_OUTLOOK, {"now": now}).one()
+    return Outlook(bool(is_ready), bool(is_late), next_ready_at, replacing is not None)
 
 
 def _first(column: ColumnElement[datetime], *conditions: ColumnElement[bool]) -> Any:
@@ -260,6 +262,7 @@ _OUTLOOK = select(
     _first(runs.c.not_before) <= NOW,
     _first(runs.c.send_before, runs.c.send_before.is_not(None)) < NOW,
     _first(runs.c.not_before, runs.c.not_before > NOW),
+    select(runs.c.waits_for).where(REPLACING).limit(1).scalar_subquery(),
 )
 
 

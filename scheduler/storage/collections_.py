@@ -15,8 +15,8 @@ from sqlalchemy import (
     Integer,
     ScalarSelect,
     Update,
+    and_,
     bindparam,
-    case,
     func,
     or_,
     select,
@@ -37,8 +37,7 @@ def insert_collections(
     """
     Keep the collections of accepted runs, and return how many are new.
 
-    The first look is due when they are to start; at once, to cancel it, where a waiting run is
-    to replace the run.
+    The first look is due when they are to start.
     """
     rows = [
         (run.id, change.collection_id, change.start_eta, _first_look_at(change, now))
@@ -61,12 +60,6 @@ _ACCEPTED = Given(
 
 
 def _kept() -> Insert:
-    now = bindparam("now", type_=collections.c.accepted_at.type)
-    later = runs.alias("later")
-    replaces = (later.c.replaces, in_state(later, RunState.QUEUED))
-    # Not EXISTS, for which PostgreSQL would read all that is queued.
-    replacing = select(later.c.id).where(later.c.waits_for == runs.c.id, *replaces).limit(1)
-    is_replaced = replacing.scalar_subquery().is_not(None)
     values = {
         "id": _ACCEPTED.c["id"],
         "run_id": runs.c.id,
@@ -74,10 +67,8 @@ def _kept() -> Insert:
         "account": runs.c.account,
         "collector_id": runs.c.collector_id,
         "start_eta": _ACCEPTED.c["start_eta"],
-        "accepted_at": now,
-        "look_at": case((is_replaced, now), else_=_ACCEPTED.c["look_at"]),
-        "cancel_requested_at": case((is_replaced, now)),
-        "cancel_note": case((is_replaced, REPLACED_NOTE)),
+        "accepted_at": bindparam("now", type_=collections.c.accepted_at.type),
+        "look_at": _ACCEPTED.c["look_at"],
     }
     found = select(*values.values()).where(runs.c.id == _ACCEPTED.c["run_id"])
     # Otherwise SQLAlchemy tells the number of rows of an UPDATE only.
@@ -280,6 +271,34 @@ def request_cancel(conn: Connection, collection_id: str, *, now: datetime, note:
         .values(cancel_requested_at=now, cancel_note=note, look_at=now)
     )
     return asked.rowcount == 1
+
+
+def cancel_replaced(conn: Connection, *, now: datetime) -> None:
+    """
+    Ask for the jobs to be cancelled that waiting runs are to replace, at once.
+
+    A run may be accepted at the same time as the one that replaces it is written.
+    """
+    conn.execute(_CANCEL_REPLACED, {"now": now})
+
+
+def _cancel_replaced() -> Update:
+    now = bindparam("now", type_=collections.c.look_at.type)
+    return (
+        update(collections)
+        .where(
+            collections.c.run_id.in_(select(runs.c.waits_for).where(REPLACING)),
+            collections.c.look_at.is_not(None),
+            collections.c.cancel_requested_at.is_(None),
+        )
+        .values(cancel_requested_at=now, cancel_note=REPLACED_NOTE, look_at=now)
+    )
+
+
+REPLACING = and_(in_state(runs, RunState.QUEUED), runs.c.replaces)
+"""The condition that a run waits for the end of one that it is to replace."""
+
+_CANCEL_REPLACED = _cancel_replaced()
 
 
 def find_next_look(conn: Connection, *, after: datetime | None = None) -> datetime | None:

@@ -119,11 +119,7 @@ def _next_of(collector: CTE) -> ScalarSelect[int]:
             QUEUED,
             runs.c.account == collector.c.account,
             runs.c.collector_id == collector.c.collector_id,
-            runs.c.not_before <= NOW,
-            ~_queue_is_paused(),
-            ~schedule_is_paused(),
-            ~is_frozen(),
-            ~waits_for_another(),
+            *may_be_sent(),
             ~_lane_is_blocked(),
         )
         .order_by(runs.c.priority.desc(), runs.c.due_at, runs.c.id)
@@ -133,12 +129,22 @@ def _next_of(collector: CTE) -> ScalarSelect[int]:
     )
 
 
+def may_be_sent() -> list[ColumnElement[bool]]:
+    """Return the conditions that a queued run's time has come at NOW, and nothing holds it up."""
+    return [
+        runs.c.not_before <= NOW,
+        ~_queue_is_paused(),
+        ~_schedule_is_paused(),
+        ~_is_frozen(),
+        ~_waits_for_another(),
+    ]
+
+
 def _queue_is_paused() -> ColumnElement[bool]:
     return exists().where(queues.c.name == runs.c.queue, queues.c.paused_at.is_not(None))
 
 
-def schedule_is_paused() -> ColumnElement[bool]:
-    """Return the condition that the run's schedule is paused at NOW."""
+def _schedule_is_paused() -> ColumnElement[bool]:
     return exists().where(
         schedules.c.name == runs.c.schedule,
         schedules.c.paused_at.is_not(None),
@@ -146,8 +152,7 @@ def schedule_is_paused() -> ColumnElement[bool]:
     )
 
 
-def is_frozen() -> ColumnElement[bool]:
-    """Return the condition that a freeze in force at NOW concerns the run."""
+def _is_frozen() -> ColumnElement[bool]:
     kind = func.substr(freezes.c.scope, 1, len("label:"))
     label = literal(",") + func.substr(freezes.c.scope, len("label:") + 1) + literal(",")
     return exists().where(
@@ -161,8 +166,7 @@ def is_frozen() -> ColumnElement[bool]:
     )
 
 
-def waits_for_another() -> ColumnElement[bool]:
-    """Return the condition that the run waits for the end of another that is open."""
+def _waits_for_another() -> ColumnElement[bool]:
     earlier = runs.alias("earlier")
     return exists().where(earlier.c.id == runs.c.waits_for, in_state(earlier, *OPEN_STATES))
 

@@ -238,9 +238,11 @@ _CLAIMED = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled).wit
 )
 
 
-def find_next_fire(conn: Connection) -> datetime | None:
-    """Return when the next schedule is due; None when none ever is."""
-    return conn.scalar(_NEXT_FIRE)
+def find_next_fire(conn: Connection, *, after: datetime | None = None) -> datetime | None:
+    """Return when the next schedule is due, *after* that moment; None when none ever is."""
+    if after is None:
+        return conn.scalar(_NEXT_FIRE)
+    return conn.scalar(_NEXT_FIRE.where(schedules.c.next_fire_at > after))
 
 
 _NEXT_FIRE = (

@@ -369,6 +369,8 @@ schedules = Table(
 _ENDED = f"({_state_in(ENDED_STATES)})"
 _ONE_IN_FLIGHT = text(_state_in(UNSETTLED_STATES))
 _WAITING = text("state = 'queued'")
+_REPLACES = text("state = 'queued' AND replaces = 1")
+_PG_REPLACES = text("state = 'queued' AND replaces")
 _STOPPED = text("state = 'needs_attention'")
 _HAS_GRACE = text("state = 'queued' AND send_before IS NOT NULL")
 _LEASED = text("state = 'dispatching'")
@@ -486,6 +488,7 @@ runs = Table(
         sqlite_where=_IN_LINE,
         postgresql_where=_IN_LINE,
     ),
+    Index("ix_runs_to_replace", "waits_for", sqlite_where=_REPLACES, postgresql_where=_PG_REPLACES),
     Index("ix_runs_stopped", "lane", sqlite_where=_STOPPED, postgresql_where=_STOPPED),
     Index(
         "ix_runs_unsettled",

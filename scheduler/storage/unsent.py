@@ -10,14 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, case, func, select, tuple_, update
 
 from scheduler.domain.records import Reason, Run, RunState
-from scheduler.storage.heads import (
-    ACCOUNTS,
-    NOW,
-    QUEUED,
-    is_frozen,
-    schedule_is_paused,
-    waits_for_another,
-)
+from scheduler.storage.heads import ACCOUNTS, QUEUED, may_be_sent
 from scheduler.storage.rows import records
 from scheduler.storage.tables import runs
 
@@ -45,7 +38,8 @@ def supersede_older(conn: Connection, among: Collection[str], *, now: datetime) 
     """
     Skip the accounts' waiting runs that a later confirm_cancel of their collector would only kill.
 
-    One that cannot be sent itself, being paused or frozen or waiting for another, kills nobody.
+    One that cannot be sent now, being held up or not ready, kills nobody, and is not killed: it
+    is sent later, after the other.
     """
     if not among:
         return []
@@ -60,6 +54,7 @@ def supersede_older(conn: Connection, among: Collection[str], *, now: datetime) 
                 runs.c.account == account,
                 runs.c.collector_id == collector_id,
                 tuple_(runs.c.due_at, runs.c.id) < tuple_(newer.due_at, newer.id),
+                *may_be_sent(),
             )
             .values(
                 state=RunState.SKIPPED,
@@ -67,7 +62,8 @@ def supersede_older(conn: Connection, among: Collection[str], *, now: datetime) 
                 detail=f"run {newer.id} with confirm_cancel took its place",
                 ended_at=now,
             )
-            .returning(runs)
+            .returning(runs),
+            {"now": now},
         )
         superseded += records(Run, changed)
     return superseded
@@ -79,10 +75,7 @@ _REPLACING = (
         QUEUED,
         runs.c.account.in_(ACCOUNTS),
         runs.c.confirm_cancel,
-        runs.c.not_before <= NOW,
-        ~schedule_is_paused(),
-        ~is_frozen(),
-        ~waits_for_another(),
+        *may_be_sent(),
     )
     .order_by(runs.c.due_at, runs.c.id)
 )

@@ -114,3 +114,16 @@ async def test_what_waited_too_long_goes_back_for_it_may_be_paused_by_now(
 
     assert len(room.jobs) == 2 * CEILING
     assert len(released) == SHOPS - 2 * CEILING
+
+
+async def test_a_wake_up_for_nothing_forgets_no_claim_that_waits(database_url: str) -> None:
+    """What is paused meanwhile is to be noticed within a second all the same."""
+    async with engine_room(database_url) as room:
+        step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=5, times=None))
+        room.execute("UPDATE runs SET not_before = :later WHERE state = 'queued'",
+                     later=room.clock() + timedelta(hours=1))  # fmt: skip
+
+        again_at = await step.run(room.clock())
+
+        assert waiting(step) > 0
+        assert again_at == room.clock() + timedelta(seconds=1)

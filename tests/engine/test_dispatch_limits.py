@@ -173,3 +173,22 @@ async def test_a_full_collectors_collections_are_looked_at_sooner_once_a_second(
         hastened.append(room.collections(running)[0].look_at == room.clock())
 
     assert hastened == [True, False]
+
+
+async def test_a_run_ends_with_its_grace_although_it_was_to_be_sent_still_later(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        run_id = room.ask()
+        room.execute(
+            "UPDATE runs SET not_before = :later, send_before = :soon",
+            later=NINE + timedelta(hours=1),
+            soon=NINE + timedelta(minutes=1),
+        )
+        step = room.dispatch_step()
+        await step.run(room.clock())
+        room.clock.tick(61)
+        await step.run(room.clock())
+        run = room.run(run_id)
+
+    assert (run.state, run.reason) == (RunState.SKIPPED, Reason.MISSED)

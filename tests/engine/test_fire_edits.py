@@ -1,10 +1,12 @@
 """FireStep and edits: nothing fires by accident, and nothing that was owed is lost."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from scheduler.engine.fire import FireStep
 from tests.engine.rig import NINE, Room, engine_room
 
 HOUR = timedelta(hours=1)
@@ -135,3 +137,38 @@ async def test_renaming_a_collector_takes_its_schedules_along(database_url: str)
         (run,) = room.runs()
 
     assert run.collector == "boutique"
+
+
+async def fire_all(room: Room, step: FireStep) -> datetime | None:
+    """Fire until there is nothing more to do now; return when there is again."""
+    while (again_at := await step.run(room.clock())) is not None and again_at <= room.clock():
+        pass
+    return again_at
+
+
+async def test_what_a_client_holds_locked_is_fired_later_and_hinders_no_other(
+    postgresql_url: str,
+) -> None:
+    """An editor may leave a transaction open, for more schedules than one pass takes."""
+    async with engine_room(postgresql_url) as room:
+        locked = [f"s{number:03}" for number in range(80)]
+        for name in locked:
+            room.schedule(name)
+        room.schedule("free", cron="1 10 * * *")
+        step = room.fire_step()
+        await fire_all(room, step)
+        room.clock.tick(3600)
+        with room.db.writing() as editor:
+            editor.execute(text("SELECT name FROM schedules WHERE name <> 'free' FOR UPDATE"))
+            again_at = await fire_all(room, step)
+            asked_again_after = again_at and again_at - room.clock()
+            room.clock.tick(60)
+            await fire_all(room, step)
+            meanwhile = [run.schedule for run in room.runs()]
+        await fire_all(room, step)
+
+        fired = sorted(str(run.schedule) for run in room.runs())
+
+    assert asked_again_after == timedelta(seconds=1)
+    assert meanwhile == ["free"]
+    assert fired == ["free", *locked]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from scheduler.actions.runs import cancel_run
 from scheduler.domain.records import Reason, Run, RunState
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
-from scheduler.storage import accounts
+from scheduler.storage import accounts, runs
 from tests.engine.rig import NINE, Room, engine_room
 
 COLLECTING, SUCCEEDED, PARTIAL, FAILED, CANCELLED = (
@@ -116,21 +116,22 @@ async def test_a_429_to_a_cancel_is_counted_and_nothing_else_is_asked(database_u
 
 
 async def test_confirm_cancel_replaces_what_runs_and_what_waits(database_url: str) -> None:
-    """The first runs, the second waits behind a pause; the third takes both their places."""
+    """One runs, one may be sent, one is held up; what comes then takes the places of two."""
     async with engine_room(database_url, inputs=[GOOD] * 1000) as room:
         running = await sent(room)
         room.define("queues", "held", paused_at=room.clock())
-        waiting = room.ask(queue="held")
+        waiting, held_up = room.ask(), room.ask(queue="held")
         room.clock.tick(1)
         replacing = await sent(room, confirm_cancel=True)
         run = await followed(room, running)
-        runs = [run, room.run(waiting), room.run(replacing)]
+        ended = [room.run(one) for one in (running, waiting, held_up, replacing)]
         (replaced,) = room.collections(running)
         said = room.complaints()
 
-    assert [(one.state, one.reason) for one in runs] == [
+    assert [(one.state, one.reason) for one in ended] == [
         (CANCELLED, Reason.REPLACED),
         (RunState.SKIPPED, Reason.SUPERSEDED),
+        (RunState.QUEUED, Reason.REQUESTED),
         (COLLECTING, Reason.ACCEPTED),
     ]
     assert replaced.replaced_by == replacing
@@ -247,3 +248,35 @@ async def test_drain_takes_no_more_looks_and_records_those_under_way(database_ur
 
     assert states == [SUCCEEDED, COLLECTING]
     assert leased == 0
+
+
+async def test_a_run_that_is_accepted_while_its_replacement_is_written_is_cancelled(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two connections, neither of which sees what the other writes."""
+    async with engine_room(postgresql_url) as room:
+        room.schedule("often", cron="* * * * *", overlap="replace")
+        await room.fire()
+        room.clock.tick(60)
+        await room.fire()
+        dispatch = room.dispatch_step()
+        await dispatch.run(room.clock())
+        await room.next_answer()
+        room.clock.tick(60)
+        listed = runs.list_unfinished
+
+        def list_and_let_it_be_accepted(conn: Connection, names: Sequence[str]) -> object:
+            found = listed(conn, names)
+            if dispatch.in_flight:
+                asyncio.run_coroutine_threadsafe(dispatch.run(room.clock()), loop).result(20)
+            return found
+
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(runs, "list_unfinished", list_and_let_it_be_accepted)
+        await room.fire()
+        accepted, replacing = room.runs()
+        await dispatch.run(room.clock())
+        (cancelled,) = room.collections(accepted.id)
+
+    assert (replacing.waits_for, replacing.replaces) == (accepted.id, True)
+    assert cancelled.cancel_requested_at == room.clock()

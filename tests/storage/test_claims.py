@@ -196,7 +196,7 @@ def test_what_is_ready_or_late_is_seen(
     db: Database, columns: dict[str, Any], is_ready: bool, is_late: bool
 ) -> None:
     with db.writing() as conn:
-        assert claims.read_outlook(conn, now=NINE) == (False, False, None)
+        assert claims.read_outlook(conn, now=NINE) == (False, False, None, False)
         insert_run(conn, **columns)
 
         outlook = claims.read_outlook(conn, now=NINE)

@@ -7,7 +7,7 @@ import pytest
 
 from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import collections_, runs
+from scheduler.storage import claims, collections_, runs
 from scheduler.storage.collections_ import Ended, Looked
 from scheduler.storage.database import Connection, Database
 from tests.make import NINE, minutes, seconds
@@ -241,22 +241,24 @@ def test_the_twenty_oldest_of_each_full_collector_are_looked_at(db: Database) ->
         ({"replaces": True, "state": RunState.SKIPPED, "ended_at": NINE}, False),
     ],
 )
-def test_what_a_waiting_run_is_to_replace_is_cancelled_as_it_is_kept(
+def test_what_a_waiting_run_is_to_replace_is_cancelled(
     db: Database, replacing: dict[str, Any], is_cancelled: bool
 ) -> None:
     with db.writing() as conn:
-        run = runs.get_run(conn, insert_run(conn))
-        insert_run(conn, waits_for=run.id, **replacing)
+        run_id = insert_collecting(conn, "j_1", look_at=NINE + minutes(5))
+        insert_collecting(conn, "j_other", look_at=NINE + minutes(5))
+        insert_run(conn, waits_for=run_id, **replacing)
 
-        look_at = keep(conn, run, start_eta=NINE + minutes(5))
+        collections_.cancel_replaced(conn, now=NINE)
+        collections_.cancel_replaced(conn, now=NINE + minutes(1))
 
-        asked = read_collection(conn, "j_1")
-    if is_cancelled:
-        assert (look_at, asked.cancel_requested_at) == (NINE, NINE)
-        assert asked.cancel_note == collections_.REPLACED_NOTE
-    else:
-        assert (look_at, asked.cancel_requested_at) == (NINE + minutes(5), None)
-        assert asked.cancel_note is None
+        asked, other = read_collection(conn, "j_1"), read_collection(conn, "j_other")
+        outlook = claims.read_outlook(conn, now=NINE)
+    note = collections_.REPLACED_NOTE
+    expected = (NINE, NINE, note) if is_cancelled else (NINE + minutes(5), None, None)
+    assert (asked.look_at, asked.cancel_requested_at, asked.cancel_note) == expected
+    assert other.cancel_requested_at is None
+    assert outlook.replaces is is_cancelled
 
 
 def test_the_next_look_is_that_of_the_first_that_runs(db: Database) -> None:

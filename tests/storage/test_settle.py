@@ -222,19 +222,6 @@ def test_what_a_confirm_cancel_ended_is_marked(db: Database) -> None:
         assert read_collection(conn, "j_1").replaced_by is None
 
 
-def test_an_accepted_run_that_a_waiting_one_replaces_is_cancelled_at_once(
-    db: Database, claimed: Run
-) -> None:
-    with db.writing() as conn:
-        insert_run(conn, collector_id="c_2", waits_for=claimed.id, replaces=True)
-
-    record(db, claimed, ACCEPTED)
-
-    with db.reading() as conn:
-        collection = read_collection(conn, "j_1")
-    assert (collection.cancel_requested_at, collection.look_at) == (LATER, LATER)
-
-
 def test_a_claim_that_was_not_sent_is_released_without_counting(db: Database, claimed: Run) -> None:
     with db.writing() as conn:
         assert settle.list_claimed_by(conn, "d1") == [claimed]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler.domain.records import Reason, RunState
-from scheduler.storage import schedules, tables, unsent
+from scheduler.storage import definitions, schedules, tables, unsent
 from scheduler.storage.database import Database
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
@@ -95,6 +95,39 @@ def test_a_confirm_cancel_that_cannot_be_sent_supersedes_nobody(db: Database, he
         assert unsent.supersede_older(conn, ["main"], now=NINE) == []
 
     assert ids(claim(db)) == [older]
+
+
+@pytest.mark.parametrize(
+    "held_up", ["not yet", "queue paused", "schedule paused", "frozen", "waits"]
+)
+def test_what_is_held_up_is_not_superseded_by_a_confirm_cancel(db: Database, held_up: str) -> None:
+    """It is not sent before the other, and so not killed by it."""
+    with db.writing() as conn:
+        before = insert_run(
+            conn, collector_id="c_1", state=RunState.COLLECTING, collection_id="j_1"
+        )
+        older = insert_run(
+            conn,
+            **QUEUE,
+            due_at=NINE - minutes(1),
+            schedule="hourly",
+            labels=",big,",
+            not_before=NINE + seconds(held_up == "not yet"),
+            waits_for=before if held_up == "waits" else None,
+        )
+        newer = insert_run(conn, confirm_cancel=True)
+        if held_up == "queue paused":
+            definitions.set_queue_paused(conn, "news", paused_at=NINE, by="me", reason="x")
+        if held_up == "schedule paused":
+            schedules.set_paused(conn, "hourly", by="me", reason="x", now=NINE, until=None)
+        if held_up == "frozen":
+            freeze = {"scope": "label:big", "frozen_at": NINE, "frozen_by": "me", "reason": "x"}
+            conn.execute(tables.freezes.insert().values(**freeze))
+
+        assert unsent.supersede_older(conn, ["main"], now=NINE) == []
+
+    assert ids(claim(db)) == [newer]
+    assert read_run(db, older).state is RunState.QUEUED
 
 
 def test_a_later_occurrence_stands_for_those_that_still_wait(db: Database) -> None:
