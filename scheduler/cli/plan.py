@@ -159,16 +159,23 @@ def _outlook_lines(found: "DefinitionPlan") -> Iterator[str]:
     yield from (f"    {name}: never due, all its times have passed" for name in found.never_due)
     if found.uncounted:
         yield f"    {found.uncounted} more schedules change; they were not counted"
-    runs, moved = (
-        sum(one.runs for one in found.outlooks),
-        sum(one.moved for one in found.outlooks),
-    )
     fires = (
         f"{', '.join(found.fires_at_once)} fires at once: it was set aside and owes a run"
         if found.fires_at_once
         else "none fires because of this"
     )
-    yield f"    in sum {runs:+d} runs, {moved} moved; {fires}"
+    yield f"    {_sum_words(found)}; {fires}"
+
+
+def _sum_words(found: "DefinitionPlan") -> str:
+    if not found.is_whole:
+        return "there is no sum: not all was counted"
+    runs, moved = _sums(found)
+    return f"in sum {runs:+d} runs, {moved} moved"
+
+
+def _sums(found: "DefinitionPlan") -> tuple[int, int]:
+    return sum(one.runs for one in found.outlooks), sum(one.moved for one in found.outlooks)
 
 
 def _outlook_line(one: "Outlook") -> str:
@@ -182,12 +189,13 @@ def _outlook_line(one: "Outlook") -> str:
 
 
 def _plan_view(found: "DefinitionPlan") -> dict[str, object]:
+    runs, moved = _sums(found) if found.is_whole else (None, None)
     return {
         "changes": [change_view(change) for change in found.changes],
         "due": found.outlooks,
         "never_due": found.never_due,
-        "due_runs": sum(one.runs for one in found.outlooks),
-        "due_moved": sum(one.moved for one in found.outlooks),
+        "due_runs": runs,
+        "due_moved": moved,
         "uncounted_schedules": found.uncounted,
         "fires_at_once": found.fires_at_once,
         "waiting_runs": [run.id for run in found.waiting],
