@@ -31,7 +31,7 @@ def list_(session: Session, as_json: bool) -> None:
     from scheduler.actions.status import read_status
 
     with session.reading() as conn:
-        found = read_status(conn, now=session.now(conn), count_schedules=False).accounts
+        found = read_status(conn, now=session.now(conn), with_schedules=False).accounts
     views = [account_view(one) for one in found]
     if as_json:
         print_json(views)

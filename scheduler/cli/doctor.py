@@ -13,7 +13,7 @@ from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
 from scheduler.cli.render import one_line, print_fields, print_json
 from scheduler.cli.session import NO_FILE, Session, pass_session
-from scheduler.cli.status import braked, held_back
+from scheduler.cli.status import braked, failing, held_back
 from scheduler.domain.records import RunState
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def _complaints(status: "Status", now: datetime) -> list[str]:
     ]
     complaints += braked(status, now)
     complaints += [f"schedule {one.name} is set aside: {one.error}" for one in status.set_aside]
+    complaints += failing(status)
     complaints += held_back(status)
     waiting = status.open_runs.get(RunState.NEEDS_ATTENTION, 0)
     if waiting:
