@@ -30,7 +30,32 @@ def test_a_wrong_file_hinders_nobody_to_stop_or_to_look(home: Home, words: list[
     assert answer.code == ExitCode.DONE
     assert answer.err == (
         f"warning: {home.config} has 1 problem (see dca-scheduler config check):"
-        " nothing but its [database] is used here\n"
+        " nothing but [database] is used here\n"
+    )
+
+
+def test_a_file_that_is_no_toml_hinders_nobody_who_names_the_database(home: Home) -> None:
+    home.config.write_text(CONFIG + "[schedules.torn")
+    home.environ["DCA_SCHEDULER__DATABASE__URL"] = "sqlite:///scheduler.db"
+
+    answer = home.call("schedules", "pause", "hourly", "--reason", "incident")
+
+    assert answer.code == ExitCode.DONE
+    assert answer.err.startswith(f"warning: {home.config} has 1 problem ")
+    assert home.call("config", "check").code == ExitCode.CONFIGURATION
+
+
+def test_a_file_that_is_no_toml_says_how_to_do_without_it(home: Home) -> None:
+    home.config.write_text(CONFIG + "[schedules.torn")
+
+    answer = home.call("status")
+
+    torn, way_out = answer.err.splitlines()
+    assert answer.code == ExitCode.CONFIGURATION
+    assert torn.startswith(f"error: {home.config}: ")
+    assert way_out == (
+        f"error: {home.config}: set DCA_SCHEDULER__DATABASE__URL"
+        " to look, pause and cancel without this file"
     )
 
 
