@@ -48,7 +48,8 @@ def plan(session: Session, prune: bool, as_json: bool) -> None:
     """
     Show what `apply` would change, in rows and in runs.
 
-    Nothing is written. Exit code 0: nothing to do; 2: there are changes; others: errors.
+    Nothing is written. Exit code 0: nothing to do; 2: there are changes; 64: usage; others:
+    errors.
     """
     from scheduler.actions.plan import plan_definitions
 
@@ -72,7 +73,7 @@ def drift(session: Session, as_json: bool) -> None:
     Show where the database differs from the file, and who did it.
 
     Who is known where it was changed by a command of this program. Exit code 0: nothing; 2:
-    something drifted; others: errors.
+    something drifted; 64: usage; others: errors.
     """
     from scheduler.actions.drift import list_drift
 
