@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scheduler.domain.brake import Brake
+from scheduler.domain.brake import CEILING, Brake
 from scheduler.domain.pauses import Freeze
 from scheduler.domain.records import Account, RunState
 from scheduler.storage import accounts, daemons, failing, freezes, runs, schedules
@@ -29,6 +29,11 @@ class AccountStatus:
     throttled: int
     in_flight: int
     trouble: str | None
+
+    @property
+    def most_in_flight(self) -> int:
+        """Return how many requests may be under way at once: the 429 rule stands above its own."""
+        return min(self.account.max_in_flight, CEILING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

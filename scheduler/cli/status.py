@@ -126,7 +126,7 @@ def _until_it_opens(one: "AccountStatus", until: datetime) -> str:
 
 def _sending(one: "AccountStatus", now: datetime) -> str:
     brake = one.brake
-    flight = f"{one.in_flight} of {one.account.max_in_flight} in flight"
+    flight = f"{one.in_flight} of {one.most_in_flight} in flight"
     throttled = f", {one.throttled} times 429 in five minutes" if one.throttled else ""
     if brake is not None and brake.paused_at is not None:
         return f"paused: {brake.paused_reason} (dca-scheduler accounts resume {one.account.name})"

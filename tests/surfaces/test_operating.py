@@ -253,3 +253,15 @@ def test_a_dry_run_says_what_must_be_put_in_by_hand(home: Home) -> None:
         "put the token, which is kept in file:/etc/token, into $DCA_API_TOKEN",
         "replace ${secret:s} by that secret, percent-encoded",
     ]
+
+
+@pytest.mark.parametrize(("allowed", "most"), [(32, 8), (3, 3)])
+def test_what_may_be_in_flight_is_what_the_429_rule_allows(
+    home: Home, allowed: int, most: int
+) -> None:
+    home.sql("UPDATE accounts SET max_in_flight = ?", allowed)
+
+    [account] = home.done("accounts", "list", "--json").json
+
+    assert f"account main: sends, 0 of {most} in flight\n" in home.done("status").out
+    assert (account["max_in_flight"], account["most_in_flight"]) == (allowed, most)
