@@ -265,3 +265,11 @@ def test_what_may_be_in_flight_is_what_the_429_rule_allows(
 
     assert f"account main: sends, 0 of {most} in flight\n" in home.done("status").out
     assert (account["max_in_flight"], account["most_in_flight"]) == (allowed, most)
+
+
+def test_thawing_what_concerns_no_schedule_says_that_it_fires_nothing(home: Home) -> None:
+    home.done("freeze", "label:none", "--reason", "x")
+
+    answer = home.done("thaw", "label:none", "--yes")
+
+    assert "only runs that wait are sent, this fires nothing\n" in answer.err
