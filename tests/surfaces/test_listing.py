@@ -1,5 +1,7 @@
 """What is listed and shown, as tables and as JSON."""
 
+import sqlite3
+
 import pytest
 
 from scheduler.cli.session import person
@@ -223,3 +225,9 @@ def test_status_says_that_there_are_too_many_schedules_to_look_at_each(home: Hom
     assert "more may fail: 1000 schedules and those of the newest" in home.done("status").out
     assert home.done("status", "--json").json["is_all_that_fails"] is False
     assert "more may fail" not in home.call("doctor").out
+
+
+def test_doctor_shows_what_it_runs_on(home: Home) -> None:
+    versions = [line.split() for line in home.call("doctor").out.splitlines()[:4]]
+
+    assert versions[2] == ["sqlite", sqlite3.sqlite_version]
