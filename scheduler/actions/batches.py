@@ -15,7 +15,7 @@ from scheduler.domain.batch import DueTime, input_digest
 from scheduler.domain.errors import Conflict, InputsError, InvalidInput, NotFound
 from scheduler.domain.records import Batch, JsonObject, Origin, Run, StoredBody
 from scheduler.domain.request import SendAs, body_inputs
-from scheduler.inputs import MOST_BODY_BYTES, iter_bodies, iter_inputs, least_length
+from scheduler.inputs import MOST_BODY_BYTES, iter_bodies, iter_inputs, iter_sent, least_length
 from scheduler.storage import audit, definitions, owned, runs, schedules, sent
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
@@ -79,11 +79,16 @@ def _take_all(file: Path) -> list[JsonObject]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """What a batch would send at *due*: *first* are its first inputs, *parts* its triggers."""
+    """
+    What a batch would send at *due*: *first* are its first inputs, *parts* its triggers.
+
+    *duplicates* is how many inputs `dedupe` drops; None without it.
+    """
 
     batch: Batch
     due: DueTime
     count: int
+    duplicates: int | None
     byte_count: int
     parts: int
     fingerprint: str
@@ -107,11 +112,16 @@ def show_batch(conn: Connection, name: str, *, limit: int, now: datetime) -> Bat
         batch=batch,
         due=due,
         count=count,
+        duplicates=_count_all(batch, due) - count if batch.dedupe else None,
         byte_count=byte_count,
         parts=len(fingerprints),
         fingerprint=_joint_fingerprint(fingerprints),
         first=first,
     )
+
+
+def _count_all(batch: Batch, due: DueTime) -> int:
+    return sum(1 for _ in iter_sent(replace(batch, dedupe=False), due))
 
 
 def _due(conn: Connection, name: str, now: datetime) -> DueTime:

@@ -48,6 +48,11 @@ class DefinitionPlan:
         """Tell whether applying would write nothing."""
         return not any(change.verb in WRITTEN for change in self.changes)
 
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all that is due otherwise was counted: only then is there a sum of it."""
+        return not self.uncounted and all(one.is_whole for one in self.outlooks)
+
 
 def plan_definitions(
     conn: Connection, config: Config, *, now: datetime, prune: bool = False

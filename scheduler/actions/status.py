@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from scheduler.domain.brake import Brake
+from scheduler.domain.brake import CEILING, Brake
 from scheduler.domain.pauses import Freeze
 from scheduler.domain.records import Account, RunState
-from scheduler.storage import accounts, daemons, freezes, runs, schedules
+from scheduler.storage import accounts, daemons, failing, freezes, runs, schedules
 from scheduler.storage.daemons import Daemon
 from scheduler.storage.database import Connection
+from scheduler.storage.failing import LOOKED_AT, MOST_FOUND, Failing
 from scheduler.storage.schedules import PausedSchedule, SetAside
 
 SEEN_WITHIN = timedelta(minutes=2)
@@ -29,6 +30,11 @@ class AccountStatus:
     in_flight: int
     trouble: str | None
 
+    @property
+    def most_in_flight(self) -> int:
+        """Return how many requests may be under way at once: the 429 rule stands above its own."""
+        return min(self.account.max_in_flight, CEILING)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -40,19 +46,26 @@ class Status:
     enabled_schedules: int
     next_fire_at: datetime | None
     set_aside: list[SetAside]
+    failing: list[Failing]
     paused: list[PausedSchedule]
     freezes: list[Freeze]
 
+    @property
+    def is_all_that_fails(self) -> bool:
+        """Tell whether *failing* is whole: no schedule was left out because there are too many."""
+        return len(self.failing) < MOST_FOUND and self.enabled_schedules <= LOOKED_AT
 
-def read_status(conn: Connection, *, now: datetime, count_schedules: bool = True) -> Status:
-    """Read it all as of one moment; counting a million schedules takes a moment longer."""
+
+def read_status(conn: Connection, *, now: datetime, with_schedules: bool = True) -> Status:
+    """Read it all as of one moment; looking through a million schedules takes a moment longer."""
     return Status(
         daemons=daemons.list_daemons(conn, seen_since=now - SEEN_WITHIN),
         accounts=[_account(conn, account, now) for account in accounts.list_accounts(conn)],
         open_runs=runs.count_open(conn),
-        enabled_schedules=schedules.count_enabled(conn) if count_schedules else 0,
+        enabled_schedules=schedules.count_enabled(conn) if with_schedules else 0,
         next_fire_at=schedules.find_next_fire(conn),
         set_aside=schedules.list_errors(conn),
+        failing=failing.list_failing(conn) if with_schedules else [],
         paused=schedules.list_paused(conn, now=now),
         freezes=[one for one in freezes.list_freezes(conn) if one.until is None or one.until > now],
     )

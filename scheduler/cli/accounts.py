@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from scheduler.actions.status import AccountStatus
 
 _COLUMNS = (
-    *("name", "base_url", "token", "in_flight", "throttled", "open_until"),
-    *("paused_reason", "trouble"),
+    *("name", "base_url", "token", "in_flight", "most_in_flight", "throttled"),
+    *("open_until", "paused_reason", "trouble"),
 )
 
 
@@ -31,7 +31,7 @@ def list_(session: Session, as_json: bool) -> None:
     from scheduler.actions.status import read_status
 
     with session.reading() as conn:
-        found = read_status(conn, now=session.now(conn), count_schedules=False).accounts
+        found = read_status(conn, now=session.now(conn), with_schedules=False).accounts
     views = [account_view(one) for one in found]
     if as_json:
         print_json(views)
@@ -74,6 +74,7 @@ def account_view(one: "AccountStatus") -> dict[str, object]:
         "max_in_flight": one.account.max_in_flight,
         "requests_per_second": one.account.requests_per_second,
         "in_flight": one.in_flight,
+        "most_in_flight": one.most_in_flight,
         "throttled": one.throttled,
         "open_until": brake and brake.open_until,
         "strikes": brake.strikes if brake else 0,

@@ -85,7 +85,7 @@ def backfill(
     elif dry_run:
         click.echo("dry run: nothing was written")
     elif ids:
-        click.echo(f"wrote {len(ids)} runs: {ids[0]} to {ids[-1]}")
+        click.echo(f"wrote {_count(len(ids), 'run')}: {ids[0]} to {ids[-1]}")
 
 
 def _write(session: Session, db: "Database", prepared: "Backfill", *, yes: bool) -> list[int]:
@@ -97,7 +97,7 @@ def _write(session: Session, db: "Database", prepared: "Backfill", *, yes: bool)
             ExitCode.REFUSED,
             f"these are {prepared.runs} runs: more than {MOST_ASKED} are written only with --yes",
         )
-    confirm(f"Send {prepared.runs} runs?", yes=yes)
+    confirm(f"Send {_count(prepared.runs, 'run')}?", yes=yes)
     fallbacks = fallbacks_of(session.load().config)
     with db.writing() as conn:
         return write_backfill(
@@ -109,9 +109,10 @@ def _tell(prepared: "Backfill", *, to_stderr: bool) -> None:
     new = sum(one.over is None for one in prepared.chosen)
     again = len(prepared.chosen) - new
     lines = [
-        f"{prepared.occurrences} occurrences of {prepared.ask.schedule}:"
-        f" {new} without a run, {again} to be sent again; {prepared.runs} runs,"
-        f" {prepared.ask.max_concurrent} occurrences at once, batch {prepared.batch.name} as it is"
+        f"{_count(prepared.occurrences, 'occurrence')} of {prepared.ask.schedule}:"
+        f" {new} without a run, {again} to be sent again; {_count(prepared.runs, 'run')},"
+        f" {_count(prepared.ask.max_concurrent, 'occurrence')} at once,"
+        f" batch {prepared.batch.name} as it is"
     ]
     if prepared.chosen:
         first, last = prepared.chosen[0].due_at, prepared.chosen[-1].due_at
@@ -120,6 +121,10 @@ def _tell(prepared: "Backfill", *, to_stderr: bool) -> None:
         lines.append("the schedule is paused: they wait until it is resumed")
     for line in lines:
         click.echo(line, err=to_stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _view(prepared: "Backfill", ids: list[int]) -> dict[str, object]:

@@ -116,6 +116,7 @@ def _fields(view: "BatchView") -> dict[str, Any]:
         "required": batch.required,
         "max_change_percent": batch.max_change_percent,
         "count": view.count,
+        "duplicates_dropped": view.duplicates,
         "bytes": view.byte_count,
         "triggers": view.parts,
         "fingerprint": view.fingerprint,

@@ -30,7 +30,7 @@ def lint(session: Session, year: int | None, as_json: bool) -> None:
 
     Occurrences that a clock change shifts, doubles or skips, months and years without one,
     29 February, what calendars exclude, and what is seldom meant. Exit code 0: nothing is odd; 2:
-    something is; others: errors.
+    something is; 64: usage; others: errors.
     """
     from scheduler.actions.calendar_lint import lint_calendar
 

@@ -21,7 +21,11 @@ def config() -> None:
 @json_option
 @pass_session
 def check(session: Session, schema: bool, as_json: bool) -> None:
-    """Say whether the file is right, or all that is wrong."""
+    """
+    Say whether the file is right, or all that is wrong.
+
+    What it names and cannot be read here and now is a warning: secrets, and batches' files.
+    """
     if schema:
         from scheduler.config import json_schema
 
@@ -33,14 +37,16 @@ def check(session: Session, schema: bool, as_json: bool) -> None:
         if as_json:
             print_json({"path": wrong.source, "problems": wrong.problems})
         raise
+    from scheduler.actions.config_check import check_named
+
+    named = check_named(loaded.config, session.environ, now=session.clock())
+    warnings = [*loaded.warnings, *named]
     counts = {name: len(getattr(loaded.config, name)) for name in _COUNTED}
     if as_json:
-        print_json(
-            {"path": loaded.path, "counts": counts, "warnings": loaded.warnings, "problems": ()}
-        )
+        print_json({"path": loaded.path, "counts": counts, "warnings": warnings, "problems": ()})
         return
     source = loaded.path or NO_FILE
     held = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     click.echo(f"ok: {source}: {held or 'no definitions'}")
-    for warning in loaded.warnings:
+    for warning in warnings:
         click.echo(f"warning: {one_line(warning)}")

@@ -1,6 +1,5 @@
 """`doctor`: is everything as it must be? Reads only, beside running daemons."""
 
-import sqlite3
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
 from scheduler.cli.render import one_line, print_fields, print_json
 from scheduler.cli.session import NO_FILE, Session, pass_session
-from scheduler.cli.status import braked, held_back
+from scheduler.cli.status import braked, failing, held_back
 from scheduler.domain.records import RunState
 
 if TYPE_CHECKING:
@@ -32,9 +31,11 @@ def doctor(session: Session, invariants: bool, as_json: bool) -> None:
     Reads only, beside running daemons. Ends with 1 if something was found.
     """
     from scheduler.actions.status import read_status
+    from scheduler.storage.dialect import database_version
     from scheduler.storage.invariants import INVARIANTS, list_violations
 
     with session.reading() as conn:
+        database = database_version(conn)
         violations = list_violations(conn)
         now = session.now(conn)
         status = read_status(conn, now=now)
@@ -43,7 +44,7 @@ def doctor(session: Session, invariants: bool, as_json: bool) -> None:
         print_json(_view(violations, complaints))
     else:
         if not invariants:
-            print_fields(_versions(session))
+            print_fields(_versions(session, *database))
         for complaint in complaints:
             click.echo(complaint)
         for violation in violations:
@@ -54,11 +55,11 @@ def doctor(session: Session, invariants: bool, as_json: bool) -> None:
         raise Ended(ExitCode.REFUSED)
 
 
-def _versions(session: Session) -> dict[str, object]:
+def _versions(session: Session, database: str, version: str) -> dict[str, object]:
     return {
         "dca-scheduler": __version__,
         "python": sys.version.split()[0],
-        "sqlite": sqlite3.sqlite_version,
+        database: version,
         "configuration": session.find_config() or NO_FILE,
     }
 
@@ -77,6 +78,7 @@ def _complaints(status: "Status", now: datetime) -> list[str]:
     ]
     complaints += braked(status, now)
     complaints += [f"schedule {one.name} is set aside: {one.error}" for one in status.set_aside]
+    complaints += failing(status)
     complaints += held_back(status)
     waiting = status.open_runs.get(RunState.NEEDS_ATTENTION, 0)
     if waiting:

@@ -1,5 +1,6 @@
 """`next`: when a schedule, or crontab text, will be due."""
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ def next_(
     found = list_next(timetable, start=start or now, count=count, with_excluded=excluded)
     if schedule is not None:
         _tell_what_stops(session, schedule)
+    if cron is not None and re.search(r"\bH\b", cron):
+        click.echo("H depends on the schedule's name: a stored one has other times", err=True)
     if as_json:
         print_json([_view(one) for one in found])
         return

@@ -48,7 +48,8 @@ def plan(session: Session, prune: bool, as_json: bool) -> None:
     """
     Show what `apply` would change, in rows and in runs.
 
-    Nothing is written. Exit code 0: nothing to do; 2: there are changes; others: errors.
+    Nothing is written. Exit code 0: nothing to do; 2: there are changes; 64: usage; others:
+    errors.
     """
     from scheduler.actions.plan import plan_definitions
 
@@ -72,7 +73,7 @@ def drift(session: Session, as_json: bool) -> None:
     Show where the database differs from the file, and who did it.
 
     Who is known where it was changed by a command of this program. Exit code 0: nothing; 2:
-    something drifted; others: errors.
+    something drifted; 64: usage; others: errors.
     """
     from scheduler.actions.drift import list_drift
 
@@ -159,16 +160,23 @@ def _outlook_lines(found: "DefinitionPlan") -> Iterator[str]:
     yield from (f"    {name}: never due, all its times have passed" for name in found.never_due)
     if found.uncounted:
         yield f"    {found.uncounted} more schedules change; they were not counted"
-    runs, moved = (
-        sum(one.runs for one in found.outlooks),
-        sum(one.moved for one in found.outlooks),
-    )
     fires = (
         f"{', '.join(found.fires_at_once)} fires at once: it was set aside and owes a run"
         if found.fires_at_once
         else "none fires because of this"
     )
-    yield f"    in sum {runs:+d} runs, {moved} moved; {fires}"
+    yield f"    {_sum_words(found)}; {fires}"
+
+
+def _sum_words(found: "DefinitionPlan") -> str:
+    if not found.is_whole:
+        return "there is no sum: not all was counted"
+    runs, moved = _sums(found)
+    return f"in sum {runs:+d} runs, {moved} moved"
+
+
+def _sums(found: "DefinitionPlan") -> tuple[int, int]:
+    return sum(one.runs for one in found.outlooks), sum(one.moved for one in found.outlooks)
 
 
 def _outlook_line(one: "Outlook") -> str:
@@ -182,12 +190,13 @@ def _outlook_line(one: "Outlook") -> str:
 
 
 def _plan_view(found: "DefinitionPlan") -> dict[str, object]:
+    runs, moved = _sums(found) if found.is_whole else (None, None)
     return {
         "changes": [change_view(change) for change in found.changes],
         "due": found.outlooks,
         "never_due": found.never_due,
-        "due_runs": sum(one.runs for one in found.outlooks),
-        "due_moved": sum(one.moved for one in found.outlooks),
+        "due_runs": runs,
+        "due_moved": moved,
         "uncounted_schedules": found.uncounted,
         "fires_at_once": found.fires_at_once,
         "waiting_runs": [run.id for run in found.waiting],

@@ -54,8 +54,9 @@ def retry(
     """
     Send ended runs once more, each as a run of its own.
 
-    Which ones is said by IDs or by a filter. A filter without --state means failed runs, leaves
-    out what was retried before, and asks. All of them are retried, or none.
+    Which ones is said by IDs or by a filter. A filter without --state means failed runs, and
+    leaves out what was retried before. It asks first where a filter chose them, and where a run
+    that was named has its result already. All of them are retried, or none.
     """
     from scheduler.storage.runs import RunFilter
 

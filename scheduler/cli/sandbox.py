@@ -33,7 +33,9 @@ _Seconds = click.FloatRange(min=0, max=86_400)
     multiple=True,
     help="Know only these, and refuse inputs without the fields named.",
 )
-@click.option("--faults", metavar="FILE", type=click.Path(path_type=Path), help="Armed at start.")
+@click.option(
+    "--faults", metavar="FILE", type=click.Path(path_type=Path), help="What is to go wrong."
+)
 @click.option("--jobs-carry-name", is_flag=True, help="Name jobs in the jobs list.")
 def sandbox(
     host: str,
@@ -52,6 +54,17 @@ def sandbox(
     Serve a stand-in of the upstream until Ctrl-C.
 
     Port 0 takes a free one; the address is printed once requests are taken.
+
+    What is to go wrong stands in the FILE of --faults, as JSON:
+
+    \b
+      [{"kind": "lost", "times": 2},
+       {"kind": "error", "status": 503, "path": "/dca/log/*", "times": null}]
+
+    Kinds are lost, reset, half, drip, hang, slow, error, throttle, job_limit, html, broken_json,
+    no_id, no_eta, no_status, empty, building_as_200, json_lines and late_listing. Once is usual,
+    "times": null is always. Other keys are collector, skip, probability, seed, when (before,
+    after), seconds and retry_after.
     """
     from scheduler.sandbox import SandboxSettings
 

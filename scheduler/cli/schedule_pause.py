@@ -90,7 +90,11 @@ def freeze(
 @yes_option
 @pass_session
 def thaw(session: Session, scope: str, yes: bool) -> None:
-    """End a freeze; asks first."""
+    """
+    End a freeze; asks first.
+
+    That itself fires nothing: runs that wait are sent, and what comes due from then on.
+    """
     from scheduler.actions.pauses import preview_thaw
     from scheduler.actions.pauses import thaw as thaw_scope
 
@@ -141,4 +145,5 @@ def _announce(coming: "list[WillFire]") -> None:
         {"schedule": one.schedule, "sent at once": one.waiting, "next": one.next_fire_at}
         for one in coming
     ]
-    print_table(rows, ("schedule", "sent at once", "next"), empty="no schedule fires because of it")
+    empty = "no enabled schedule is concerned: only runs that wait are sent, this fires nothing"
+    print_table(rows, ("schedule", "sent at once", "next"), empty=empty)

@@ -74,7 +74,7 @@ class Session:
                 problems = f"{len(wrong.problems)} problem{'s' * (len(wrong.problems) > 1)}"
                 click.echo(
                     f"warning: {wrong.source} has {problems} (see dca-scheduler config check):"
-                    " nothing but its [database] is used here",
+                    " nothing but [database] is used here",
                     err=True,
                 )
             return settings.url

@@ -16,6 +16,7 @@ from scheduler.domain.records import RunState
 
 if TYPE_CHECKING:
     from scheduler.actions.status import AccountStatus, Status
+    from scheduler.storage.failing import Failing
 
 
 @click.command(cls=Command)
@@ -44,12 +45,26 @@ def _view(found: "Status", now: datetime) -> dict[str, object]:
         "enabled_schedules": found.enabled_schedules,
         "next_fire_at": found.next_fire_at,
         "set_aside": found.set_aside,
+        "failing": [_failing_view(one) for one in found.failing],
+        "is_all_that_fails": found.is_all_that_fails,
         "paused": found.paused,
         "freezes": found.freezes,
     }
 
 
+def _failing_view(one: "Failing") -> dict[str, object]:
+    return {
+        "schedule": one.schedule,
+        "in_a_row": one.in_a_row,
+        "run": one.newest.id,
+        "reason": one.newest.reason,
+        "detail": one.newest.detail,
+    }
+
+
 def _lines(found: "Status", now: datetime) -> Iterator[str]:
+    from scheduler.storage.failing import LOOKED_AT, MOST_FOUND
+
     for daemon in found.daemons:
         seen = int((now - daemon.seen_at).total_seconds())
         trouble = f", in trouble: {daemon.trouble}" if daemon.trouble else ""
@@ -67,9 +82,23 @@ def _lines(found: "Status", now: datetime) -> Iterator[str]:
         yield f"account {one.account.name}: {_sending(one, now)}"
     for aside in found.set_aside:
         yield f"schedule {aside.name} is set aside: {aside.error}"
+    yield from failing(found)
+    if not found.is_all_that_fails:
+        yield (
+            f"more may fail: {LOOKED_AT} schedules and those of the newest {LOOKED_AT} runs were"
+            f" looked at, {MOST_FOUND} are shown at most (dca-scheduler runs list --state failed)"
+        )
     yield from held_back(found)
     if found.open_runs.get(RunState.NEEDS_ATTENTION):
         yield "a person must decide: dca-scheduler runs list --state needs_attention"
+
+
+def failing(found: "Status") -> Iterator[str]:
+    """Yield a line for each schedule whose latest runs failed."""
+    for one in found.failing:
+        run = one.newest
+        why = f"{run.reason}: {run.detail}" if run.detail else run.reason
+        yield f"schedule {one.schedule} failed {one.in_a_row} times in a row, last {why}"
 
 
 def held_back(found: "Status") -> Iterator[str]:
@@ -97,7 +126,7 @@ def _until_it_opens(one: "AccountStatus", until: datetime) -> str:
 
 def _sending(one: "AccountStatus", now: datetime) -> str:
     brake = one.brake
-    flight = f"{one.in_flight} of {one.account.max_in_flight} in flight"
+    flight = f"{one.in_flight} of {one.most_in_flight} in flight"
     throttled = f", {one.throttled} times 429 in five minutes" if one.throttled else ""
     if brake is not None and brake.paused_at is not None:
         return f"paused: {brake.paused_reason} (dca-scheduler accounts resume {one.account.name})"

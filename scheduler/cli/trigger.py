@@ -220,7 +220,7 @@ def _warn_without_daemon(session: Session, db: "Database") -> None:
     from scheduler.actions.status import read_status
 
     with db.reading() as conn:
-        daemons = read_status(conn, now=session.now(conn), count_schedules=False).daemons
+        daemons = read_status(conn, now=session.now(conn), with_schedules=False).daemons
     if not daemons:
         click.echo("no daemon was seen lately: the run waits for one (dca-scheduler run)", err=True)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from scheduler.config.document import Document, read_document
 from scheduler.config.model import Config
-from scheduler.config.overrides import Overridden, apply_overrides, strays
+from scheduler.config.overrides import PREFIX, Overridden, apply_overrides, strays
 from scheduler.config.problems import Problem
-from scheduler.config.reading import read_model
+from scheduler.config.reading import entry, read_model
 from scheduler.config.references import (
     cyclic,
     dangling,
@@ -73,15 +73,26 @@ def load_database(path: Path | None, environ: Mapping[str, str]) -> DatabaseSett
     """
     Read only where the database is: for what a person must be able to do with a wrong file.
 
-    Raises ConfigError for what is wrong with that, or with the file as TOML.
+    Of a file that cannot be read as TOML nothing is needed if the environment has the URL.
+    Raises ConfigError for what is wrong with either.
     """
-    overridden = apply_overrides(read_document(path) if path else {}, environ)
+    overridden = apply_overrides(_document_for_database(path, environ), environ)
     document = {key: table for key, table in overridden.document.items() if key == "database"}
     reading = read_model(document, path.absolute().parent if path else Path.cwd())
     if reading.problems:
         told = [_told(problem, overridden) for problem in reading.problems]
         raise ConfigError(str(path) if path else "the environment", told)
     return reading.config.database
+
+
+def _document_for_database(path: Path | None, environ: Mapping[str, str]) -> Document:
+    try:
+        return read_document(path) if path else {}
+    except ConfigError as unreadable:
+        if "url" in entry(apply_overrides({}, environ).document, ("database",)):
+            return {}
+        way_out = f"set {PREFIX}DATABASE__URL to look, pause and cancel without this file"
+        raise ConfigError(unreadable.source, [*unreadable.problems, way_out]) from None
 
 
 def _in_order(document: Document, problems: Iterable[Problem]) -> list[Problem]:

@@ -59,7 +59,7 @@ class Housekeeping:
         daemons.delete_gone(conn, before=now - _GONE_AFTER)
         freezes.delete_lapsed(conn, before=now - _GONE_AFTER)
         overrides.delete_lapsed(conn, before=now)
-        return read_status(conn, now=now, count_schedules=False)
+        return read_status(conn, now=now, with_schedules=False)
 
     def _trouble(self) -> str | None:
         troubles = [loop.pulse.trouble for loop in self.loops if loop.pulse.trouble is not None]

@@ -41,7 +41,9 @@ def skip_sentence(run: Run, *, stand_in: Run | None = None) -> str:
     if run.reason is Reason.COALESCED and stand_in is not None:
         due = f"{stand_in.due_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
         why = f"run {stand_in.id}, due {due}, stands for it"
-    return f"it was skipped, {run.reason}: {why}{_detail(run)}"
+    # The detail of an overlapped one says the same again.
+    detail = "" if run.reason is Reason.OVERLAPPED else _detail(run)
+    return f"it was skipped, {run.reason}: {why}{detail}"
 
 
 def run_sentence(run: Run) -> str:

@@ -40,7 +40,8 @@ _FEW = 3
 
 
 def _log_run(run: NewRun, now: datetime) -> None:
-    log.info(
+    write = log.warning if run.state is RunState.FAILED else log.info
+    write(
         "run_fired",
         schedule=run.schedule,
         collector=run.collector,

@@ -4,7 +4,7 @@ Reads the inputs of a batch: CSV, JSON, JSON Lines, or a URL a line; from one fi
 Blocking: call it in a thread. What is named `iter_…` holds a window of a file and no more.
 """
 
-from scheduler.inputs.bodies import MOST_BODY_BYTES, iter_bodies, least_length
+from scheduler.inputs.bodies import MOST_BODY_BYTES, iter_bodies, iter_sent, least_length
 from scheduler.inputs.read import find_files, iter_inputs, parse_inputs, read_inputs
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "find_files",
     "iter_bodies",
     "iter_inputs",
+    "iter_sent",
     "least_length",
     "parse_inputs",
     "read_inputs",

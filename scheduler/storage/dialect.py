@@ -258,6 +258,12 @@ def database_time(conn: Connection) -> datetime | None:
     return conn.scalar(select(func.clock_timestamp()))
 
 
+def database_version(conn: Connection) -> tuple[str, str]:
+    """Return which database it is, and its version."""
+    what = "SHOW server_version" if conn.dialect.name == "postgresql" else "SELECT sqlite_version()"
+    return conn.dialect.name, str(conn.exec_driver_sql(what).scalar())
+
+
 def announce(conn: Connection) -> None:
     """Tell the daemons that listen, once this transaction commits, that there is work."""
     if conn.dialect.name == "postgresql":

@@ -70,7 +70,10 @@ def require_current(conn: Connection) -> None:
     _refuse_unknown(revision)
     if revision is None:
         _refuse_foreign(conn)
-        raise SchemaError(f"the database is empty: run `{UPGRADE_COMMAND}`")
+        raise SchemaError(
+            f"the database is empty: run `{UPGRADE_COMMAND}`, then `dca-scheduler apply`;"
+            " `dca-scheduler run` does both unless auto_migrate = false"
+        )
     if revision != newest_revision():
         raise SchemaError(
             f"the database has schema {revision}, this program needs {newest_revision()}:"

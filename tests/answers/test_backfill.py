@@ -249,6 +249,7 @@ def test_the_command_shows_then_writes_and_then_finds_nothing(home: Home) -> Non
     again = home.done(*WORDS, "--yes")
 
     assert "28 occurrences of nightly: 28 without a run" in dry.out
+    assert "; 28 runs, 1 occurrence at once, batch pages as it is" in dry.out
     assert "nothing was written" in dry.out
     assert (refused.code, "say --yes" in refused.err) == (1, True)
     assert len(written.json["written"]) == written.json["runs"] == 28

@@ -108,7 +108,9 @@ async def test_an_overlapped_occurrence_says_so(database_url: str) -> None:
             await room.fire()
 
         fates = [fate(room, hours) for hours in (1, 2)]
+        sentence = answer(room, NINE + 2 * HOUR).sentence
 
+    assert sentence == "it was skipped, overlapped: an earlier run of the schedule had not ended"
     assert fates == [(Verdict.FIRED, Reason.DUE), (Verdict.SKIPPED, Reason.OVERLAPPED)]
 
 

@@ -225,3 +225,22 @@ async def test_many_missed_occurrences_are_rows_each_and_one_line_in_the_log(
     assert (line["schedule"], line["reason"], line["count"]) == ("tick", "missed", 89)
     assert line["first_due_at"] == "2026-03-02T09:00:01Z"
     assert len([line for line in lines if line["event"] == "run_fired"]) == 11
+
+
+async def test_a_run_that_fails_when_it_is_due_is_a_warning_that_says_why(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with engine_room(database_url) as room:
+        room.define("batches", "gone", file=str(tmp_path / "gone.csv"))
+        room.schedule("hourly", batch="gone")
+        await room.fire()
+        room.clock.tick(HOUR)
+        with capture_logs() as lines:
+            await room.fire()
+
+    [line] = [line for line in lines if line["event"] == "run_fired"]
+    assert (line["log_level"], line["state"], line["reason"]) == (
+        *("warning", "failed"),
+        "bad_inputs",
+    )
+    assert "gone.csv" in line["detail"]

@@ -204,7 +204,10 @@ def test_an_empty_database_is_refused_with_the_command_that_fills_it(
     ):
         migrate.require_current(conn)
 
-    assert str(refused.value) == "the database is empty: run `dca-scheduler db upgrade`"
+    assert str(refused.value) == (
+        "the database is empty: run `dca-scheduler db upgrade`, then `dca-scheduler apply`;"
+        " `dca-scheduler run` does both unless auto_migrate = false"
+    )
 
 
 def test_a_newer_schema_is_refused_and_never_downgraded(database_url: str) -> None:

@@ -17,6 +17,7 @@ from scheduler.storage import (
     accounts,
     claims,
     collections_,
+    failing,
     owned,
     runs,
     schedules,
@@ -290,6 +291,17 @@ def test_the_first_page_of_runs_is_read_from_the_newest_back(grown: Database) ->
     for words in map(str, plans):
         assert "TEMP B-TREE" not in words and "'Sort'" not in words
         assert "Seq Scan" not in words
+
+
+def test_schedules_that_fail_are_looked_for_from_two_ends(grown: Database) -> None:
+    """By name and from the newest run back, each up to a limit; all else by index."""
+    with caught(grown) as (conn, statements):
+        failing.list_failing(conn)
+        [complaints] = [scans(conn, *statement) for statement in statements]
+        words = str(plan(conn, *statements[0]))
+
+    assert len(complaints) == 2
+    assert "Seq Scan" not in words and "'Hash" not in words
 
 
 def test_a_statement_that_reads_through_a_table_is_noticed(grown: Database) -> None:

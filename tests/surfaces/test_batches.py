@@ -80,7 +80,7 @@ def test_a_batch_is_shown_as_it_would_be_sent_now(home: Home) -> None:
     shown = home.done("batches", "show", "shops", "--limit", "2", "--json").json
     text = home.done("batches", "show", "shops", "--limit", "1").out
 
-    assert (shown["count"], shown["triggers"]) == (3, 2)
+    assert (shown["count"], shown["duplicates_dropped"], shown["triggers"]) == (3, 1, 2)
     assert shown["first"] == [{"url": "x"}, {"url": "y/09"}]
     assert len(shown["fingerprint"]) == 64
     assert text.splitlines()[-1] == '{"url": "x"}'
@@ -92,6 +92,7 @@ def test_a_single_bodys_fingerprint_is_that_of_the_run_that_sends_it(home: Home)
     shown = home.done("batches", "show", "pages", "--json").json
 
     assert home.sql("SELECT body FROM runs WHERE id = ?", run_id) == [(shown["fingerprint"],)]
+    assert shown["duplicates_dropped"] is None
 
 
 def test_a_batch_that_cannot_be_read_says_why(home: Home) -> None:

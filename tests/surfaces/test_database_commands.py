@@ -96,7 +96,12 @@ def test_the_commands_work_on_postgresql(
     applied = empty_home.done(*words)
     collectors = empty_home.done("collectors", "list", "--json").json
     checked = empty_home.done("db", "check")
+    versions = empty_home.call("doctor").out.splitlines()[:4]
 
+    assert [one.split()[0] for one in versions] == [
+        *("dca-scheduler", "python", "postgresql", "configuration")
+    ]
+    assert versions[2].split()[1][0].isdigit()
     assert applied.out.splitlines()[0] == "created accounts.main"
     assert [one["name"] for one in collectors] == (["news", "products"] if len(words) == 1 else [])
     assert checked.out == "ok\n"

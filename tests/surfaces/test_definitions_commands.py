@@ -52,6 +52,18 @@ def test_a_plan_in_json_holds_the_same(home: Home) -> None:
     assert (plan["due_runs"], plan["due_moved"], plan["fires_at_once"]) == (-720, 29, [])
 
 
+def test_a_plan_has_no_sum_of_what_was_counted_up_to_a_bound(home: Home) -> None:
+    home.config.write_text(CONFIG.replace('every = "1h"', 'every = "1s"'))
+    home.done("apply")
+    home.config.write_text(CONFIG.replace('every = "1h"', 'every = "2s"'))
+
+    lines, plan = home.call("plan").out.splitlines(), home.call("plan", "--json").json
+
+    assert "(counted up to 2026-03-02 " in lines[-3]
+    assert lines[-2] == "    there is no sum: not all was counted; none fires because of this"
+    assert (plan["due_runs"], plan["due_moved"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("words", "spoil", "code"),
     [

@@ -25,6 +25,7 @@ def test_every_problem_of_a_configuration_has_a_line_of_its_own(empty_home: Home
 
 
 def test_a_right_configuration_is_counted(empty_home: Home) -> None:
+    empty_home.environ.update(DCA_API_TOKEN="t", S="s")
     said, told = empty_home.done("config", "check"), empty_home.done("config", "check", "--json")
 
     assert said.out == (
@@ -34,6 +35,7 @@ def test_a_right_configuration_is_counted(empty_home: Home) -> None:
 
 
 def test_a_warning_is_printed(empty_home: Home) -> None:
+    empty_home.environ.update(DCA_API_TOKEN="t", S="s")
     text = CONFIG.replace('cron = "0 2 * * *"', 'cron = "0 2 13 * fri"')
     empty_home.config.write_text(text)
 

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from scheduler.cli.main import root
-from tests.surfaces.rig import ROOT, process_environment, spoken
+from tests.surfaces.rig import ROOT, process_environment, program, spoken
 
 HEAVY = ("sqlalchemy", "alembic", "httpx", "aiohttp", "pydantic", "structlog", "apscheduler")
 ALL_HELP = f"""
@@ -61,3 +61,10 @@ def test_every_command_says_what_it_does(path: tuple[str, ...]) -> None:
 
     assert command.get_short_help_str(limit=62)
     assert not command.get_short_help_str(limit=62).endswith("...")
+
+
+@pytest.mark.parametrize("path", [("plan",), ("drift",), ("calendar", "lint")], ids=spoken)
+def test_commands_for_which_2_is_no_usage_error_say_what_is(path: tuple[str, ...]) -> None:
+    said = program(*path, "--help", folder=ROOT).stdout
+
+    assert "64: usage" in " ".join(said.split())

@@ -1,5 +1,7 @@
 """What is listed and shown, as tables and as JSON."""
 
+import sqlite3
+
 import pytest
 
 from scheduler.cli.session import person
@@ -184,3 +186,48 @@ def test_status_says_how_a_paused_account_is_resumed(home: Home) -> None:
     home.done("accounts", "pause", "main", "--reason", "the bill")
 
     assert "paused: the bill (dca-scheduler accounts resume main)" in home.done("status").out
+
+
+def test_status_and_doctor_name_the_schedules_that_fail_every_time(home: Home) -> None:
+    for hour in (1, 2, 3):
+        due_at = f"2026-03-02 0{hour}:00:00.000000"
+        run_id = home.make_run(schedule="hourly", due_at=due_at, **FAILED, detail="it is gone")
+    home.make_run(schedule="nightly", **FAILED)
+
+    told, status, doctor = (
+        home.done("status", "--json").json,
+        home.done("status").out,
+        home.call("doctor").out,
+    )
+
+    line = "schedule hourly failed 3 times in a row, last refused: it is gone\n"
+    assert line in status and line in doctor
+    assert told["failing"] == [
+        {
+            "schedule": "hourly",
+            "in_a_row": 3,
+            "run": run_id,
+            "reason": "refused",
+            "detail": "it is gone",
+        }
+    ]
+    assert told["is_all_that_fails"] is True
+    assert "more may fail" not in status
+
+
+def test_status_says_that_there_are_too_many_schedules_to_look_at_each(home: Home) -> None:
+    home.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+        " INSERT INTO schedules (name, collector, batch, cron, created_at)"
+        " SELECT 's' || i, 'news', 'pages', '@daily', '2026-03-01 00:00:00.000000' FROM n"
+    )
+
+    assert "more may fail: 1000 schedules and those of the newest" in home.done("status").out
+    assert home.done("status", "--json").json["is_all_that_fails"] is False
+    assert "more may fail" not in home.call("doctor").out
+
+
+def test_doctor_shows_what_it_runs_on(home: Home) -> None:
+    versions = [line.split() for line in home.call("doctor").out.splitlines()[:4]]
+
+    assert versions[2] == ["sqlite", sqlite3.sqlite_version]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.surfaces.rig import Home, program
 
 
@@ -49,3 +51,14 @@ def test_a_schedule_that_is_never_due_says_so(home: Home) -> None:
 
     assert home.done("next", "nightly", "--json").json == []
     assert home.done("next", "nightly").err == "never\n"
+
+
+@pytest.mark.parametrize(
+    ("cron", "is_noted"), [("H 2 * * *", True), ("0 H(1-4)/2 * * *", True), ("0 2 * * THU", False)]
+)
+def test_crontab_text_with_h_says_that_it_depends_on_a_name(
+    home: Home, cron: str, is_noted: bool
+) -> None:
+    said = home.done("next", "--cron", cron).err
+
+    assert ("H depends on the schedule's name" in said) == is_noted

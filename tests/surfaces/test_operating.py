@@ -30,7 +30,32 @@ def test_a_wrong_file_hinders_nobody_to_stop_or_to_look(home: Home, words: list[
     assert answer.code == ExitCode.DONE
     assert answer.err == (
         f"warning: {home.config} has 1 problem (see dca-scheduler config check):"
-        " nothing but its [database] is used here\n"
+        " nothing but [database] is used here\n"
+    )
+
+
+def test_a_file_that_is_no_toml_hinders_nobody_who_names_the_database(home: Home) -> None:
+    home.config.write_text(CONFIG + "[schedules.torn")
+    home.environ["DCA_SCHEDULER__DATABASE__URL"] = "sqlite:///scheduler.db"
+
+    answer = home.call("schedules", "pause", "hourly", "--reason", "incident")
+
+    assert answer.code == ExitCode.DONE
+    assert answer.err.startswith(f"warning: {home.config} has 1 problem ")
+    assert home.call("config", "check").code == ExitCode.CONFIGURATION
+
+
+def test_a_file_that_is_no_toml_says_how_to_do_without_it(home: Home) -> None:
+    home.config.write_text(CONFIG + "[schedules.torn")
+
+    answer = home.call("status")
+
+    torn, way_out = answer.err.splitlines()
+    assert answer.code == ExitCode.CONFIGURATION
+    assert torn.startswith(f"error: {home.config}: ")
+    assert way_out == (
+        f"error: {home.config}: set DCA_SCHEDULER__DATABASE__URL"
+        " to look, pause and cancel without this file"
     )
 
 
@@ -228,3 +253,23 @@ def test_a_dry_run_says_what_must_be_put_in_by_hand(home: Home) -> None:
         "put the token, which is kept in file:/etc/token, into $DCA_API_TOKEN",
         "replace ${secret:s} by that secret, percent-encoded",
     ]
+
+
+@pytest.mark.parametrize(("allowed", "most"), [(32, 8), (3, 3)])
+def test_what_may_be_in_flight_is_what_the_429_rule_allows(
+    home: Home, allowed: int, most: int
+) -> None:
+    home.sql("UPDATE accounts SET max_in_flight = ?", allowed)
+
+    [account] = home.done("accounts", "list", "--json").json
+
+    assert f"account main: sends, 0 of {most} in flight\n" in home.done("status").out
+    assert (account["max_in_flight"], account["most_in_flight"]) == (allowed, most)
+
+
+def test_thawing_what_concerns_no_schedule_says_that_it_fires_nothing(home: Home) -> None:
+    home.done("freeze", "label:none", "--reason", "x")
+
+    answer = home.done("thaw", "label:none", "--yes")
+
+    assert "only runs that wait are sent, this fires nothing\n" in answer.err

@@ -1,6 +1,7 @@
 """`sandbox` as a process, and `systemd-unit`."""
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -9,10 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from scheduler.sandbox import Fault, FaultKind, When
 from tests.surfaces.rig import ROOT, Home, process_environment, program
 
 TOKEN = "good"
@@ -82,6 +86,15 @@ def test_faults_of_a_file_strike_from_the_start(tmp_path: Path) -> None:
         answers = [trigger(url)[0], trigger(url)[0]]
 
     assert answers == [503, 200]
+
+
+def test_the_help_shows_a_file_of_faults_and_all_that_it_may_hold(tmp_path: Path) -> None:
+    said = program("sandbox", "--help", folder=tmp_path).stdout
+
+    example = said[said.index("[{") : said.index("}]") + 2]
+    assert len(TypeAdapter(tuple[Fault, ...]).validate_json(example)) == 2
+    for word in (*FaultKind, *When, *(one.name for one in fields(Fault))):
+        assert re.search(rf"\b{word}\b", said), word
 
 
 @pytest.mark.parametrize(
