@@ -26,12 +26,12 @@ Post = Callable[[int], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
-    """What a bare loop came to."""
+class Pace:
+    """How many requests a second a process came to, and what each cost it."""
 
     rate: float
     cpu_per_request: float
-    """Seconds of this process."""
+    """In seconds of its processor time."""
 
 
 def params(number: int) -> tuple[tuple[str, str], ...]:
@@ -76,18 +76,18 @@ async def _aiohttp(url: str, stack: AsyncExitStack) -> Post:
 CLIENTS = {"own": _own_client, "httpx": _httpx, "aiohttp": _aiohttp}
 
 
-def bare(client: str, url: str, number: int) -> Bare:
+def bare(client: str, url: str, number: int) -> Pace:
     """Post *number* bodies with IN_FLIGHT requests at a time."""
     return asyncio.run(_bare(client, url, number))
 
 
-async def _bare(client: str, url: str, number: int) -> Bare:
+async def _bare(client: str, url: str, number: int) -> Pace:
     async with AsyncExitStack() as stack:
         post = await CLIENTS[client](url, stack)
         await _all(post, min(number, 500))  # connections are made, caches filled
         began, spent = time.perf_counter(), _cpu()
         await _all(post, number)
-        return Bare(number / (time.perf_counter() - began), (_cpu() - spent) / number)
+        return Pace(number / (time.perf_counter() - began), (_cpu() - spent) / number)
 
 
 async def _all(post: Post, number: int) -> None:

@@ -87,7 +87,6 @@ class Daemon:
     """A process `dca-scheduler run` with its log in a file, as under systemd."""
 
     process: subprocess.Popen[bytes]
-    log: Path
     seconds_to_ready: float
 
     @classmethod
@@ -102,9 +101,12 @@ class Daemon:
             notify.settimeout(60)
             began = time.perf_counter()
             process = subprocess.Popen(words, stdout=out, stderr=out, env=environ)
-            while b"READY=1" not in notify.recv(4096):
-                pass
-            return cls(process=process, log=log, seconds_to_ready=time.perf_counter() - began)
+            try:
+                while b"READY=1" not in notify.recv(4096):
+                    pass
+            except TimeoutError:
+                raise NotReached(f"a daemon is not ready: {log.read_text()[-500:]}") from None
+            return cls(process=process, seconds_to_ready=time.perf_counter() - began)
 
     def cpu(self) -> float:
         """Return the seconds of processor time that it has used."""

@@ -21,7 +21,8 @@ class AccountStatus:
     """
     An account and its brake; *throttled* counts its answers of 429 in five minutes.
 
-    *trouble* is what went wrong with the newest of its runs that wait for another try.
+    *trouble* is what went wrong with the newest of its runs that wait for another try,
+    *look_due_at* since when a collection waits to be looked at.
     """
 
     account: Account
@@ -29,6 +30,7 @@ class AccountStatus:
     throttled: int
     in_flight: int
     trouble: str | None
+    look_due_at: datetime | None
 
     @property
     def most_in_flight(self) -> int:
@@ -78,4 +80,5 @@ def _account(conn: Connection, account: Account, now: datetime) -> AccountStatus
         throttled=len(accounts.list_throttled(conn, account.name, now=now)),
         in_flight=accounts.count_in_flight(conn, account.name, now=now),
         trouble=runs.find_trouble(conn, account.name),
+        look_due_at=accounts.find_look_due(conn, account.name, now=now),
     )

@@ -81,5 +81,6 @@ def account_view(one: "AccountStatus") -> dict[str, object]:
         "slow_start": brake and brake.slow_start,
         "paused_at": brake and brake.paused_at,
         "paused_reason": brake and brake.paused_reason,
+        "look_due_at": one.look_due_at,
         "trouble": one.trouble if brake and brake.strikes else None,
     }

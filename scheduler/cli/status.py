@@ -13,6 +13,7 @@ from scheduler.cli.render import one_line, print_json
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.moments import moment_text
 from scheduler.domain.records import RunState
+from scheduler.domain.verdict import LATE_AFTER
 
 if TYPE_CHECKING:
     from scheduler.actions.status import AccountStatus, Status
@@ -132,4 +133,12 @@ def _sending(one: "AccountStatus", now: datetime) -> str:
         return f"paused: {brake.paused_reason} (dca-scheduler accounts resume {one.account.name})"
     if brake is not None and brake.open_until is not None and brake.open_until > now:
         return f"{_until_it_opens(one, brake.open_until)}, {flight}{throttled}"
-    return f"sends, {flight}{throttled}"
+    return f"sends, {flight}{throttled}{_behind(one, now)}"
+
+
+def _behind(one: "AccountStatus", now: datetime) -> str:
+    late = now - (one.look_due_at or now)
+    if late <= LATE_AFTER:
+        return ""
+    behind = f"{late.total_seconds():.0f}s late"
+    return f"; looks at what runs {behind}: it starts more than it can follow"

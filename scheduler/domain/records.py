@@ -7,7 +7,7 @@ from typing import Any, Final
 
 
 class RunState(StrEnum):
-    """Where a run stands. docs/design.md draws the transitions."""
+    """Where a run stands. docs/promise.md draws the transitions."""
 
     QUEUED = "queued"  # waits for its turn, its time, or the brake
     DISPATCHING = "dispatching"  # claimed; its request may be on the wire

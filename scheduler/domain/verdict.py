@@ -13,6 +13,13 @@ FORGOTTEN_AFTER: Final = timedelta(minutes=10)
 KEPT_FOR: Final = timedelta(days=16)
 """The upstream keeps results for so long (DCA, 1); past it no end will be seen any more."""
 
+LATE_AFTER: Final = timedelta(seconds=10)
+"""
+A collection may wait so long to be looked at while triggers go first.
+
+After that questions do, until they have caught up: runs that never end let nothing begin.
+"""
+
 _FAILED: Final = frozenset({"failed", "error"})
 _CANCELLED: Final = frozenset({"cancelled", "canceled"})
 _DONE: Final = frozenset({"done", "finished", "ready", "success"})

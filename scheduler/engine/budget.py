@@ -23,6 +23,7 @@ from scheduler.domain.brake import (
 )
 from scheduler.domain.records import Account
 from scheduler.domain.reply import Deferral, Deferred, Lost, Refusal, Rejected, TriggerReply
+from scheduler.domain.verdict import LATE_AFTER
 from scheduler.storage import accounts
 from scheduler.storage.database import Connection
 
@@ -88,13 +89,6 @@ QUESTIONS_AT_ONCE = 4
 
 _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
-
-_LATE = timedelta(seconds=10)
-"""
-A collection may wait so long to be looked at while triggers go first.
-
-After that questions do, until they have caught up: runs that never end let nothing begin.
-"""
 
 _MOST_CLAIMED = 256
 """Of one account by one daemon, those on the wire included."""
@@ -236,7 +230,7 @@ def open_budgets(conn: Connection, opened: Sequence[Account], *, now: datetime) 
 
 
 def _is_late(look_due_at: datetime | None, now: datetime) -> bool:
-    return look_due_at is not None and look_due_at < now - _LATE
+    return look_due_at is not None and look_due_at < now - LATE_AFTER
 
 
 def close_budgets(conn: Connection, budgets: Iterable[Budget]) -> None:

@@ -6,7 +6,7 @@ however many there are, a pass costs one durable commit, and a lone run waits fo
 """
 
 import asyncio
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,17 +17,18 @@ import structlog
 
 from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.errors import DatabaseError, InvalidInput
-from scheduler.domain.records import Run, RunState, RunToSend, StoredBody
+from scheduler.domain.records import Run, RunState, RunToSend
 from scheduler.domain.reply import Lost, TriggerReply
 from scheduler.domain.request import Params, TriggerRequest, body_content, expand_secrets
 from scheduler.domain.transition import after_reply
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.answered import Answered, Unsendable, after_unsendable, log_answer
+from scheduler.engine.body_cache import BodyCache
 from scheduler.engine.budget import Budget, Signal, close_budgets, open_budgets
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.wire import Claim, Wire
-from scheduler.storage import claims, collections_, definitions, settle, unsent
+from scheduler.storage import claims, collections_, settle, unsent
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.settle import Settled
 
@@ -73,7 +74,7 @@ class DispatchStep:
     _answers: list[Answered] = field(default_factory=list)
     _sending: dict[_ClaimKey, asyncio.Task[None]] = field(default_factory=dict)
     _wires: defaultdict[str, Wire[Claim]] = field(default_factory=lambda: defaultdict(Wire))
-    _bodies: "OrderedDict[str, StoredBody]" = field(default_factory=OrderedDict)
+    _bodies: BodyCache = field(default_factory=BodyCache)
     _unsure: bool = False
     _is_expected: bool = False
     _soon: asyncio.TimerHandle | None = None
@@ -306,25 +307,11 @@ class DispatchStep:
             Claim(
                 run=run,
                 account=account_of[run.account],
-                body=self._body(conn, run),
+                body=self._bodies.get(conn, str(run.body)),
                 claimed_at=claimed_at,
             )
             for run in claimed.runs
         ]
-
-    def _body(self, conn: Connection, run: RunToSend) -> StoredBody:
-        fingerprint = str(run.body)
-        if fingerprint not in self._bodies:
-            self._bodies[fingerprint] = definitions.get_body(conn, fingerprint)
-            self._forget_bodies()
-        return self._bodies[fingerprint]
-
-    def _forget_bodies(self) -> None:
-        held = sum(body.byte_count for body in self._bodies.values())
-        while len(self._bodies) > 1 and (
-            len(self._bodies) > _BODIES_KEPT or held > _BODY_BYTES_KEPT
-        ):
-            held -= self._bodies.popitem(last=False)[1].byte_count
 
     def _fill(self, wire: Wire[Claim]) -> None:
         for claim in wire.take():
@@ -387,9 +374,6 @@ _HASTEN_EVERY = 1.0
 
 _TOGETHER = 0.05
 """No answer waits longer than so many seconds for others, to be recorded together with them."""
-
-_BODIES_KEPT = 64
-_BODY_BYTES_KEPT = 64 * 1024**2
 
 
 @lru_cache(maxsize=4096)  # the runs of a schedule have mostly the same

@@ -7,12 +7,14 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     Select,
     bindparam,
     delete,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -110,19 +112,29 @@ def _hold_brakes(
     return {row["account"]: (record(Brake, row), row["look_due_at"]) for row in found.mappings()}
 
 
-def _held() -> Select[Any]:
-    waiting = (
+def find_look_due(conn: Connection, account: str, *, now: datetime) -> datetime | None:
+    """Return since when a collection of the account waits to be looked at; None if none does."""
+    found: datetime | None = conn.scalar(_first_look_waiting(literal(account)), {"now": now})
+    return found
+
+
+def _first_look_waiting(account: ColumnElement[str]) -> Select[Any]:
+    return (
         select(collections.c.look_at)
         .where(
-            collections.c.account == brakes.c.account,
+            collections.c.account == account,
             collections.c.look_at <= _NOW,
             or_(collections.c.lease_until.is_(None), collections.c.lease_until < _NOW),
         )
         .order_by(collections.c.look_at)
         .limit(1)
     )
+
+
+def _held() -> Select[Any]:
+    look_due_at = _first_look_waiting(brakes.c.account).scalar_subquery()
     return (
-        select(brakes, waiting.scalar_subquery().label("look_due_at"))
+        select(brakes, look_due_at.label("look_due_at"))
         .where(brakes.c.account.in_(_NAMES))
         # In order of name: two daemons that hold several never wait for each other in a circle.
         .order_by(brakes.c.account)

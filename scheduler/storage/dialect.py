@@ -139,8 +139,15 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
             pool_size=4,
             max_overflow=8,
             pool_pre_ping=True,
+            # The one used last: its statements are prepared, and its process is awake.
+            pool_use_lifo=True,
             hide_parameters=True,
-            connect_args={"connect_timeout": 10, "options": _POSTGRESQL_OPTIONS},
+            connect_args={
+                "connect_timeout": 10,
+                "options": _POSTGRESQL_OPTIONS,
+                # At its second use: what a pass asks, it asks for ever.
+                "prepare_threshold": 1,
+            },
         )
     except ModuleNotFoundError as error:
         raise DatabaseError(

@@ -219,6 +219,7 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
         conn, frozenset({("main", "c_r1")}), now=NINE
     ),
     "read_brake": lambda conn: accounts.read_brake(conn, "main", now=NINE),
+    "find_look_due": lambda conn: accounts.find_look_due(conn, "main", now=NINE),
     "count_in_flight": lambda conn: accounts.count_in_flight(conn, "main", now=NINE),
     "list_claimed_by": lambda conn: settle.list_claimed_by(conn, "d9"),
     "settle accepted": answer(ACCEPTED),

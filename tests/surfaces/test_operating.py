@@ -1,5 +1,7 @@
 """In an incident: what can be done with a wrong file, and what a command says of what holds up."""
 
+import re
+
 import pytest
 
 from scheduler.cli.exit_codes import ExitCode
@@ -265,6 +267,21 @@ def test_what_may_be_in_flight_is_what_the_429_rule_allows(
 
     assert f"account main: sends, 0 of {most} in flight\n" in home.done("status").out
     assert (account["max_in_flight"], account["most_in_flight"]) == (allowed, most)
+
+
+def test_an_account_that_starts_more_than_it_can_follow_is_told_of(home: Home) -> None:
+    run_id = home.make_run(state="collecting", collection_id="j_1")
+    home.sql(
+        "INSERT INTO collections (id, run_id, account, collector_id, accepted_at, look_at)"
+        " SELECT 'j_1', id, account, collector_id, created_at, '2026-03-02 08:58:30'"
+        " FROM runs WHERE id = ?",
+        run_id,
+    )
+
+    said = home.done("status").out
+
+    assert re.search(r"account main: sends, .*; looks at what runs 90s late: it starts more", said)
+    assert home.done("accounts", "list", "--json").json[0]["look_due_at"] is not None
 
 
 def test_thawing_what_concerns_no_schedule_says_that_it_fires_nothing(home: Home) -> None:
