@@ -8,12 +8,21 @@ from typing import Final
 import psycopg
 import pytest
 
-from scheduler.domain.records import Schedule
-from scheduler.storage import schedules
+from scheduler.domain.records import Run, Schedule
+from scheduler.storage import collections_, schedules, unconfirmed
 from scheduler.storage.database import Database
 from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, minutes
-from tests.storage.rows import Execute, insert_account, insert_run, insert_world, plain_client
+from tests.storage.rows import (
+    Execute,
+    claim,
+    ids,
+    insert_account,
+    insert_collection,
+    insert_run,
+    insert_world,
+    plain_client,
+)
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
 
@@ -88,6 +97,10 @@ NONSENSE: Final = (
     "UPDATE runs SET state = 'unconfirmed'",
     "UPDATE runs SET body = NULL",
     "UPDATE runs SET on_unconfirmed = 'guess'",
+    "UPDATE runs SET not_before = 'whenever'",
+    "UPDATE runs SET send_before = '9'",
+    "UPDATE runs SET lease_until = 'whenever'",
+    "UPDATE collections SET look_at = 'whenever'",
 )
 
 
@@ -107,7 +120,7 @@ def _client(url: str) -> Iterator[Execute]:
     with Database(url) as db:
         with db.writing() as conn:
             insert_world(conn)
-            insert_run(conn)
+            insert_collection(conn, insert_run(conn))
         with plain_client(db, url) as client:
             yield client
 
@@ -140,6 +153,9 @@ ENDLESS: Final = (
     "UPDATE schedules SET paused_until = 'infinity'",
     "UPDATE schedules SET next_fire_at = '-infinity'",
     "UPDATE schedules SET valid_from = NULL, created_at = '12026-03-02'",
+    "UPDATE runs SET not_before = 'infinity'",
+    "UPDATE runs SET lease_until = 'infinity'",
+    "UPDATE collections SET look_at = 'infinity'",
     "INSERT INTO freezes (scope, frozen_at, frozen_by, reason, until)"
     " VALUES ('all', '2026-03-02', 'me', 'x', 'infinity')",
     "INSERT INTO overrides (schedule, field, value, made_at, made_by, reason, until)"
@@ -151,6 +167,9 @@ ENDLESS: Final = (
 def test_a_time_that_the_program_cannot_read_is_refused(
     db: Database, by_hand: Execute, statement: str
 ) -> None:
+    with db.writing() as conn:
+        insert_collection(conn, insert_run(conn))
+
     with pytest.raises(REFUSED, match=r"not a time.*; write"):
         by_hand(statement)
 
@@ -235,6 +254,7 @@ WRITTEN: Final = (
     "2026-03-02 09:00:00.000",
     "2026-03-02T10:00:00+01:00",
     "2026-03-02 07:00-02:00",
+    "2026-03-02T09:00:00.000000",
 )
 
 
@@ -250,6 +270,40 @@ def test_a_time_is_understood_as_people_write_it(
     assert schedule(db).paused_until == NINE
     assert lapsed(db, NINE) == ["hourly"]
     assert lapsed(db, NINE - minutes(1)) == []
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_run_is_sent_when_the_time_comes_that_was_written_by_hand(
+    db: Database, by_hand: Execute, written: str
+) -> None:
+    """Compared as text, most of these would be later than any time of their day."""
+    with db.writing() as conn:
+        run_id = insert_run(conn, send_before=NINE + minutes(60), not_before=NINE + minutes(60))
+    if db.file is None:
+        by_hand("SET timezone TO 'UTC'")
+
+    by_hand(f"UPDATE runs SET not_before = '{written}', send_before = '{written}'")
+
+    assert ids(claim(db, now=NINE - minutes(1))) == []
+    assert ids(claim(db, now=NINE)) == [run_id]
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_lease_and_a_look_end_when_the_time_comes_that_was_written_by_hand(
+    db: Database, by_hand: Execute, claimed: Run, written: str
+) -> None:
+    with db.writing() as conn:
+        insert_collection(conn, claimed.id, look_at=NINE + minutes(60))
+    if db.file is None:
+        by_hand("SET timezone TO 'UTC'")
+
+    by_hand(f"UPDATE runs SET lease_until = '{written}'")
+    by_hand(f"UPDATE collections SET look_at = '{written}', lease_until = '{written}'")
+
+    later = NINE + minutes(1)
+    with db.writing() as conn:
+        assert collections_.list_accounts_to_look_at(conn, now=later) == ["main"]
+        assert ids(unconfirmed.expire_leases(conn, now=later, look_at=later)) == [claimed.id]
 
 
 def lapsed(db: Database, now: datetime) -> list[str]:
