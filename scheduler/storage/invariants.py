@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from scheduler.storage.dialect import read_whole_tables, seconds_between
+from scheduler.storage.dialect import seconds_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,6 @@ _MOST_ROWS: Final = 20
 
 def list_violations(conn: Connection) -> list[Violation]:
     """Run every invariant's query; return those that found something."""
-    read_whole_tables(conn)
     violations = []
     for invariant in INVARIANTS:
         rows = conn.execute(text(_for_dialect(conn, invariant.sql))).mappings()
