@@ -60,13 +60,13 @@ INVARIANTS: Final = (
     ),
     Invariant(
         name="unsettled_within_limit",
-        sentence="of a collector, no more triggers are unsettled than its max_unsettled",
+        sentence="of a collector, no more triggers are unsettled than its least max_unsettled",
         sql="""
             SELECT runs.account, runs.collector_id, count(*) AS unsettled FROM runs
             WHERE state IN ('dispatching', 'unconfirmed')
             GROUP BY runs.account, runs.collector_id
             HAVING count(*) > coalesce(
-                (SELECT max(collectors.max_unsettled) FROM collectors
+                (SELECT min(collectors.max_unsettled) FROM collectors
                  WHERE collectors.account = runs.account
                    AND collectors.collector_id = runs.collector_id), 1)
         """,
