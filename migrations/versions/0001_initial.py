@@ -347,6 +347,32 @@ def _time_watch(name: str, table: str, event: str, columns: tuple[str, ...], tol
     )
 
 
+# SQLite's shell checks no references. A daemon would stumble again and again over what these leave.
+HELD = {
+    "runs": (
+        "EXISTS (SELECT 1 FROM attempts WHERE run_id = OLD.id)"
+        " OR EXISTS (SELECT 1 FROM collections WHERE run_id = OLD.id)",
+        "its attempts and collections go first",
+    ),
+    "bodies": (
+        "EXISTS (SELECT 1 FROM runs WHERE body = OLD.fingerprint)",
+        "the runs that it was made for go first",
+    ),
+}
+
+
+def _watch_references() -> Iterator[Watch]:
+    for table, (is_held, what_to_do) in HELD.items():
+        yield Watch(
+            f"{table}_held",
+            table,
+            f"""
+            BEFORE DELETE ON {table} WHEN {is_held}
+            BEGIN SELECT RAISE(ABORT, '{table}: {what_to_do}'); END
+            """,
+        )
+
+
 # SQLite takes a blob for a text, and its shell's readfile() makes one.
 TEXTS = {
     "schedules": (
@@ -385,7 +411,12 @@ def _watch_texts() -> Iterator[Watch]:
 
 
 WATCHES = {
-    "sqlite": (*_watch_edits_on_sqlite(), *_watch_times_on_sqlite(), *_watch_texts()),
+    "sqlite": (
+        *_watch_edits_on_sqlite(),
+        *_watch_times_on_sqlite(),
+        *_watch_references(),
+        *_watch_texts(),
+    ),
     "postgresql": (*_watch_edits_on_postgresql(), *_watch_times_on_postgresql()),
 }
 

@@ -134,6 +134,7 @@ def test_every_trigger_is_there(sqlite_url: str) -> None:
         *(f"schedules_{what}" for what in ("edited", "checked", "moved")),
         *(f"schedules_{what}_marks" for what in ("new", "edited")),
         *("runs_edited_times", "runs_edited_leases", "collections_edited_times"),
+        *("runs_held", "bodies_held"),
     }
 
 

@@ -22,6 +22,8 @@ from tests.storage.rows import (
     insert_run,
     insert_world,
     plain_client,
+    read_run,
+    states_of,
 )
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
@@ -201,6 +203,36 @@ ORPHANS: Final = (
 def test_what_is_named_must_be_there(refusing: Execute, statement: str) -> None:
     with pytest.raises(REFUSED):
         refusing(statement)
+
+
+HELD: Final = {
+    "DELETE FROM runs": "runs: its attempts and collections go first",
+    "DELETE FROM bodies": "bodies: the runs that it was made for go first",
+}
+
+
+@pytest.mark.parametrize("statement", HELD)
+def test_what_a_daemon_cannot_go_on_without_stays(
+    db: Database, by_hand: Execute, claimed: Run, statement: str
+) -> None:
+    """SQLite's shell checks no references."""
+    if db.file is not None:
+        by_hand("PRAGMA foreign_keys = OFF")
+
+    with pytest.raises(REFUSED, match=HELD[statement] if db.file else "foreign key"):
+        by_hand(statement)
+
+    assert read_run(db, claimed.id) == claimed
+
+
+def test_history_can_be_deleted_from_its_end(db: Database, by_hand: Execute, claimed: Run) -> None:
+    with db.writing() as conn:
+        insert_collection(conn, claimed.id)
+
+    for table in ("collections", "attempts", "runs", "bodies"):
+        by_hand(f"DELETE FROM {table}")
+
+    assert states_of(db) == []
 
 
 def test_a_new_name_is_followed_by_all_that_refer_to_it(db: Database, by_hand: Execute) -> None:
