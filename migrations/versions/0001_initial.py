@@ -270,25 +270,37 @@ FUNCTIONS = {
     },
 }
 
-TIMES = {
-    "schedules": ("paused_at", "paused_until", "created_at"),
-    "queues": ("paused_at",),
-    "freezes": ("frozen_at", "until"),
-    "overrides": ("made_at", "until"),
+TIMES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("schedules", "times"): ("paused_at", "paused_until", "created_at"),
+    ("queues", "times"): ("paused_at",),
+    ("freezes", "times"): ("frozen_at", "until"),
+    ("overrides", "times"): ("made_at", "until"),
 }
+# The daemon's own, which it compares in SQL and writes often: at a claim no more than a lease.
+DAEMON_TIMES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("schedules", "marks"): MARKS,
+    ("runs", "times"): ("due_at", "not_before", "send_before", "look_at", "ended_at"),
+    ("runs", "leases"): ("lease_until",),
+    ("collections", "times"): ("look_at", "lease_until"),
+}
+
+
+def _writes(table: str, columns: tuple[str, ...]) -> dict[str, str]:
+    """Return what to watch: nobody writes a new run or collection by hand, and they are many."""
+    edited = {"edited": f"UPDATE OF {', '.join(columns)}"}
+    return edited if table in ("runs", "collections") else {"new": "INSERT"} | edited
 
 
 def _watch_times_on_postgresql() -> Iterator[Watch]:
     """Infinity, and years of five digits, are times that the program cannot read."""
     readable = "'0001-01-01 00:00+00' AND '9999-12-31 23:59:59.999999+00'"
-    for table, columns in TIMES.items():
-        watched = (*columns, *MARKS) if table == "schedules" else columns
-        unreadable = " OR ".join(f"NEW.{column} NOT BETWEEN {readable}" for column in watched)
+    for (table, name), columns in (TIMES | DAEMON_TIMES).items():
+        unreadable = " OR ".join(f"NEW.{column} NOT BETWEEN {readable}" for column in columns)
         yield Watch(
-            f"{table}_times",
+            f"{table}_{name}",
             table,
             f"""
-            BEFORE INSERT OR UPDATE OF {", ".join(watched)} ON {table}
+            BEFORE {" OR ".join(_writes(table, columns).values())} ON {table}
             FOR EACH ROW WHEN ({unreadable}) EXECUTE FUNCTION refuse_times()
             """,
         )
@@ -298,23 +310,16 @@ def _watch_times_on_postgresql() -> Iterator[Watch]:
 # time and that every version of this program reads; what is no time is refused.
 _DATE = "0000-00-00".replace("0", "[0-9]")
 _AS_STORED = "0000-00-00 00:00:00.000000".replace("0", "[0-9]")
+# This tells as well, and costs the daemon less.
+_LIKE_STORED = "0000-00-00 00:00:00.000000".replace("0", "?")
 
 
 def _watch_times_on_sqlite() -> Iterator[Watch]:
-    for table, columns in TIMES.items():
-        told = " OR ".join(f"NEW.{column} NOT GLOB '{_AS_STORED}'" for column in columns)
-        yield _time_watch(f"{table}_new_times", table, "INSERT", columns, told)
-        yield _time_watch(
-            f"{table}_edited_times", table, f"UPDATE OF {', '.join(columns)}", columns, told
-        )
-    # The length tells as well, and costs the daemon less.
-    told = " OR ".join(
-        f"length(NEW.{column}) <> {len('0000-00-00 00:00:00.000000')}" for column in MARKS
-    )
-    yield _time_watch("schedules_new_marks", "schedules", "INSERT", MARKS, told)
-    yield _time_watch(
-        "schedules_edited_marks", "schedules", f"UPDATE OF {', '.join(MARKS)}", MARKS, told
-    )
+    for shape, times in ((_AS_STORED, TIMES), (_LIKE_STORED, DAEMON_TIMES)):
+        for (table, name), columns in times.items():
+            told = " OR ".join(f"NEW.{column} NOT GLOB '{shape}'" for column in columns)
+            for what, event in _writes(table, columns).items():
+                yield _time_watch(f"{table}_{what}_{name}", table, event, columns, told)
 
 
 def _time_watch(name: str, table: str, event: str, columns: tuple[str, ...], told: str) -> Watch:
@@ -340,6 +345,32 @@ def _time_watch(name: str, table: str, event: str, columns: tuple[str, ...], tol
         END
         """,
     )
+
+
+# SQLite's shell checks no references. A daemon would stumble again and again over what these leave.
+HELD = {
+    "runs": (
+        "EXISTS (SELECT 1 FROM attempts WHERE run_id = OLD.id)"
+        " OR EXISTS (SELECT 1 FROM collections WHERE run_id = OLD.id)",
+        "its attempts and collections go first",
+    ),
+    "bodies": (
+        "EXISTS (SELECT 1 FROM runs WHERE body = OLD.fingerprint)",
+        "the runs that it was made for go first",
+    ),
+}
+
+
+def _watch_references() -> Iterator[Watch]:
+    for table, (is_held, what_to_do) in HELD.items():
+        yield Watch(
+            f"{table}_held",
+            table,
+            f"""
+            BEFORE DELETE ON {table} WHEN {is_held}
+            BEGIN SELECT RAISE(ABORT, '{table}: {what_to_do}'); END
+            """,
+        )
 
 
 # SQLite takes a blob for a text, and its shell's readfile() makes one.
@@ -380,7 +411,12 @@ def _watch_texts() -> Iterator[Watch]:
 
 
 WATCHES = {
-    "sqlite": (*_watch_edits_on_sqlite(), *_watch_times_on_sqlite(), *_watch_texts()),
+    "sqlite": (
+        *_watch_edits_on_sqlite(),
+        *_watch_times_on_sqlite(),
+        *_watch_references(),
+        *_watch_texts(),
+    ),
     "postgresql": (*_watch_edits_on_postgresql(), *_watch_times_on_postgresql()),
 }
 

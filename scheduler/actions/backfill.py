@@ -27,7 +27,15 @@ from scheduler.domain.records import (
 )
 from scheduler.domain.reprocess import Reprocess
 from scheduler.inputs import iter_bodies
-from scheduler.storage import audit, definitions, occurrences, overrides, runs, schedules
+from scheduler.storage import (
+    accounts,
+    audit,
+    definitions,
+    occurrences,
+    overrides,
+    runs,
+    schedules,
+)
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 
@@ -70,6 +78,7 @@ def prepare_backfill(conn: Connection, ask: Ask, *, now: datetime) -> Backfill:
     (whole,) = overrides.lay_over(conn, [schedules.get_schedule(conn, ask.schedule)], now=now)
     schedule = whole.schedule
     collector, batch = check_definition(schedule, whole.collector, whole.batch)
+    accounts.get_account(conn, collector.account)
     due = _occurrences(conn, ask, schedule, now)
     chosen = choose_backfill(due, _known(conn, ask), ask.reprocess)
     _check_room(conn, schedule, collector, chosen)

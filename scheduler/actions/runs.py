@@ -8,7 +8,7 @@ from scheduler.domain.moments import moment_iso
 from scheduler.domain.new_run import retried_run
 from scheduler.domain.records import ENDED_STATES, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import audit, collections_, runs, settle, unsent
+from scheduler.storage import accounts, audit, collections_, runs, settle, unsent
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.storage.settle import Settled
@@ -23,6 +23,7 @@ def retry_run(conn: Connection, run_id: int, *, by: str, now: datetime) -> int:
         raise Conflict(f"run {run_id} is {run.state}, not ended: there is nothing to retry yet")
     if run.body is None:
         raise Conflict(f"run {run_id} was never given its inputs ({run.reason}): {_anew(run)}")
+    accounts.get_account(conn, run.account)
     new_id = runs.insert_run(conn, retried_run(run, now=now))
     _record(conn, "retry", run_id, {"retried_as": (None, new_id)}, by, now)
     announce(conn)

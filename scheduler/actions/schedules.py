@@ -8,7 +8,7 @@ from scheduler.domain.definition import Fallbacks, check_definition
 from scheduler.domain.new_run import Occurrence, scheduled_run
 from scheduler.domain.records import QueueOrder, Reason
 from scheduler.inputs import iter_bodies
-from scheduler.storage import audit, definitions, overrides, runs, schedules
+from scheduler.storage import accounts, audit, definitions, overrides, runs, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 
@@ -46,6 +46,7 @@ def fire_schedule(
     """
     [whole] = overrides.lay_over(conn, [schedules.get_schedule(conn, name)], now=now)
     collector, batch = check_definition(whole.schedule, whole.collector, whole.batch)
+    accounts.get_account(conn, collector.account)
     bodies = list(iter_bodies(batch, DueTime(now, whole.schedule.timezone)))
     orders = {queue.name: queue.queue_order for queue in definitions.list_queues(conn)}
     run = scheduled_run(

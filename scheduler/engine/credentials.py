@@ -8,7 +8,7 @@ import structlog
 
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.loop import Wake
-from scheduler.storage import accounts
+from scheduler.storage import accounts, audit
 from scheduler.storage.database import Connection, Database
 
 log = structlog.get_logger()
@@ -27,14 +27,14 @@ class CredentialsStep:
         paused = await self.db.read(accounts.list_paused)
         if not paused:
             return None
-        resumed = await self.db.write(partial(self._resume, names=list(paused)))
+        resumed = await self.db.write(partial(self._resume, names=list(paused), now=now))
         for name in resumed:
             log.info("account_resumed", account=name, why="its token has changed")
         if resumed:
             self.wake_dispatch()
         return None
 
-    def _resume(self, conn: Connection, *, names: list[str]) -> list[str]:
+    def _resume(self, conn: Connection, *, names: list[str], now: datetime) -> list[str]:
         resumed = []
         for name, brake in accounts.list_paused(conn).items():
             if name not in names or brake.paused_token is None:
@@ -42,5 +42,13 @@ class CredentialsStep:
             mark = self.upstreams.token_mark(accounts.get_account(conn, name))
             if mark not in (brake.paused_token, "unreadable"):
                 accounts.set_resumed(conn, name)
+                audit.record_change(
+                    conn,
+                    who=audit.DAEMON,
+                    action="resume",
+                    subject=f"accounts.{name}",
+                    columns={"paused_reason": (brake.paused_reason, None)},
+                    now=now,
+                )
                 resumed.append(name)
         return resumed

@@ -100,7 +100,9 @@ class ReconcileStep:
         _log_lost(dead)
         looks = []
         for name in unconfirmed.list_accounts_to_look_for(conn, now=now):
-            account = accounts.get_account(conn, name)
+            account = accounts.find_account(conn, name)
+            if account is None:
+                continue  # renamed by a client that checks no references
             budget = open_budget(conn, account, now=now)
             found = unconfirmed.claim_looks(
                 conn,

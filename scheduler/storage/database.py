@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
-from scheduler.storage.dialect import create_engines, shown_url, sqlite_file
+from scheduler.storage.dialect import create_engines, read_at_leisure, shown_url, sqlite_file
 
 __all__ = ["Connection", "Database"]
 
@@ -61,9 +61,16 @@ class Database:
         """Open a transaction that may write; it commits at the end, or takes everything back."""
         return self._transaction(self._writer)
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that only reads: one moment's view, never waiting for a writer."""
-        return self._transaction(self._reader)
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """
+        Open a transaction that only reads: one moment's view, never waiting for a writer.
+
+        It may take as long as it needs.
+        """
+        with self._transaction(self._reader) as conn:
+            read_at_leisure(conn)
+            yield conn
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do *work* in a transaction that may write. If cancelled, it is finished all the same."""

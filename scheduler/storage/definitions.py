@@ -139,6 +139,9 @@ def insert_bodies(conn: Connection, sent: Collection[StoredBody], *, now: dateti
 
 
 def get_body(conn: Connection, fingerprint: str) -> StoredBody:
-    """Return the body of that fingerprint; runs refer to nothing that is not there."""
+    """Return the body of that fingerprint, or raise NotFound: SQLite's shell names any."""
     found = conn.execute(select(bodies).where(bodies.c.fingerprint == fingerprint))
-    return record(StoredBody, found.mappings().one())
+    row = found.mappings().first()
+    if row is None:
+        raise NotFound(f"no body has the fingerprint {fingerprint!r}")
+    return record(StoredBody, row)

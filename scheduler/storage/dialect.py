@@ -277,11 +277,25 @@ def announce(conn: Connection) -> None:
         conn.execute(select(func.pg_notify(CHANNEL, "")))
 
 
-def read_whole_tables(conn: Connection) -> None:
-    """Until the transaction ends, plan for statements that read through everything, and wait."""
+def read_at_leisure(conn: Connection) -> None:
+    """
+    Until the transaction ends, set no limit of time, and plan for reading through everything.
+
+    For who only reads: whoever thinks between two statements holds up nobody.
+    """
     if conn.dialect.name == "postgresql":
-        for setting in ("enable_hashjoin = on", "enable_mergejoin = on", "statement_timeout = 0"):
-            conn.exec_driver_sql(f"SET LOCAL {setting}")
+        conn.exec_driver_sql(_AT_LEISURE)
+
+
+_AT_LEISURE = "; ".join(
+    f"SET LOCAL {setting}"
+    for setting in (
+        "enable_hashjoin = on",
+        "enable_mergejoin = on",
+        "statement_timeout = 0",
+        "idle_in_transaction_session_timeout = 0",
+    )
+)
 
 
 def lock_schema(conn: Connection) -> None:

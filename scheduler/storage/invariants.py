@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from scheduler.storage.dialect import read_whole_tables, seconds_between
+from scheduler.storage.dialect import seconds_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +60,13 @@ INVARIANTS: Final = (
     ),
     Invariant(
         name="unsettled_within_limit",
-        sentence="of a collector, no more triggers are unsettled than its max_unsettled",
+        sentence="of a collector, no more triggers are unsettled than its least max_unsettled",
         sql="""
             SELECT runs.account, runs.collector_id, count(*) AS unsettled FROM runs
             WHERE state IN ('dispatching', 'unconfirmed')
             GROUP BY runs.account, runs.collector_id
             HAVING count(*) > coalesce(
-                (SELECT max(collectors.max_unsettled) FROM collectors
+                (SELECT min(collectors.max_unsettled) FROM collectors
                  WHERE collectors.account = runs.account
                    AND collectors.collector_id = runs.collector_id), 1)
         """,
@@ -197,7 +197,6 @@ _MOST_ROWS: Final = 20
 
 def list_violations(conn: Connection) -> list[Violation]:
     """Run every invariant's query; return those that found something."""
-    read_whole_tables(conn)
     violations = []
     for invariant in INVARIANTS:
         rows = conn.execute(text(_for_dialect(conn, invariant.sql))).mappings()

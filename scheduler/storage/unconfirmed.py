@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
 
 from scheduler.domain.brake import most_on_the_wire
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
@@ -99,7 +99,12 @@ def claim_looks(
     lease_until: datetime,
     limit: int,
 ) -> list[LostRun]:
-    """Take up to *limit* unconfirmed runs of the account that are due for a look."""
+    """
+    Take up to *limit* unconfirmed runs of the account that are due for a look.
+
+    One whose attempt is gone is left to a person: nothing tells when it was sent.
+    """
+    has_attempt = exists().where(attempts.c.run_id == runs.c.id, attempts.c.number == runs.c.fence)
     due = (
         select(runs.c.id)
         .where(
@@ -107,6 +112,7 @@ def claim_looks(
             runs.c.account == account,
             runs.c.look_at <= now,
             or_(runs.c.lease_until.is_(None), runs.c.lease_until < now),
+            has_attempt,
         )
         .order_by(runs.c.look_at)
         .limit(limit)

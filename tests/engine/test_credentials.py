@@ -3,7 +3,7 @@
 from scheduler.domain.records import Reason, RunState
 from scheduler.engine.credentials import CredentialsStep
 from scheduler.sandbox import SandboxSettings
-from scheduler.storage import accounts
+from scheduler.storage import accounts, audit
 from tests.engine.rig import Room, engine_room
 
 ONLY_NEW = SandboxSettings(tokens=frozenset({"new"}))
@@ -30,7 +30,10 @@ async def test_a_new_token_lifts_the_pause_without_a_restart(database_url: str) 
         await room.dispatch(dispatch)
 
         ends = [(run.state, run.reason) for run in (room.run(refused), room.run(waiting))]
+        with room.db.reading() as conn:
+            (change,) = [one for one in audit.list_changes(conn, limit=9) if one.action == "resume"]
 
+    assert (change.who, change.subject) == (audit.DAEMON, "accounts.main")
     assert still_paused is not None
     assert asked_once == 1
     assert woken == ["dispatch"]

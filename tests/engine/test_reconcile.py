@@ -1,6 +1,8 @@
 """ReconcileStep: what was lost is found, proved absent, or left to a person; never guessed."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -300,3 +302,24 @@ async def test_a_429_to_any_question_of_a_look_is_counted_and_ends_the_look(
 
 def test_the_looks_of_these_tests_are_as_many_as_they_think() -> None:
     assert [delay.total_seconds() for delay in LOOK_AFTER] == [5, 30, 120]
+
+
+async def test_an_account_that_is_gone_holds_up_no_other(sqlite_url: str) -> None:
+    """SQLite's shell renames an account, and nothing that names it."""
+    async with engine_room(sqlite_url) as room:
+        run_id = await lose(room, ACCEPTED_AND_LOST)
+        room.define("accounts", "gone", token="env:TOKEN")
+        room.define("collectors", "theirs", account="gone", collector_id="c_theirs")
+        room.execute(
+            "UPDATE runs SET state = 'unconfirmed', look_at = :now WHERE id = :id",
+            now=room.clock(),
+            id=room.ask("theirs"),
+        )
+        assert room.db.file is not None
+        with closing(sqlite3.connect(room.db.file, isolation_level=None)) as shell:
+            shell.execute("UPDATE accounts SET name = 'renamed' WHERE name = 'gone'")
+        await room.look()
+
+        run = room.run(run_id)
+
+    assert (run.state, run.reason) == (COLLECTING, Reason.ADOPTED)

@@ -133,6 +133,8 @@ def test_every_trigger_is_there(sqlite_url: str) -> None:
         *(f"{table}_{what}_times" for table in times for what in ("new", "edited")),
         *(f"schedules_{what}" for what in ("edited", "checked", "moved")),
         *(f"schedules_{what}_marks" for what in ("new", "edited")),
+        *("runs_edited_times", "runs_edited_leases", "collections_edited_times"),
+        *("runs_held", "bodies_held"),
     }
 
 

@@ -12,6 +12,7 @@ from tests.storage.rows import (
     LEASE,
     insert_attempt,
     insert_collection,
+    insert_collector,
     insert_run,
 )
 
@@ -68,6 +69,8 @@ def two_unsettled_runs_of_a_lane(conn: Connection) -> None:
 
 
 def two_unsettled_runs_of_a_collector(conn: Connection) -> None:
+    """Of two rows that name it, the stricter holds."""
+    insert_collector(conn, name="shop, too", max_unsettled=2)
     for _ in range(2):
         on_the_wire(conn)
 

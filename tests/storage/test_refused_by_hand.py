@@ -8,12 +8,23 @@ from typing import Final
 import psycopg
 import pytest
 
-from scheduler.domain.records import Schedule
-from scheduler.storage import schedules
+from scheduler.domain.records import Run, Schedule
+from scheduler.storage import collections_, schedules, unconfirmed
 from scheduler.storage.database import Database
 from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, minutes
-from tests.storage.rows import Execute, insert_account, insert_run, insert_world, plain_client
+from tests.storage.rows import (
+    Execute,
+    claim,
+    ids,
+    insert_account,
+    insert_collection,
+    insert_run,
+    insert_world,
+    plain_client,
+    read_run,
+    states_of,
+)
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
 
@@ -88,6 +99,10 @@ NONSENSE: Final = (
     "UPDATE runs SET state = 'unconfirmed'",
     "UPDATE runs SET body = NULL",
     "UPDATE runs SET on_unconfirmed = 'guess'",
+    "UPDATE runs SET not_before = 'whenever'",
+    "UPDATE runs SET send_before = '9'",
+    "UPDATE runs SET lease_until = 'whenever'",
+    "UPDATE collections SET look_at = 'whenever'",
 )
 
 
@@ -107,7 +122,7 @@ def _client(url: str) -> Iterator[Execute]:
     with Database(url) as db:
         with db.writing() as conn:
             insert_world(conn)
-            insert_run(conn)
+            insert_collection(conn, insert_run(conn))
         with plain_client(db, url) as client:
             yield client
 
@@ -140,6 +155,9 @@ ENDLESS: Final = (
     "UPDATE schedules SET paused_until = 'infinity'",
     "UPDATE schedules SET next_fire_at = '-infinity'",
     "UPDATE schedules SET valid_from = NULL, created_at = '12026-03-02'",
+    "UPDATE runs SET not_before = 'infinity'",
+    "UPDATE runs SET lease_until = 'infinity'",
+    "UPDATE collections SET look_at = 'infinity'",
     "INSERT INTO freezes (scope, frozen_at, frozen_by, reason, until)"
     " VALUES ('all', '2026-03-02', 'me', 'x', 'infinity')",
     "INSERT INTO overrides (schedule, field, value, made_at, made_by, reason, until)"
@@ -151,6 +169,9 @@ ENDLESS: Final = (
 def test_a_time_that_the_program_cannot_read_is_refused(
     db: Database, by_hand: Execute, statement: str
 ) -> None:
+    with db.writing() as conn:
+        insert_collection(conn, insert_run(conn))
+
     with pytest.raises(REFUSED, match=r"not a time.*; write"):
         by_hand(statement)
 
@@ -182,6 +203,36 @@ ORPHANS: Final = (
 def test_what_is_named_must_be_there(refusing: Execute, statement: str) -> None:
     with pytest.raises(REFUSED):
         refusing(statement)
+
+
+HELD: Final = {
+    "DELETE FROM runs": "runs: its attempts and collections go first",
+    "DELETE FROM bodies": "bodies: the runs that it was made for go first",
+}
+
+
+@pytest.mark.parametrize("statement", HELD)
+def test_what_a_daemon_cannot_go_on_without_stays(
+    db: Database, by_hand: Execute, claimed: Run, statement: str
+) -> None:
+    """SQLite's shell checks no references."""
+    if db.file is not None:
+        by_hand("PRAGMA foreign_keys = OFF")
+
+    with pytest.raises(REFUSED, match=HELD[statement] if db.file else "foreign key"):
+        by_hand(statement)
+
+    assert read_run(db, claimed.id) == claimed
+
+
+def test_history_can_be_deleted_from_its_end(db: Database, by_hand: Execute, claimed: Run) -> None:
+    with db.writing() as conn:
+        insert_collection(conn, claimed.id)
+
+    for table in ("collections", "attempts", "runs", "bodies"):
+        by_hand(f"DELETE FROM {table}")
+
+    assert states_of(db) == []
 
 
 def test_a_new_name_is_followed_by_all_that_refer_to_it(db: Database, by_hand: Execute) -> None:
@@ -235,6 +286,7 @@ WRITTEN: Final = (
     "2026-03-02 09:00:00.000",
     "2026-03-02T10:00:00+01:00",
     "2026-03-02 07:00-02:00",
+    "2026-03-02T09:00:00.000000",
 )
 
 
@@ -250,6 +302,40 @@ def test_a_time_is_understood_as_people_write_it(
     assert schedule(db).paused_until == NINE
     assert lapsed(db, NINE) == ["hourly"]
     assert lapsed(db, NINE - minutes(1)) == []
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_run_is_sent_when_the_time_comes_that_was_written_by_hand(
+    db: Database, by_hand: Execute, written: str
+) -> None:
+    """Compared as text, most of these would be later than any time of their day."""
+    with db.writing() as conn:
+        run_id = insert_run(conn, send_before=NINE + minutes(60), not_before=NINE + minutes(60))
+    if db.file is None:
+        by_hand("SET timezone TO 'UTC'")
+
+    by_hand(f"UPDATE runs SET not_before = '{written}', send_before = '{written}'")
+
+    assert ids(claim(db, now=NINE - minutes(1))) == []
+    assert ids(claim(db, now=NINE)) == [run_id]
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_lease_and_a_look_end_when_the_time_comes_that_was_written_by_hand(
+    db: Database, by_hand: Execute, claimed: Run, written: str
+) -> None:
+    with db.writing() as conn:
+        insert_collection(conn, claimed.id, look_at=NINE + minutes(60))
+    if db.file is None:
+        by_hand("SET timezone TO 'UTC'")
+
+    by_hand(f"UPDATE runs SET lease_until = '{written}'")
+    by_hand(f"UPDATE collections SET look_at = '{written}', lease_until = '{written}'")
+
+    later = NINE + minutes(1)
+    with db.writing() as conn:
+        assert collections_.list_accounts_to_look_at(conn, now=later) == ["main"]
+        assert ids(unconfirmed.expire_leases(conn, now=later, look_at=later)) == [claimed.id]
 
 
 def lapsed(db: Database, now: datetime) -> list[str]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import claims, invariants, settle
+from scheduler.storage import claims, settle
 from scheduler.storage.database import Database
 from scheduler.storage.settle import Settled
 from tests.databases import migrated_postgresql
@@ -64,20 +64,21 @@ def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
     assert {statement: rows for statement, rows in read.items() if rows > MOST_READ} == {}
 
 
-def test_a_check_of_all_history_is_planned_for_all_of_it(queued: Database) -> None:
-    """One by one, as a pass wants it, it would take minutes."""
+async def test_who_reads_at_a_terminal_has_time_and_a_loop_has_not(queued: Database) -> None:
+    """One by one, as a pass wants it, reading all history would take minutes."""
     with queued.reading() as conn:
-        invariants.list_violations(conn)
-        during = _settings(conn)
-    with queued.reading() as conn:
-        after = _settings(conn)
+        at_leisure = _settings(conn)
 
-    assert during == ["on", "on", "0"]
-    assert after == ["off", "off", "30s"]
+    assert at_leisure == ["on", "on", "0", "0"]
+    assert await queued.read(_settings) == ["off", "off", "30s", "10s"]
+    assert await queued.write(_settings) == ["off", "off", "30s", "10s"]
 
 
 def _settings(conn: Connection) -> list[str]:
-    names = ("enable_hashjoin", "enable_mergejoin", "statement_timeout")
+    names = (
+        *("enable_hashjoin", "enable_mergejoin"),
+        *("statement_timeout", "idle_in_transaction_session_timeout"),
+    )
     return [conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names]
 
 

@@ -10,6 +10,7 @@ from scheduler.storage.database import Database
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
     LEASE,
+    Execute,
     claim,
     insert_account,
     insert_attempt,
@@ -46,6 +47,14 @@ def look(db: Database, owner: str = "d1", **how: Any) -> list[int]:
         found = unconfirmed.claim_looks(conn, **(usual | how), owner=owner)
     assert all(lost.attempt.run_id == lost.run.id for lost in found)
     return [lost.run.id for lost in found]
+
+
+def test_a_lost_run_whose_attempt_is_gone_holds_up_no_other(db: Database, by_hand: Execute) -> None:
+    with db.writing() as conn:
+        without, other = insert_lost_run(conn), insert_lost_run(conn)
+    by_hand(f"DELETE FROM attempts WHERE run_id = {without}")
+
+    assert look(db) == [other]
 
 
 def test_a_claim_whose_lease_ended_is_unconfirmed_and_never_queued(db: Database) -> None:

@@ -37,6 +37,34 @@ def test_of_several_ids_all_are_retried_or_none(home: Home) -> None:
     assert retries(home) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["runs", "retry", "1"],
+        ["schedules", "fire", "hourly"],
+        ["backfill", "hourly", "--from", "2026-03-01", "--to", "2026-03-01", "--yes"],
+    ],
+    ids=spoken,
+)
+def test_nothing_is_sent_for_an_account_that_is_gone(home: Home, words: list[str]) -> None:
+    """SQLite's shell renames an account, and nothing that names it."""
+    home.make_run(**FAILED)
+    home.sql("UPDATE accounts SET name = 'renamed'")
+
+    answer = home.call(*words)
+
+    assert (answer.code, answer.err) == (1, "error: no account is called 'main'\n")
+    assert list(states(home)) == [1]
+
+
+def test_a_run_whose_body_is_gone_is_told(home: Home) -> None:
+    run_id = home.make_run(body="gone")
+
+    answer = home.call("runs", "show", str(run_id))
+
+    assert (answer.code, answer.err) == (1, "error: no body has the fingerprint 'gone'\n")
+
+
 def test_a_filter_without_state_retries_failed_runs_once(home: Home) -> None:
     failed = home.make_run(**FAILED, schedule="nightly")
     home.make_run(schedule="nightly", due_at="2026-03-02 01:00:00.000000")
