@@ -24,6 +24,7 @@ from scheduler.domain.brake import (
 from scheduler.domain.records import Account
 from scheduler.domain.reply import Deferral, Deferred, Lost, Refusal, Rejected, TriggerReply
 from scheduler.domain.verdict import LATE_AFTER
+from scheduler.engine.failures import tell_account_paused
 from scheduler.storage import accounts
 from scheduler.storage.database import Connection
 
@@ -126,12 +127,16 @@ class Budget:
         return is_calm(self.brake, now=self.now, throttled_at=self.throttled_at)
 
     def heard(self, conn: Connection, signals: Iterable[Signal]) -> None:
-        """Let the brake heed answers; those of 429 are counted for every daemon."""
+        """Let the brake heed answers; every daemon counts those of 429, and a pause is told."""
         signals = tuple(signals)
+        was_paused = self.brake.paused_at is not None
         self.brake = heed(self.brake, signals, self.limits, now=self.now)
         throttled = [self.now for signal in signals if signal.throttled]
         accounts.insert_throttles(conn, self.account.name, throttled)
         self.throttled_at += throttled
+        if self.brake.paused_reason is not None and not was_paused:
+            reason = self.brake.paused_reason
+            tell_account_paused(conn, self.account.name, reason=reason, now=self.now)
 
     def allowance(self) -> Allowance:
         """Say how many triggers may leave now."""

@@ -1,4 +1,7 @@
-"""Schedules that keep failing are paused, where their `pause_after_failures` says so."""
+"""
+What is paused because it fails: schedules, where their `pause_after_failures` says so, and
+accounts whose token is refused.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -17,12 +20,22 @@ def pause_failing(conn: Connection, failed: Collection[str | None], *, now: date
         if runs.count_last_failures(conn, name, limit=limit) >= limit:
             reason = f"{limit} runs failed in a row"
             schedules.set_paused(conn, name, by="dca-scheduler", reason=reason, now=now, until=None)
-            audit.record_change(
-                conn,
-                who=audit.DAEMON,
-                action="pause",
-                subject=f"schedules.{name}",
-                columns={"paused_reason": (None, reason)},
-                now=now,
-            )
+            _record_pause(conn, f"schedules.{name}", reason, now)
             log.error("schedule_paused", schedule=name, reason=reason)
+
+
+def tell_account_paused(conn: Connection, account: str, *, reason: str, now: datetime) -> None:
+    """Tell that the account's brake, which the caller stores, has become paused."""
+    _record_pause(conn, f"accounts.{account}", reason, now)
+    log.error("account_paused", account=account, reason=reason)
+
+
+def _record_pause(conn: Connection, subject: str, reason: str, now: datetime) -> None:
+    audit.record_change(
+        conn,
+        who=audit.DAEMON,
+        action="pause",
+        subject=subject,
+        columns={"paused_reason": (None, reason)},
+        now=now,
+    )

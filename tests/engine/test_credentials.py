@@ -1,5 +1,10 @@
 """CredentialsStep: an account that was paused for its token sends again with another one."""
 
+from collections.abc import Awaitable, Callable
+
+import pytest
+from structlog.testing import capture_logs
+
 from scheduler.domain.records import Reason, RunState
 from scheduler.engine.credentials import CredentialsStep
 from scheduler.sandbox import SandboxSettings
@@ -70,3 +75,46 @@ async def test_a_persons_own_pause_is_not_lifted_by_a_token(database_url: str) -
 
     assert brake.paused_reason == "holidays"
     assert woken == []
+
+
+async def trigger_several(room: Room) -> None:
+    for shop in room.shops(3):
+        room.ask(shop)
+    await room.dispatch()
+
+
+async def follow(room: Room) -> None:
+    await room.follow(after=10)
+
+
+async def look(room: Room) -> None:
+    room.execute(
+        "UPDATE runs SET state = 'unconfirmed', reason = 'answer_lost', look_at = :now,"
+        " collection_id = NULL",
+        now=room.clock(),
+    )
+    await room.look()
+
+
+@pytest.mark.parametrize("ask", [trigger_several, follow, look])
+async def test_a_pause_for_a_token_is_told_once(
+    database_url: str, ask: Callable[[Room], Awaitable[None]]
+) -> None:
+    async with engine_room(database_url, ONLY_NEW) as room:
+        room.token[0] = "new"
+        room.ask()
+        await room.dispatch()
+        room.token[0] = "a1b2c3"
+        with capture_logs() as lines:
+            await ask(room)
+        reason = room.brake().paused_reason
+        with room.db.reading() as conn:
+            (change,) = [one for one in audit.list_changes(conn, limit=9) if one.action == "pause"]
+
+    told = [line for line in lines if line["event"] == "account_paused"]
+    assert told == [
+        {"event": "account_paused", "log_level": "error", "account": "main", "reason": reason}
+    ]
+    assert (change.who, change.subject) == (audit.DAEMON, "accounts.main")
+    assert change.columns() == {"paused_reason": [None, reason]}
+    assert "a1b2c3" not in str(lines)
