@@ -172,7 +172,7 @@ def _check_room(
         new = sum(one.over is None for one in chosen)
         if new > left:
             raise Conflict(f"{new} runs are more than the {left} that max_runs leaves")
-    known = {queue.name: queue for queue in definitions.list_queues(conn)}
+    known = definitions.list_queues(conn)
     queue = known.get(schedule.queue) if schedule.queue is not None else None
     if queue is not None and queue.max_depth is not None:
         waiting = runs.count_waiting(conn, collector.account, collector.collector_id, queue.name)

@@ -28,7 +28,7 @@ class QueueView:
 
 def list_queues(conn: Connection, *, now: datetime) -> list[QueueView]:
     """Return every queue that holds something or has rules, and why its head waits."""
-    rules = {queue.name: queue for queue in definitions.list_queues(conn)}
+    rules = definitions.list_queues(conn)
     views = []
     for depth in runs.list_queue_depths(conn):
         queue = rules.get(depth.queue) or _plain(depth.queue)
@@ -76,7 +76,7 @@ def pause_queue(conn: Connection, name: str, *, by: str, reason: str, now: datet
 
 def resume_queue(conn: Connection, name: str, *, by: str, now: datetime) -> int:
     """Let a paused queue send again; return how many runs wait in it."""
-    known = {queue.name: queue for queue in definitions.list_queues(conn)}
+    known = definitions.list_queues(conn)
     if name not in known or known[name].paused_at is None:
         raise Conflict(f"queue {name!r} is not paused")
     definitions.set_queue_paused(conn, name, paused_at=None, by=None, reason=None)

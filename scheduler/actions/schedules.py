@@ -48,7 +48,8 @@ def fire_schedule(
     collector, batch = check_definition(whole.schedule, whole.collector, whole.batch)
     accounts.get_account(conn, collector.account)
     bodies = list(iter_bodies(batch, DueTime(now, whole.schedule.timezone)))
-    orders = {queue.name: queue.queue_order for queue in definitions.list_queues(conn)}
+    queues = definitions.list_queues(conn)
+    orders = {name: queue.queue_order for name, queue in queues.items()}
     run = scheduled_run(
         whole.schedule,
         collector,

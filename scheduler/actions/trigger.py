@@ -79,7 +79,7 @@ def request_trigger(
 ) -> int:
     """Write the run that the daemon is to send, and return its id; raises as prepare_trigger."""
     prepared = prepare_trigger(conn, request, now=now)
-    known = {queue.name: queue for queue in definitions.list_queues(conn)}
+    known = definitions.list_queues(conn)
     queue = known.get(request.queue) if request.queue is not None else None
     new = requested_run(
         prepared.collector,

@@ -60,8 +60,7 @@ def why_paused(schedule: Schedule, *, now: datetime) -> str | None:
 
 
 def _queue(conn: Connection, name: str | None) -> Queue | None:
-    found = definitions.list_queues(conn) if name else []
-    return next((queue for queue in found if queue.name == name), None)
+    return definitions.list_queues(conn).get(name) if name else None
 
 
 def _why_braked(account: str, brake: Brake | None, now: datetime) -> str | None:

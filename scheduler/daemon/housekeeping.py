@@ -15,7 +15,7 @@ from scheduler.daemon.systemd import Notifier
 from scheduler.domain.errors import DatabaseError
 from scheduler.domain.records import RunState
 from scheduler.engine.loop import Loop
-from scheduler.storage import daemons, freezes, overrides
+from scheduler.storage import daemons, freezes, overrides, schedules
 from scheduler.storage.database import Connection, Database
 
 log = structlog.get_logger()
@@ -59,6 +59,7 @@ class Housekeeping:
         daemons.delete_gone(conn, before=now - _GONE_AFTER)
         freezes.delete_lapsed(conn, before=now - _GONE_AFTER)
         overrides.delete_lapsed(conn, before=now)
+        schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
         return read_status(conn, now=now, with_schedules=False)
 
     def _trouble(self) -> str | None:

@@ -183,7 +183,9 @@ class FireStep:
         """Decide those of *names* that can be held; return what is to be read for more, too."""
         held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
         _forget_edited(held, read, readings)
-        queues = {queue.name: queue for queue in definitions.list_queues(conn)}
+        # Many schedules name neither a queue nor a calendar: each question costs a lone one time.
+        has_queues = any(one.schedule.queue is not None for one in held)
+        queues = definitions.list_queues(conn) if has_queues else {}
         known = self._known(conn, held, queues, readings, now)
         decided = [_decide(one, known) for one in held]
         decisions = [one for one in decided if isinstance(one, Decision)]
@@ -194,7 +196,6 @@ class FireStep:
         _coalesce(conn, held, fired, now)
         _insert(conn, fired, readings, now)
         _record_marks(conn, held, decisions, now)
-        schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
         locked = len(names) - len(held)
@@ -210,12 +211,13 @@ class FireStep:
         now: datetime,
     ) -> Known:
         held = [one.schedule for one in whole]
+        has_calendars = any(one.exclude is not None for one in held)
         overlapping = [one.name for one in held if one.overlap not in _ASK_NOBODY]
         return Known(
             now=now,
             accounts=frozenset(account.name for account in accounts.list_accounts(conn)),
             after=schedules.list_before(conn, {one.after for one in held if one.after is not None}),
-            calendars=definitions.list_calendars(conn),
+            calendars=definitions.list_calendars(conn) if has_calendars else {},
             orders={name: queue.queue_order for name, queue in queues.items()},
             freezes=freezes.list_freezes(conn),
             readings=readings,

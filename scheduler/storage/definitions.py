@@ -77,10 +77,9 @@ class Queue:
     paused_reason: str | None
 
 
-def list_queues(conn: Connection) -> list[Queue]:
+def list_queues(conn: Connection) -> dict[str, Queue]:
     """Return every queue that somebody settled something about, by name."""
-    found = conn.execute(select(queues).order_by(queues.c.name))
-    return records(Queue, found)
+    return {queue.name: queue for queue in records(Queue, conn.execute(select(queues)))}
 
 
 def list_queue_names(conn: Connection) -> list[str]:

@@ -5,6 +5,7 @@ What differs between SQLite and PostgreSQL. No other module asks a connection wh
 """
 
 import os
+import select as io_select
 import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -138,7 +140,6 @@ def create_engines(url: str, *, checkpoints: bool) -> tuple[Engine, Engine]:
             parsed,
             pool_size=4,
             max_overflow=8,
-            pool_pre_ping=True,
             # The one used last: its statements are prepared, and its process is awake.
             pool_use_lifo=True,
             hide_parameters=True,
@@ -241,6 +242,13 @@ def _create_private(path: str) -> None:
 
 
 def _limit_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: DBAPIConnection, *_: object) -> None:
+        # The server's last words, or the end of the line, wait to be read: to ask it whether it
+        # is still there, as SQLAlchemy's own ping does, costs a round trip each time.
+        if _has_something_to_read(connection.fileno()):
+            raise DisconnectionError
+
     @event.listens_for(engine, "connect")
     def on_connect(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
@@ -250,6 +258,12 @@ def _limit_postgresql(engine: Engine) -> None:
         cursor.execute("SET idle_in_transaction_session_timeout = '10s'")
         cursor.close()
         connection.commit()
+
+
+def _has_something_to_read(file: int) -> bool:
+    poll = io_select.poll()
+    poll.register(file, io_select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def insert_new(table: Table) -> Insert:

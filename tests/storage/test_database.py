@@ -354,3 +354,21 @@ def test_many_that_make_a_new_file_at_once_all_get_their_turn(tmp_path: Path) ->
     with ThreadPoolExecutor(4) as pool:
         for number in range(40):
             list(pool.map(make, [f"sqlite:///{tmp_path / f'{number}.db'}"] * 4))
+
+
+def test_a_connection_that_the_server_has_ended_is_replaced_before_it_is_used(
+    postgresql_url: str,
+) -> None:
+    """Nobody asks the server each time: what it said last waits to be read."""
+    process = text("SELECT pg_backend_pid()")
+    with Database(postgresql_url) as db, Database(postgresql_url) as other:
+        with db.writing() as conn:
+            ended = conn.scalar(process)
+        with other.writing() as conn:
+            conn.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+        with db.writing() as conn:
+            following = conn.scalar(process)
+            conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+
+        assert following != ended
+        assert queues(db) == ["q"]

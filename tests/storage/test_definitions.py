@@ -36,9 +36,9 @@ def test_calendars_are_found_by_name(db: Database) -> None:
 def test_a_queue_without_rules_gets_its_row_when_it_is_paused(db: Database) -> None:
     with db.writing() as conn:
         definitions.set_queue_paused(conn, "news", paused_at=NINE, by="me", reason="x")
-        (paused,) = definitions.list_queues(conn)
+        (paused,) = definitions.list_queues(conn).values()
         definitions.set_queue_paused(conn, "news", paused_at=None, by=None, reason=None)
-        (resumed,) = definitions.list_queues(conn)
+        (resumed,) = definitions.list_queues(conn).values()
 
     assert (paused.paused_at, paused.paused_by, paused.paused_reason) == (NINE, "me", "x")
     assert resumed == definitions.Queue(
@@ -56,7 +56,7 @@ def test_pausing_leaves_a_queues_rules(db: Database) -> None:
         owned.insert_row(conn, "queues", {"name": "news", "max_depth": 7})
         definitions.set_queue_paused(conn, "news", paused_at=NINE, by="me", reason=None)
 
-        assert definitions.list_queues(conn)[0].max_depth == 7
+        assert definitions.list_queues(conn)["news"].max_depth == 7
 
 
 def test_a_body_is_stored_once_whoever_sends_it(db: Database) -> None:
