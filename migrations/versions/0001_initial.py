@@ -787,7 +787,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_ready",
         "runs",
-        ["account", "not_before"],
+        ["not_before"],
         unique=False,
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),

@@ -254,23 +254,14 @@ def read_outlook(conn: Connection, *, now: datetime) -> Outlook:
     return Outlook(bool(is_ready), bool(is_late), next_ready_at, replacing is not None)
 
 
-def _first_ready(*conditions: ColumnElement[bool]) -> Any:
-    """Select when the first run is ready: a step into the index for each account."""
-    of_account = (
-        select(runs.c.not_before)
-        .where(QUEUED, runs.c.account == accounts.c.name, *conditions)
-        .order_by(runs.c.not_before)
-        .limit(1)
-        .scalar_subquery()
-    )
-    return select(func.min(of_account)).select_from(accounts).scalar_subquery()
+def _first(column: ColumnElement[datetime], *conditions: ColumnElement[bool]) -> Any:
+    return select(func.min(column)).where(QUEUED, *conditions).scalar_subquery()
 
 
-_FIRST_LATE = select(func.min(runs.c.send_before)).where(QUEUED, runs.c.send_before.is_not(None))
 _OUTLOOK = select(
-    _first_ready() <= NOW,
-    _FIRST_LATE.scalar_subquery() < NOW,
-    _first_ready(runs.c.not_before > NOW),
+    _first(runs.c.not_before) <= NOW,
+    _first(runs.c.send_before, runs.c.send_before.is_not(None)) < NOW,
+    _first(runs.c.not_before, runs.c.not_before > NOW),
     select(runs.c.waits_for).where(REPLACING).limit(1).scalar_subquery(),
 )
 

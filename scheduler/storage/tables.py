@@ -469,13 +469,7 @@ runs = Table(
         sqlite_where=_WAITING,
         postgresql_where=_WAITING,
     ),
-    Index(
-        "ix_runs_ready",
-        "account",
-        "not_before",
-        sqlite_where=_WAITING,
-        postgresql_where=_WAITING,
-    ),
+    Index("ix_runs_ready", "not_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
     Index("ix_runs_too_late", "send_before", sqlite_where=_HAS_GRACE, postgresql_where=_HAS_GRACE),
     Index(
         "ix_runs_replacing",
