@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection
 
-from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.domain.records import Outcome, Reason, RunState, RunToSend
 from scheduler.domain.transition import Transition
 from scheduler.storage import claims, settle
 from scheduler.storage.database import Database
@@ -27,33 +27,45 @@ def queued() -> Iterator[Database]:
     """Give a database with many queued runs of a few collectors."""
     with migrated_postgresql() as url, Database(url) as db:
         with db.writing() as conn:
-            insert_world(conn)
-            for number in range(COLLECTORS):
-                insert_collector(conn, name=f"c_{number}", collector_id=f"c_{number}")
-            conn.exec_driver_sql(
-                "INSERT INTO runs (id, due_at, account, collector, collector_id, batch, body,"
-                " query, state, reason, not_before, send_before, attempts, max_attempts,"
-                " first_pause, longest_pause, on_unconfirmed, fence, created_at)"
-                f" SELECT i, %(at)s, 'main', 'c_' || i %% {COLLECTORS}, 'c_' || i %% {COLLECTORS},"
-                " 'bestsellers', (SELECT fingerprint FROM bodies), 'collector=c', 'queued', 'due',"
-                " %(at)s, %(late)s, 0, 5, '5s', '15m', 'resend', 0, %(at)s"
-                f" FROM generate_series(1, {QUEUED}) AS i",
-                {"at": NINE, "late": NINE + timedelta(hours=1)},
-            )
+            _define(conn)
+            _queue(conn, first=1, last=QUEUED)
         with db.writing() as conn:
             conn.exec_driver_sql("ANALYZE")
         yield db
 
 
+def _define(conn: Connection) -> None:
+    insert_world(conn)
+    for number in range(COLLECTORS):
+        insert_collector(conn, name=f"c_{number}", collector_id=f"c_{number}")
+
+
+def _queue(conn: Connection, *, first: int, last: int) -> None:
+    conn.exec_driver_sql(
+        "INSERT INTO runs (id, due_at, account, collector, collector_id, batch, body,"
+        " query, state, reason, not_before, send_before, attempts, max_attempts,"
+        " first_pause, longest_pause, on_unconfirmed, fence, created_at)"
+        f" SELECT i, %(at)s, 'main', 'c_' || i %% {COLLECTORS}, 'c_' || i %% {COLLECTORS},"
+        " 'bestsellers', (SELECT fingerprint FROM bodies), 'collector=c', 'queued', 'due',"
+        " %(at)s, %(late)s, 0, 5, '5s', '15m', 'resend', 0, %(at)s"
+        f" FROM generate_series({first}, {last}) AS i",
+        {"at": NINE, "late": NINE + timedelta(hours=1)},
+    )
+
+
+def _pass(conn: Connection) -> list[RunToSend]:
+    """Claim what may be sent, and settle it, as a pass does."""
+    claims.read_outlook(conn, now=NINE)
+    claims.list_at_work(conn, ["main"], now=NINE)
+    taken = claims.claim_runs(conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE)
+    accepted = [Settled(run=run, change=_accepted(run.id)) for run in taken.runs]
+    settle.settle(conn, accepted, now=NINE)
+    return taken.runs
+
+
 def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
     with caught(queued) as (conn, statements):
-        claims.read_outlook(conn, now=NINE)
-        claims.list_at_work(conn, ["main"], now=NINE)
-        taken = claims.claim_runs(
-            conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
-        ).runs
-        accepted = [Settled(run=run, change=_accepted(run.id)) for run in taken]
-        settle.settle(conn, accepted, now=NINE)
+        taken = _pass(conn)
         read = {
             statement: _rows_read(conn, statement, parameters)
             for statement, parameters in statements
@@ -62,6 +74,38 @@ def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
     assert len(taken) == COLLECTORS
     assert len(read) >= 7
     assert {statement: rows for statement, rows in read.items() if rows > MOST_READ} == {}
+
+
+def test_a_plan_that_was_made_when_little_was_queued_reads_no_more_later(
+    postgresql_url: str,
+) -> None:
+    """A connection plans a statement once, whatever becomes of the tables."""
+    with Database(postgresql_url) as db:
+        with db.writing() as conn:
+            _define(conn)
+        for number in range(1, 4):
+            with db.writing() as conn:
+                _queue(conn, first=number, last=number)
+                assert len(_pass(conn)) == 1
+        with db.writing() as conn:
+            _queue(conn, first=4, last=QUEUED)
+
+        with db.writing() as conn:
+            before = _read_so_far(conn)
+            taken = _pass(conn)
+            read = _read_so_far(conn) - before
+
+    assert len(taken) == COLLECTORS
+    assert COLLECTORS < read < MOST_READ * len(GROWING)
+
+
+def _read_so_far(conn: Connection) -> int:
+    tables = ", ".join(f"'{table}'" for table in GROWING)
+    counted = conn.exec_driver_sql(
+        "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+        f" WHERE relname IN ({tables})"
+    )
+    return int(counted.scalar_one())
 
 
 async def test_who_reads_at_a_terminal_has_time_and_a_loop_has_not(queued: Database) -> None:
