@@ -17,7 +17,7 @@ LATE_AFTER: Final = timedelta(seconds=10)
 """
 A collection may wait so long to be looked at while triggers go first.
 
-After that questions do, until they have caught up: runs that never end let nothing begin.
+After that questions do, by turns, until they have caught up: runs that never end let nothing begin.
 """
 
 _FAILED: Final = frozenset({"failed", "error"})

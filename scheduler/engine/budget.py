@@ -91,6 +91,9 @@ QUESTIONS_AT_ONCE = 4
 _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
 
+_TURN = 4
+"""In seconds: so long questions go first and then triggers, by turns, while looks are late."""
+
 _MOST_CLAIMED = 256
 """Of one account by one daemon, those on the wire included."""
 
@@ -140,20 +143,34 @@ class Budget:
 
     def allowance(self) -> Allowance:
         """Say how many triggers may leave now."""
-        return self._allowance(kept=self._share() if self.looks_are_late else 0.0)
+        return self._allowance(kept=self._share() if self._questions_first else 0.0)
 
     def questions(self) -> Allowance:
         """Say how many questions may leave now."""
-        return self._allowance(kept=0.0 if self.looks_are_late else self._share())
+        return self._allowance(kept=0.0 if self._questions_first else self._share())
 
     def _allowance(self, *, kept: float) -> Allowance:
-        return allowance(
+        found = allowance(
             replace(self.brake, tokens=self.brake.tokens - kept),
             self.limits,
             now=self.now,
             in_flight=most_on_the_wire(self.claimed.values()) + self.asked,
             throttled_at=self.throttled_at,
         )
+        if not self.looks_are_late:
+            return found
+        next_turn = self.now + timedelta(seconds=_TURN - self.now.timestamp() % _TURN)
+        return replace(found, ask_again_at=min(found.ask_again_at or next_turn, next_turn))
+
+    @property
+    def _questions_first(self) -> bool:
+        """
+        Tell whose turn it is while looks are late; before, it is always the triggers'.
+
+        By the clock, which all daemons share. By turns, because there may always be more open
+        than can be looked at, or looks may fail while triggers would not.
+        """
+        return self.looks_are_late and self.now.timestamp() // _TURN % 2 == 0
 
     def slots(self, owner: str) -> int:
         """Return how many triggers of *owner* may be on the wire, those that are included."""
@@ -174,9 +191,9 @@ class Budget:
         than 256: after a crash each of them has to be looked for.
         """
         most = self.slots(owner)
-        if most > 0 and self.is_calm:
+        if most > 0 and self.is_calm and not self._questions_first:
             most = min(most + ahead, _MOST_CLAIMED)
-        kept = self._share() if self.looks_are_late else 0.0
+        kept = self._share() if self._questions_first else 0.0
         return min(most - self.claimed[owner], int(self.brake.tokens - kept))
 
     def _share(self) -> float:
@@ -185,8 +202,9 @@ class Budget:
         return rate / 2 if rate >= _SHARED_FROM else 0.0
 
     def _slots_kept(self) -> int:
-        most = min(QUESTIONS_AT_ONCE, self.account.max_in_flight // 2)
-        return most if self.looks_are_late else 0
+        if not (self._questions_first and self.is_calm):
+            return 0
+        return min(QUESTIONS_AT_ONCE, max(1, self.account.max_in_flight // 2))
 
     def claim(self, count: int, *, owner: str) -> None:
         """Take *count* triggers of *owner* out of the budget."""

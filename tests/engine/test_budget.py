@@ -1,7 +1,7 @@
 """Budget: what triggers and questions leave to each other of an account's requests."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,50 +11,71 @@ from scheduler.storage.database import Database
 from tests.make import NINE, make_account, make_brake
 from tests.storage.rows import insert_collection, insert_run, insert_world
 
+TURN = timedelta(seconds=4)
+QUESTIONS = NINE if NINE.timestamp() // 4 % 2 == 0 else NINE + TURN
+TRIGGERS = QUESTIONS + TURN
 
-def budget(*, tokens: float = 20.0, looks_are_late: bool = False, **overrides: Any) -> Budget:
+
+def budget(
+    *, tokens: float = 20.0, looks_are_late: bool = False, now: datetime = NINE, **overrides: Any
+) -> Budget:
     limits = {"max_in_flight": 8, "requests_per_second": 20.0}
+    brake = {"strikes": overrides.pop("strikes", 0)}
     return Budget(
         account=make_account(**(limits | overrides)),
-        brake=make_brake(tokens=tokens, refilled_at=NINE),
+        brake=make_brake(tokens=tokens, refilled_at=now, **brake),
         claimed=Counter(),
         asked=0,
         throttled_at=[],
         looks_are_late=looks_are_late,
-        now=NINE,
+        now=now,
     )
 
 
-def test_triggers_go_first_and_questions_leave_them_half_a_second() -> None:
-    short = budget(tokens=10.5)
+@pytest.mark.parametrize("now", [QUESTIONS, TRIGGERS])
+def test_triggers_go_first_and_questions_leave_them_half_a_second(now: datetime) -> None:
+    short = budget(tokens=10.5, now=now)
 
     assert (short.allowance().count, short.questions().count) == (8, 0)
     assert short.most_to_claim("d1", ahead=0) == 8
-    assert short.questions().ask_again_at == NINE + timedelta(seconds=0.5 / 20)
+    assert short.questions().ask_again_at == now + timedelta(seconds=0.5 / 20)
 
 
-def test_questions_go_first_once_looks_are_late() -> None:
+def test_once_looks_are_late_questions_go_first_by_turns() -> None:
     """A daemon that starts more than it can follow would never see anything end."""
-    short = budget(tokens=10.5, looks_are_late=True)
+    theirs, ours = (
+        budget(tokens=10.5, looks_are_late=True, now=now) for now in (QUESTIONS, TRIGGERS)
+    )
 
-    assert (short.allowance().count, short.questions().count) == (0, 8)
-    assert short.most_to_claim("d1", ahead=0) == 0
-    assert short.allowance().ask_again_at == NINE + timedelta(seconds=0.5 / 20)
-
-
-def test_triggers_leave_late_questions_room_on_the_wire() -> None:
-    late = budget(looks_are_late=True)
-    asking = budget(looks_are_late=True)
-    asking.ask(4)
-
-    assert budget().slots("d1") == 8
-    assert late.slots("d1") == 4
-    assert asking.slots("d1") == 4
+    assert (theirs.allowance().count, theirs.questions().count) == (0, 8)
+    assert (ours.allowance().count, ours.questions().count) == (8, 0)
+    assert [one.most_to_claim("d1", ahead=99) for one in (theirs, ours)] == [0, 10]
+    assert theirs.allowance().ask_again_at == QUESTIONS + timedelta(seconds=0.5 / 20)
 
 
-@pytest.mark.parametrize(("most", "slots"), [(1, 1), (2, 1), (3, 2), (32, 4)])
-def test_of_few_requests_in_flight_half_is_left_to_triggers(most: int, slots: int) -> None:
-    assert budget(looks_are_late=True, max_in_flight=most).slots("d1") == slots
+def test_whoever_is_not_in_turn_asks_again_when_it_is() -> None:
+    theirs = budget(looks_are_late=True, now=QUESTIONS + timedelta(seconds=3), max_in_flight=1)
+
+    assert theirs.slots("d1") == 0
+    assert theirs.allowance().ask_again_at == TRIGGERS
+
+
+@pytest.mark.parametrize(("most", "slots"), [(1, 0), (2, 1), (3, 2), (8, 4), (32, 4)])
+def test_in_their_turn_triggers_leave_questions_half_the_wire(most: int, slots: int) -> None:
+    def of(now: datetime) -> Budget:
+        return budget(looks_are_late=True, max_in_flight=most, now=now)
+
+    asking = of(QUESTIONS)
+    asking.ask(min(4, most))
+
+    assert of(QUESTIONS).slots("d1") == slots
+    assert of(TRIGGERS).slots("d1") == min(most, 8)
+    assert asking.slots("d1") == min(slots, min(most, 8) - min(4, most))
+
+
+def test_a_brake_that_probes_leaves_the_probe_to_whoever_comes() -> None:
+    """Looks may fail, and be late for that, while triggers would not."""
+    assert budget(looks_are_late=True, now=QUESTIONS, strikes=1).slots("d1") == 1
 
 
 @pytest.mark.parametrize("looks_are_late", [False, True])
