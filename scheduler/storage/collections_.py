@@ -17,6 +17,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     func,
     or_,
     select,
@@ -219,14 +220,37 @@ class Looked:
 
 
 def record_looks(conn: Connection, looked: Iterable[Looked], *, now: datetime) -> None:
-    """Store what was seen; of a collection of which nothing was seen the rest stays."""
+    """
+    Store what was seen; of a collection of which nothing was seen the rest stays.
+
+    A look that was asked for meanwhile, to cancel it, is due all the same, unless it has ended.
+    """
     free = {"looked_at": now, "lease_owner": None, "lease_until": None}
-    rows = [{"of": one.collection.id, "look_at": one.look_at, **free, **one.seen} for one in looked]
+    rows = [
+        {
+            "of": one.collection.id,
+            "was": one.collection.look_at,
+            "next": one.look_at,
+            **free,
+            **one.seen,
+        }
+        for one in looked
+    ]
     for _, alike in groupby(sorted(rows, key=len), key=len):
         conn.execute(_LOOKED, list(alike))
 
 
-_LOOKED = update(collections).where(collections.c.id == bindparam("of"))
+def _looked() -> Update:
+    was, following = (bindparam(name, type_=collections.c.look_at.type) for name in ("was", "next"))
+    is_asked_for = and_(following.is_not(None), collections.c.look_at != was)
+    return (
+        update(collections)
+        .where(collections.c.id == bindparam("of"))
+        .values(look_at=case((is_asked_for, collections.c.look_at), else_=following))
+    )
+
+
+_LOOKED = _looked()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,7 +107,7 @@ class Database:
         except (OperationalError, PoolTimeout, sqlite3.Error, OSError) as error:
             raise self._explain(error) from error
         except DBAPIError as error:
-            if not (error.connection_invalidated or _is_damage(error)):
+            if not (error.connection_invalidated or _is_damage(error) or _is_standby(error)):
                 raise
             raise self._explain(error) from error
 
@@ -144,6 +144,11 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(cause, sqlite3.Error) and any(words in str(cause) for words in _DAMAGE)
 
 
+def _is_standby(error: Exception) -> bool:
+    """A server that only reads: after a failover, until the other one is found (SQLSTATE 25006)."""
+    return getattr(_cause(error), "sqlstate", None) == "25006"
+
+
 def _cause(error: Exception) -> BaseException:
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
@@ -158,6 +163,7 @@ _WAYS_OUT = {
     "file is not a database": "database.url names a file of another kind",
     "malformed": "the file is damaged: restore a backup",
     "database is locked": "another program holds a transaction open",
+    "read-only transaction": "is the server a standby? the daemon goes on once it may write",
     "onnection refused": "is the server running, and at this address?",
     "authentication failed": "check user and password",
 }

@@ -273,3 +273,19 @@ def test_the_next_look_is_that_of_the_first_that_runs(db: Database) -> None:
         assert collections_.find_next_look(conn, after=NINE + minutes(2)) is None
         assert collections_.list_accounts_to_look_at(conn, now=NINE) == []
         assert collections_.list_accounts_to_look_at(conn, now=NINE + minutes(2)) == ["main"]
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_cancel_that_is_asked_for_while_a_look_is_out_is_not_put_off(
+    db: Database, has_ended: bool
+) -> None:
+    with db.writing() as conn:
+        insert_collecting(conn, "j_1", look_at=NINE - seconds(1))
+        out = read_collection(conn, "j_1")
+        collections_.request_cancel(conn, "j_1", now=NINE, note="x")
+
+        look_at = None if has_ended else NINE + minutes(5)
+        looked = Looked(collection=out, seen={"status": "running"}, look_at=look_at)
+        collections_.record_looks(conn, [looked], now=NINE + seconds(1))
+
+        assert read_collection(conn, "j_1").look_at == (None if has_ended else NINE)
