@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from scheduler.domain.answers import Unanswered
 from scheduler.domain.brake import (
+    CEILING,
     Allowance,
     Brake,
     Limits,
@@ -147,7 +148,12 @@ class Budget:
 
     def questions(self) -> Allowance:
         """Say how many questions may leave now."""
-        return self._allowance(kept=0.0 if self._questions_first else self._share())
+        found = self._allowance(kept=0.0 if self._questions_first else self._share())
+        if self.looks_are_late and self.is_calm and not self._questions_first:
+            # Else who has the only slot would keep it: an answer is recorded as the next is taken.
+            most = min(self.account.max_in_flight, CEILING) - self._half_of_the_wire() - self.asked
+            return replace(found, count=max(0, min(found.count, most)))
+        return found
 
     def _allowance(self, *, kept: float) -> Allowance:
         found = allowance(
@@ -202,8 +208,9 @@ class Budget:
         return rate / 2 if rate >= _SHARED_FROM else 0.0
 
     def _slots_kept(self) -> int:
-        if not (self._questions_first and self.is_calm):
-            return 0
+        return self._half_of_the_wire() if self._questions_first and self.is_calm else 0
+
+    def _half_of_the_wire(self) -> int:
         return min(QUESTIONS_AT_ONCE, max(1, self.account.max_in_flight // 2))
 
     def claim(self, count: int, *, owner: str) -> None:

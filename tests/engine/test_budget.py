@@ -73,6 +73,15 @@ def test_in_their_turn_triggers_leave_questions_half_the_wire(most: int, slots: 
     assert asking.slots("d1") == min(slots, min(most, 8) - min(4, most))
 
 
+@pytest.mark.parametrize(("most", "questions"), [(1, 0), (2, 1), (3, 2), (8, 4), (32, 4)])
+def test_in_the_triggers_turn_questions_leave_them_half_the_wire(most: int, questions: int) -> None:
+    late = budget(looks_are_late=True, max_in_flight=most, now=TRIGGERS)
+
+    assert late.questions().count == questions
+    assert late.questions().ask_again_at == TRIGGERS + TURN
+    assert budget(looks_are_late=True, max_in_flight=1, now=QUESTIONS).questions().count == 1
+
+
 def test_a_brake_that_probes_leaves_the_probe_to_whoever_comes() -> None:
     """Looks may fail, and be late for that, while triggers would not."""
     assert budget(looks_are_late=True, now=QUESTIONS, strikes=1).slots("d1") == 1
