@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from scheduler.engine import fire
 from scheduler.engine.fire import FireStep
 from tests.engine.rig import NINE, Room, engine_room
 
@@ -147,9 +148,10 @@ async def fire_all(room: Room, step: FireStep) -> datetime | None:
 
 
 async def test_what_a_client_holds_locked_is_fired_later_and_hinders_no_other(
-    postgresql_url: str,
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An editor may leave a transaction open, for more schedules than one pass takes."""
+    monkeypatch.setattr(fire, "_AT_ONCE", 64)
     async with engine_room(postgresql_url) as room:
         locked = [f"s{number:03}" for number in range(80)]
         for name in locked:

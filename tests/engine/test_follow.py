@@ -280,3 +280,16 @@ async def test_a_run_that_is_accepted_while_its_replacement_is_written_is_cancel
 
     assert (replacing.waits_for, replacing.replaces) == (accepted.id, True)
     assert cancelled.cancel_requested_at == room.clock()
+
+
+async def test_what_cannot_be_asked_now_is_asked_with_the_next_token(database_url: str) -> None:
+    """Half of a second's requests are left to triggers; waiting longer, nothing would end."""
+    async with engine_room(database_url) as room:
+        room.execute("UPDATE accounts SET requests_per_second = 20")
+        await sent(room)
+        room.clock.tick(5)
+        now = room.clock()
+        room.execute("UPDATE brakes SET tokens = 10, refilled_at = :now", now=now)
+        again_at = await room.follow_step().run(now)
+
+    assert again_at == now + timedelta(seconds=1 / 20)
