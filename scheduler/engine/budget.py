@@ -87,7 +87,7 @@ def heed(brake: Brake, signals: Iterable[Signal], limits: Limits, *, now: dateti
 
 
 QUESTIONS_AT_ONCE = 4
-"""Of an account's requests in flight, so many at most are questions."""
+"""Of an account's requests in flight, so many at most ask about what runs."""
 
 _SHARED_FROM = 4.0
 """At fewer requests a second there is nothing to share: who comes first is served."""
@@ -143,11 +143,11 @@ class Budget:
             tell_account_paused(conn, self.account.name, reason=reason, now=self.now)
 
     def allowance(self) -> Allowance:
-        """Say how many triggers may leave now."""
+        """Say how many triggers may leave now, or looks for those that were lost."""
         return self._allowance(kept=self._share() if self._questions_first else 0.0)
 
     def questions(self) -> Allowance:
-        """Say how many questions may leave now."""
+        """Say how many questions may leave now about what runs."""
         found = self._allowance(kept=0.0 if self._questions_first else self._share())
         if self.looks_are_late and self.is_calm and not self._questions_first:
             # Else who has the only slot would keep it: an answer is recorded as the next is taken.

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    ScalarSelect,
     Select,
     bindparam,
     delete,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Account, RunState
+from scheduler.storage.collections_ import first_look
 from scheduler.storage.given import insert_rows
 from scheduler.storage.rows import record, records, values_of
 from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
@@ -114,27 +116,17 @@ def _hold_brakes(
 
 def find_look_due(conn: Connection, account: str, *, now: datetime) -> datetime | None:
     """Return since when a collection of the account waits to be looked at; None if none does."""
-    found: datetime | None = conn.scalar(_first_look_waiting(literal(account)), {"now": now})
-    return found
+    return conn.scalar(select(_first_look_waiting(literal(account))), {"now": now})
 
 
-def _first_look_waiting(account: ColumnElement[str]) -> Select[Any]:
-    return (
-        select(collections.c.look_at)
-        .where(
-            collections.c.account == account,
-            collections.c.look_at <= _NOW,
-            or_(collections.c.lease_until.is_(None), collections.c.lease_until < _NOW),
-        )
-        .order_by(collections.c.look_at)
-        .limit(1)
-    )
+def _first_look_waiting(account: ColumnElement[str]) -> ScalarSelect[datetime]:
+    is_free = or_(collections.c.lease_until.is_(None), collections.c.lease_until < _NOW)
+    return first_look(account, collections.c.look_at <= _NOW, is_free)
 
 
 def _held() -> Select[Any]:
-    look_due_at = _first_look_waiting(brakes.c.account).scalar_subquery()
     return (
-        select(brakes, look_due_at.label("look_due_at"))
+        select(brakes, _first_look_waiting(brakes.c.account).label("look_due_at"))
         .where(brakes.c.account.in_(_NAMES))
         # In order of name: two daemons that hold several never wait for each other in a circle.
         .order_by(brakes.c.account)

@@ -337,12 +337,13 @@ def list_accounts_to_look_at(conn: Connection, *, now: datetime) -> list[str]:
     return list(conn.scalars(_TO_LOOK_AT, {"now": now}))
 
 
-def _first_look(*conditions: ColumnElement[bool]) -> ScalarSelect[datetime]:
+def first_look(
+    account: ColumnElement[str], *conditions: ColumnElement[bool]
+) -> ScalarSelect[datetime]:
     """Select an account's next look: a step into the index, however many collections are open."""
-    of_account = collections.c.account == accounts.c.name
     return (
         select(collections.c.look_at)
-        .where(of_account, collections.c.look_at.is_not(None), *conditions)
+        .where(collections.c.account == account, collections.c.look_at.is_not(None), *conditions)
         .order_by(collections.c.look_at)
         .limit(1)
         .scalar_subquery()
@@ -350,6 +351,10 @@ def _first_look(*conditions: ColumnElement[bool]) -> ScalarSelect[datetime]:
 
 
 _NOW = bindparam("now", type_=collections.c.look_at.type)
-_NEXT = select(func.min(_first_look())).select_from(accounts)
-_NEXT_AFTER = select(func.min(_first_look(collections.c.look_at > _NOW))).select_from(accounts)
-_TO_LOOK_AT = select(accounts.c.name).where(_first_look() <= _NOW).order_by(accounts.c.name)
+_NEXT = select(func.min(first_look(accounts.c.name))).select_from(accounts)
+_NEXT_AFTER = select(
+    func.min(first_look(accounts.c.name, collections.c.look_at > _NOW))
+).select_from(accounts)
+_TO_LOOK_AT = (
+    select(accounts.c.name).where(first_look(accounts.c.name) <= _NOW).order_by(accounts.c.name)
+)

@@ -93,7 +93,10 @@ def _without_duplicates(conn: Connection, outcomes: Sequence[Settled]) -> list[S
     attempt_of = {(row.collection_id, row.run_id): row.number for row in known}
     checked = []
     for one in outcomes:
-        collection_id = str(one.change.collection_id)
+        collection_id = one.change.collection_id
+        if collection_id is None:
+            checked.append(one)
+            continue
         owner = owners.get(collection_id, one.run.id)
         number = attempt_of.get((collection_id, one.run.id), one.run.fence)
         if owner != one.run.id:
