@@ -10,20 +10,22 @@ from sqlalchemy import text
 
 from bench.bare import Pace, bare
 from bench.figures import Figure, percentile
+from bench.lists import lists
 from bench.place import Databases, wait_until
 from bench.rows import (
     analyze,
-    count_unsettled,
+    count_unresolved,
     make_history,
     queue_runs,
     store_beat,
     store_schedules,
 )
+from bench.served import served
 from bench.stub import Stub, running_stub
 from scheduler.clock import utc_now
-from scheduler.storage import claims, runs
+from scheduler.storage import runs
 from scheduler.storage.database import Database
-from scheduler.storage.runs import RunFilter
+from scheduler.storage.runs import RunFilter, claims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +104,14 @@ def _drain(made: Databases, kind: str, accounts: int, stub: Stub, sizes: Sizes) 
         stub.forget()
         spent = daemon.cpu()
         queue_runs(db, sizes.triggers, accounts)
-        seconds = _until_settled(db, stub, sizes.triggers)
+        seconds = _until_resolved(db, stub, sizes.triggers)
         return Pace(sizes.triggers / seconds, (daemon.cpu() - spent) / sizes.triggers)
 
 
-def _until_settled(db: Database, stub: Stub, number: int) -> float:
+def _until_resolved(db: Database, stub: Stub, number: int) -> float:
     """Return the seconds from the first arrival until every outcome is on disk."""
     wait_until(lambda: stub.count() >= number, f"{number} triggers")
-    wait_until(lambda: count_unsettled(db) == 0, "every outcome on disk")
+    wait_until(lambda: count_unresolved(db) == 0, "every outcome on disk")
     return time.time() - stub.arrivals()[0]
 
 
@@ -130,17 +132,22 @@ def same_second(made: Databases, sizes: Sizes) -> Figures:
         yield Figure(name=f"{name}: p99", unit="s", values=lasts, against=loops, target=target)
 
 
-def _fire_together(made: Databases, kind: str, stub: Stub, sizes: Sizes) -> list[float]:
-    number = sizes.at_once
+def _fire_together(
+    made: Databases, kind: str, stub: Stub, sizes: Sizes, lead: int | None = None
+) -> list[float]:
+    number, lead = sizes.at_once, lead or sizes.lead
     with made.place(kind, stub.url, accounts=8) as place, Database(place.url) as db:
-        due_at = datetime.fromtimestamp(int(time.time()) + sizes.lead, UTC)
+        due_at = datetime.fromtimestamp(int(time.time()) + lead, UTC)
         store_schedules(db, number, due_at=due_at)
         stub.forget()
         place.start()
-        assert utc_now() < due_at, "the machine is too slow to be ready in time"
+        ready_in_time = utc_now() < due_at
         wait_until(lambda: stub.count() >= number, f"{number} triggers")
-        wait_until(lambda: count_unsettled(db) == 0, "every outcome on disk")
+        wait_until(lambda: count_unresolved(db) == 0, "every outcome on disk")
         arrivals = stub.arrivals()
+    if not ready_in_time:  # a slow machine: once more, due later
+        assert lead < 200, "the machine is too slow to be ready in time"
+        return _fire_together(made, kind, stub, sizes, lead=2 * lead)
     assert len(arrivals) == number, f"{len(arrivals)} triggers for {number} schedules"
     return [at - due_at.timestamp() for at in arrivals]
 
@@ -262,7 +269,7 @@ def _together(made: Databases, stub: Stub, number: int, count: int) -> float:
             place.start()
         stub.forget()
         queue_runs(db, count, 32)
-        return count / _until_settled(db, stub, count)
+        return count / _until_resolved(db, stub, count)
 
 
 def idle(made: Databases, sizes: Sizes) -> Figures:
@@ -297,5 +304,7 @@ def _transactions(db: Database) -> int:
 
 MEASURES: dict[str, Callable[[Databases, Sizes], Figures]] = {
     measure.__name__.replace("_", "-"): measure
-    for measure in (clients, triggers, punctual, same_second, stored, history, fleet, idle)
+    for measure in (
+        *(clients, triggers, punctual, served, same_second, stored, history, lists, fleet, idle),
+    )
 }

@@ -20,7 +20,7 @@ from scheduler.clock import utc_now
 from scheduler.config import load_config
 from scheduler.storage import migrate
 from scheduler.storage.database import Database
-from tests.postgres import Server
+from tests.postgres import Server, Session, start_keeper
 
 ENVIRON = {"BENCH_TOKEN": "token"}
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -137,9 +137,14 @@ def wait_until(true: Callable[[], bool], what: str, within: float = 120.0) -> No
 class Databases:
     """Gives new databases: SQLite files, and those of one PostgreSQL server that syncs."""
 
-    folder: Path
+    session: Session
     _server: Server | None = None
     _made: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """Return where all of it lies; the session's keeper removes it, however this ends."""
+        return self.session.folder
 
     @contextmanager
     def place(self, kind: str, stub_url: str, accounts: int = 1) -> Iterator[Place]:
@@ -168,28 +173,21 @@ class Databases:
     @contextmanager
     def _postgresql(self, name: str) -> Iterator[str]:
         if self._server is None:
-            folder = self.folder / "postgresql"
-            folder.mkdir()
-            self._server = Server(folder, settings="-c fsync=on -c synchronous_commit=on")
-            self._server.start()
+            settings = "-c fsync=on -c synchronous_commit=on"
+            self._server = Server(self.folder, settings=settings)
+            start_keeper(self._server)
         with psycopg.connect(self._server.url("postgres"), autocommit=True) as conn:
             conn.execute(f"CREATE DATABASE {name}".encode())
             yield self._server.url(name)
             conn.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
-    def close(self) -> None:
-        """Stop the server."""
-        if self._server is not None:
-            self._server.stop()
-
 
 @contextmanager
 def databases() -> Iterator[Databases]:
     """Give new databases in a folder of their own, which is removed afterwards."""
-    with TemporaryDirectory(prefix="dca-bench-") as folder:
-        Path(folder).chmod(0o755)  # the server may run as somebody else
-        made = Databases(Path(folder))
-        try:
-            yield made
-        finally:
-            made.close()
+    session = Session()
+    session.folder.chmod(0o755)  # the server may run as somebody else
+    try:
+        yield Databases(session)
+    finally:
+        session.close()

@@ -1,5 +1,7 @@
 """Rows made by the thousand or the million, in the database itself where there are many."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +22,9 @@ def queue_runs(db: Database, number: int, accounts: int) -> None:
         _execute(
             conn,
             f"""
-            INSERT INTO runs (schedule, due_at, account, collector, collector_id, body, query, lane,
-                state, reason, not_before, max_attempts, first_pause, longest_pause, on_unconfirmed,
+            INSERT INTO runs (schedule, due_at, account, collector, collector_id, body, query,
+                order_key, state, reason, not_before, max_attempts, backoff_initial, backoff_max,
+                on_unconfirmed,
                 created_at)
             SELECT 'queued' || i, :now, 'a' || (i % 256 % {accounts}), 'k' || (i % 256),
                 'c_' || (i % 256), '{_BODY}', 'collector=c_' || (i % 256) || '&queue_next=1',
@@ -47,22 +50,30 @@ def _make_history(conn: Connection, first: int, number: int) -> None:
     _execute(
         conn,
         f"""
-        INSERT INTO runs (id, schedule, due_at, account, collector, collector_id, body, query, lane,
-            state, reason, not_before, attempts, max_attempts, first_pause, longest_pause,
-            on_unconfirmed, fence, triggered_at, collection_id, created_at, ended_at)
+        INSERT INTO runs (id, schedule, due_at, account, collector, collector_id, body, query,
+            order_key, state, reason, not_before, attempt_count, max_attempts, backoff_initial,
+            backoff_max,
+            on_unconfirmed, fence, triggered_at, collection_id, created_at, lease_owner,
+            lease_until)
         SELECT {run}, 'old' || {run}, :at, 'a0', 'k' || (i % 256), 'c_' || (i % 256),
             '{_BODY}', 'collector=c_' || (i % 256) || '&queue_next=1', 'schedule:old' || {run},
-            'succeeded', 'done', :at, 1, 5, '30s', '15m', 'resend', 1, :at, 'j_old' || {run},
-            :at, :late
+            'queued', 'due', :at, 1, 5, '30s', '15m', 'resend', 1, :at, 'j_old' || {run},
+            :at, 'old', :at
         FROM n""",
         number,
         at=at,
-        late=late,
     )
+    # By all the moves of a run: its history is as long as another's.
+    for move in (
+        "state = 'dispatching'",
+        "state = 'collecting', reason = 'accepted', lease_owner = NULL, lease_until = NULL",
+        f"state = 'succeeded', reason = 'done', ended_at = '{text_of(late)}'",
+    ):
+        conn.execute(text(f"UPDATE runs SET {move} WHERE id > {1000000 + first}"))
     _execute(
         conn,
         f"""
-        INSERT INTO attempts (run_id, number, daemon, request, outcome, claimed_at, settled_at,
+        INSERT INTO attempts (run_id, number, daemon, request, outcome, claimed_at, resolved_at,
             http_status, collection_id)
         SELECT {run}, 1, 'old', 'POST /dca/trigger?collector=c_' || (i % 256), 'accepted', :at,
             :late, 200, 'j_old' || {run} FROM n""",
@@ -78,6 +89,57 @@ def _make_history(conn: Connection, first: int, number: int) -> None:
         number,
         at=at,
     )
+
+
+def make_ended(db: Database, number: int, schedules: int) -> None:
+    """Write *number* runs of so many schedules as they are at their end, without how they came."""
+    at, late = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, 0, 5, tzinfo=UTC)
+    for first in range(0, number, _AT_ONCE):
+        run, few = f"({first} + i)", min(_AT_ONCE, number - first)
+        with db.writing() as conn, _without_triggers(conn, "runs"):
+            _insert_body(conn)
+            _execute(
+                conn,
+                f"""
+                INSERT INTO runs (id, schedule, due_at, account, collector, collector_id, body,
+                    query, order_key, state, reason, not_before, attempt_count, max_attempts,
+                    backoff_initial, backoff_max, on_unconfirmed, fence, triggered_at,
+                    collection_id, created_at, ended_at, chunk, chunks)
+                SELECT {run}, 's' || ({run} % {schedules}), :at, 'a0', 'k' || (i % 16),
+                    'c_' || (i % 16), '{_BODY}', 'collector=c_' || (i % 16), 'schedule:' || i,
+                    'succeeded', 'done', :at, 1, 5, '30s', '15m', 'resend', 1, :at,
+                    'j_old' || {run}, :at, :late, 1 + {run} / {schedules}, {number}
+                FROM n""",
+                few,
+                at=at,
+                late=late,
+            )
+            _execute(
+                conn,
+                f"""
+                INSERT INTO collections (id, run_id, account, collector_id, status, accepted_at)
+                SELECT 'j_old' || {run}, {run}, 'a0', 'c_' || (i % 16), 'done', :at FROM n""",
+                few,
+                at=at,
+            )
+    analyze(db)
+
+
+@contextmanager
+def _without_triggers(conn: Connection, table: str) -> Iterator[None]:
+    """Have no trigger of *table* act within the block."""
+    if conn.dialect.name != "sqlite":
+        conn.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        yield
+        conn.exec_driver_sql(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+        return
+    those = f"FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'"
+    made = conn.exec_driver_sql(f"SELECT name, sql {those}").all()
+    for name, _ in made:
+        conn.exec_driver_sql(f"DROP TRIGGER {name}")
+    yield
+    for _, sql in made:
+        conn.exec_driver_sql(sql)
 
 
 def store_schedules(db: Database, number: int, *, due_at: datetime) -> None:
@@ -108,7 +170,7 @@ def store_beat(db: Database) -> None:
         )  # fmt: skip
 
 
-def count_unsettled(db: Database) -> int:
+def count_unresolved(db: Database) -> int:
     """Return how many runs wait for their turn or their answer."""
     with db.reading() as conn:
         found = "SELECT count(*) FROM runs WHERE state IN ('queued', 'dispatching')"

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -19,9 +18,11 @@ from typing import Final, TextIO, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from scheduler.log_lines import Lines, lines_to
+
 HIDDEN: Final = "[redacted]"
 
-_CHATTY: Final = ("httpx", "httpcore", "aiohttp", "alembic", "apscheduler")
+_CHATTY: Final = ("httpx", "httpcore", "aiohttp", "alembic", "apscheduler", "uvicorn")
 _DEEPEST: Final = 8
 _MULTILINE: Final = frozenset({"exception", "stack"})
 
@@ -49,10 +50,22 @@ _PATTERNS: Final = tuple(
             rf'\1"{HIDDEN}"',
         ),
         (r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", HIDDEN),
+        (r"\bdcas_[0-9A-Za-z]{20,}", HIDDEN),  # our own, see domain.access
     )
 )
 # Every pattern needs one of these, and looking for them costs a tenth of looking for those.
-_SUSPECTS: Final = (*_WORDS.split("|"), "key", "://", "?", "&", ";", "-----begin", "akia", "asia")
+_SUSPECTS: Final = (
+    *_WORDS.split("|"),
+    "key",
+    "://",
+    "?",
+    "&",
+    ";",
+    "-----begin",
+    "akia",
+    "asia",
+    "dcas_",
+)
 # Names of credentials that are no part of a word, and escapes, which may hide any letter.
 _SUSPECTS_IN_JSON: Final = (*_SUSPECTS, "auth", "sas", "sig", "\\u")
 # Control characters, line and paragraph separators, bidirectional overrides, lone surrogates.
@@ -60,18 +73,30 @@ _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800
 
 
 def configure_logging(
-    level: str = "info", format: str = "auto", stream: TextIO | None = None
-) -> None:
+    level: str = "info",
+    format: str = "auto",
+    stream: TextIO | None = None,
+    *,
+    in_background: bool = False,
+    of_requests: bool = False,
+) -> Lines:
     """
     Send everything that is logged at *level* or above to *stream*, standard error if None.
 
     *format* is `json`, `console`, or `auto`: console on a terminal, JSON lines elsewhere. May be
-    called again. A stream that is closed or broken loses lines and nothing else.
+    called again. A stream that is closed or broken loses lines and nothing else; *in_background*,
+    one that nobody reads as well. Lines *of_requests* carry what is bound to the
+    request that they are of. Return the lines, to drain them at the end.
     """
     least = logging.getLevelNamesMapping()[level.upper()]
-    lines = _Lines(sys.stderr if stream is None else stream)
+    lines = lines_to(sys.stderr if stream is None else stream, in_background=in_background)
     is_console = format == "console" or (format == "auto" and lines.is_terminal)
     rendering = _console(has_colors=lines.is_terminal) if is_console else [_json]
+    if lines.is_journal and not is_console:
+        rendering = [_json_for_the_journal]
+
+    if of_requests:
+        rendering = [structlog.contextvars.merge_contextvars, *rendering]
 
     logging.getLogger().handlers = [_Handler(lines, rendering)]
     logging.getLogger().setLevel(least)
@@ -84,36 +109,13 @@ def configure_logging(
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-
-
-class _Lines:
-    """Writes lines to a stream; one that cannot be written is dropped: logging ends no program."""
-
-    def __init__(self, stream: TextIO | None) -> None:
-        # None if the process was started without a standard error.
-        self._stream = stream
-        self._lock = threading.Lock()
-
-    @property
-    def is_terminal(self) -> bool:
-        try:
-            return self._stream is not None and self._stream.isatty()
-        except ValueError:  # it is closed
-            return False
-
-    def write(self, line: str) -> None:
-        with self._lock, suppress(OSError, ValueError):
-            if self._stream is not None:
-                self._stream.write(f"{line}\n")
-                self._stream.flush()
-
-    debug = info = warning = error = critical = write
+    return lines
 
 
 class _Handler(logging.Handler):
     """Gives what the standard library logs the form of our own events."""
 
-    def __init__(self, lines: _Lines, rendering: Sequence[Processor]) -> None:
+    def __init__(self, lines: Lines, rendering: Sequence[Processor]) -> None:
         super().__init__()
         self._lines = lines
         self.setFormatter(
@@ -203,6 +205,15 @@ def _json(logger: WrappedLogger, method: str, event: EventDict) -> str:
     except (TypeError, ValueError):  # keys of other kinds, or a value that holds itself
         return _ENCODER.encode(_redacted(event))
     return _ENCODER.encode(_redacted(event)) if _is_suspect(line, _SUSPECTS_IN_JSON) else line
+
+
+_PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""As sd-daemon(3) has them, so that `journalctl -p warning` finds what it should."""
+
+
+def _json_for_the_journal(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    priority = _PRIORITIES.get(str(event.get("level")), 3)
+    return f"<{priority}>{_json(logger, method, event)}"
 
 
 # Bytes are told by their number, as `_redacted` does.

@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
+from scheduler.domain.moves import MOVES, RunEvent
 from scheduler.domain.records import ENDED_STATES
 from scheduler.sandbox import Sandbox
 from scheduler.storage.invariants import list_violations
+from scheduler.storage.rows import records
+from scheduler.storage.tables import run_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def complaints(conn: Connection, jobs: Iterable[Job]) -> list[str]:
     2. The upstream's jobs are the collections that are stored: no id was lost or made up.
     3. No run has two collections, and each run has its own.
     4. The invariants' SQL returns no row.
+    5. The life of each run, read from its events, is one that there is, and ends where its row is.
     """
     jobs = list(jobs)
     stored = _ids(conn, "SELECT id FROM collections")
@@ -51,7 +55,32 @@ def complaints(conn: Connection, jobs: Iterable[Job]) -> list[str]:
         *(f"stored and never accepted: {one}" for one in sorted(stored - accepted)),
         *(f"stored, but no run has it: {one}" for one in sorted(stored - of_runs)),
         *(f"invariant {one.invariant.name}: {list(one.rows)}" for one in violations),
+        *broken_lives(conn),
     ]
+
+
+def broken_lives(conn: Connection) -> list[str]:
+    """Return the runs whose events are not their life, one line each."""
+    lives: dict[int, list[RunEvent]] = {}
+    for event in records(RunEvent, conn.execute(select(run_events).order_by(run_events.c.id))):
+        lives.setdefault(event.run_id, []).append(event)
+    found = conn.execute(text("SELECT id, state FROM runs"))
+    return [
+        f"run {run.id} is {run.state}: {[event.to_state.value for event in lives.get(run.id, [])]}"
+        for run in found
+        if not _is_whole(lives.get(run.id, []), run.state)
+    ]
+
+
+def _is_whole(life: list[RunEvent], state: str) -> bool:
+    before = [None, *(event.to_state for event in life)]
+    times = [event.happened_at for event in life]
+    return (
+        before[-1] == state
+        and all((event.from_state, event.to_state) in MOVES for event in life)
+        and [event.from_state for event in life] == before[:-1]
+        and times == sorted(times)
+    )
 
 
 def not_ended(conn: Connection) -> list[str]:

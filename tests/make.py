@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from scheduler.domain.answers import CollectionLog, ListedJob
 from scheduler.domain.brake import Brake, Limits
-from scheduler.domain.definition import Fallbacks
+from scheduler.domain.definition import RunDefaults
 from scheduler.domain.records import (
     Account,
     AfterWhen,
@@ -62,10 +62,10 @@ def make_collector(**overrides: Any) -> Collector:
         notify=None,
         deliver=None,
         max_running=100,
-        max_unsettled=1,
+        max_unresolved=1,
         max_attempts=None,
-        first_pause=None,
-        longest_pause=None,
+        backoff_initial=None,
+        backoff_max=None,
         on_unconfirmed=None,
     )
     return replace(collector, **overrides)
@@ -128,10 +128,17 @@ def make_schedule(**overrides: Any) -> Schedule:
         catch_up_max=None,
         catch_up_pace=None,
         pause_after_failures=None,
+        retry_failed_inputs=None,
+        min_rows=None,
+        min_rows_per_input=None,
+        min_success_rate=None,
+        max_fall_percent=None,
+        fresh_within=None,
+        on_end=None,
         labels=None,
         max_attempts=None,
-        first_pause=None,
-        longest_pause=None,
+        backoff_initial=None,
+        backoff_max=None,
         on_unconfirmed=None,
         enabled=True,
         paused_at=None,
@@ -172,7 +179,7 @@ def make_new_run(**overrides: Any) -> NewRun:
         query="collector=c_shop&queue_next=1",
         queue=None,
         confirm_cancel=False,
-        lane="schedule:hourly",
+        order_key="schedule:hourly",
         labels=None,
         priority=0,
         state=RunState.QUEUED,
@@ -181,8 +188,8 @@ def make_new_run(**overrides: Any) -> NewRun:
         not_before=NINE,
         send_before=NINE + timedelta(hours=1),
         max_attempts=5,
-        first_pause="5s",
-        longest_pause="15m",
+        backoff_initial="5s",
+        backoff_max="15m",
         on_unconfirmed=OnUnconfirmed.RESEND,
         created_at=NINE,
     )
@@ -203,7 +210,7 @@ def make_run(**overrides: Any) -> Run:
         query="collector=c_shop&queue_next=1",
         queue=None,
         confirm_cancel=False,
-        lane="schedule:hourly",
+        order_key="schedule:hourly",
         labels=None,
         priority=0,
         state=RunState.QUEUED,
@@ -211,22 +218,27 @@ def make_run(**overrides: Any) -> Run:
         detail=None,
         not_before=NINE,
         send_before=NINE + timedelta(hours=1),
-        attempts=0,
+        attempt_count=0,
         max_attempts=5,
-        first_pause="5s",
-        longest_pause="15m",
+        backoff_initial="5s",
+        backoff_max="15m",
         on_unconfirmed=OnUnconfirmed.RESEND,
         retry_of=None,
-        part=1,
-        parts=1,
+        chunk=1,
+        chunks=1,
         waits_for=None,
         replaces=False,
         fence=0,
         lease_owner=None,
         lease_until=None,
-        look_at=None,
-        looks=0,
+        next_lookup_at=None,
+        lookups=0,
         triggered_at=None,
+        overdue_at=None,
+        created_by=None,
+        request_key=None,
+        due_until=None,
+        occurrences=1,
         collection_id=None,
         start_eta=None,
         created_at=NINE,
@@ -241,9 +253,9 @@ def make_lost_run(**overrides: Any) -> Run:
         "state": RunState.UNCONFIRMED,
         "reason": Reason.ANSWER_LOST,
         "detail": "no answer within 60s",
-        "attempts": 1,
+        "attempt_count": 1,
         "fence": 1,
-        "look_at": NINE + seconds(5),
+        "next_lookup_at": NINE + seconds(5),
     }
     return make_run(**(lost | overrides))
 
@@ -257,7 +269,8 @@ def make_attempt(**overrides: Any) -> Attempt:
         request="POST /dca/trigger?collector=c_shop&queue_next=1",
         outcome=Outcome.SENDING,
         claimed_at=NINE,
-        settled_at=None,
+        upstream_at=None,
+        resolved_at=None,
         http_status=None,
         detail=None,
         collection_id=None,
@@ -279,12 +292,15 @@ def make_collection(**overrides: Any) -> Collection:
         fails=None,
         pages=None,
         success_rate=None,
+        page_loads=None,
+        failed_pages=None,
+        expired=False,
         started_at=None,
         finished_at=None,
         accepted_at=NINE,
-        look_at=NINE + minutes(1),
-        looked_at=None,
-        looks=0,
+        next_poll_at=NINE + minutes(1),
+        polled_at=None,
+        polls=0,
         replaced_by=None,
         cancel_requested_at=None,
         cancel_note=None,
@@ -323,14 +339,14 @@ def make_job(**overrides: Any) -> ListedJob:
     return replace(job, **overrides)
 
 
-def make_fallbacks(**overrides: Any) -> Fallbacks:
-    fallbacks = Fallbacks(
+def make_fallbacks(**overrides: Any) -> RunDefaults:
+    defaults = RunDefaults(
         max_attempts=5,
-        first_pause="5s",
-        longest_pause="15m",
+        backoff_initial="5s",
+        backoff_max="15m",
         on_unconfirmed=OnUnconfirmed.RESEND,
     )
-    return replace(fallbacks, **overrides)
+    return replace(defaults, **overrides)
 
 
 def make_brake(**overrides: Any) -> Brake:
@@ -339,12 +355,14 @@ def make_brake(**overrides: Any) -> Brake:
         tokens=20.0,
         refilled_at=NINE,
         open_until=None,
-        strikes=0,
-        losses=0,
+        trips=0,
+        consecutive_losses=0,
         slow_start=None,
         paused_at=None,
         paused_reason=None,
         paused_token=None,
+        paused_by=None,
+        paused_until=None,
     )
     return replace(brake, **overrides)
 

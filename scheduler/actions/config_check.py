@@ -2,30 +2,52 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from scheduler.actions.definition_rows import definition_rows
-from scheduler.config import Config, SecretKind
+from scheduler.actions.definition_columns import definition_rows
+from scheduler.actions.input_files import input_files
+from scheduler.config import Config, SecretKind, SecretReference
 from scheduler.domain.batch import DueTime
-from scheduler.domain.errors import ConfigError, InputsError
-from scheduler.domain.records import Batch
-from scheduler.inputs import find_files, iter_sent
+from scheduler.domain.errors import ConfigError, InputsError, InvalidInput
+from scheduler.domain.records import Batch, Calendar
+from scheduler.inputs import InputFiles, NoSpool, find_files, iter_bodies
+from scheduler.views.past_calendars import list_over
 
 
-def check_named(config: Config, environ: Mapping[str, str], *, now: datetime) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A sentence on what the file names; *prevents* runs that are due before it is mended."""
+
+    sentence: str
+    prevents: bool = False
+
+
+def check_named(config: Config, environ: Mapping[str, str], *, now: datetime) -> Iterator[Finding]:
     """
-    Yield a warning for each secret and each batch's file that is there and cannot be used.
+    Yield what each secret and each batch that cannot be used, or hardly is meant, lacks.
 
-    Reads every such file through. What systemd gives to the daemon alone is left out.
+    Reads every such file through. What systemd gives to the daemon alone is left out. A secret
+    may be there for the daemon only; a batch that cannot be read prevents its runs.
     """
-    yield from _secret_warnings(config, environ)
-    yield from _batch_warnings(config, now)
+    yield from map(Finding, _secret_warnings(config, environ))
+    yield from check_batches(config, environ, now=now)
+    rows = dict(definition_rows(config))["calendars"]
+    calendars = [Calendar(name=name, **columns) for name, columns in rows.items()]
+    yield from map(Finding, list_over(calendars, now))
 
 
 def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    tokens = {f"accounts.{name}.token": one.token for name, one in config.accounts.items()}
-    secrets = {f"secrets.{name}": one for name, one in config.secrets.items()}
-    for place, reference in (tokens | secrets).items():
+    tokens = {f"accounts.{name}.token": account.token for name, account in config.accounts.items()}
+    secrets = {f"secrets.{name}": secret for name, secret in config.secrets.items()}
+    told = {
+        f"channels.{name}": reference
+        for name, channel in config.channels.items()
+        for reference in channel.references
+    }
+    if config.heartbeat is not None and isinstance(config.heartbeat.url, SecretReference):
+        told["heartbeat.url"] = config.heartbeat.url
+    for place, reference in (tokens | secrets | told).items():
         if reference.kind is SecretKind.CREDENTIAL and "CREDENTIALS_DIRECTORY" not in environ:
             continue
         read = reference.read_token if place in tokens else reference.read
@@ -35,19 +57,41 @@ def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str
             yield f"{place}: {', '.join(error.problems)}"
 
 
-def _batch_warnings(config: Config, now: datetime) -> Iterator[str]:
+def check_batches(
+    config: Config, environ: Mapping[str, str], *, now: datetime
+) -> Iterator[Finding]:
+    """Yield what is wrong with the batches' inputs as they are now, and what is doubtful."""
+    files = input_files(config, environ)
     for name, columns in dict(definition_rows(config))["batches"].items():
         batch = Batch(name=name, **columns)
-        if batch.file is None or not _is_there(batch.file):
-            continue
+        if batch.file is not None and batch.max_change_percent is None:
+            yield Finding(
+                f"batches.{name}: a file that grows by mistake is paid for: say max_change_percent,"
+                " such as 50"
+            )
+        place = f"batches.{name}.{'inputs' if batch.file is None else 'file'}"
+        for doubt in _doubts(batch, DueTime(now, "UTC"), files):
+            yield Finding(f"{place}: {doubt.sentence}", doubt.prevents)
+
+
+def missing_files(config: Config) -> Iterator[str]:
+    """Yield a warning for every batch whose files are not there now; none of them is read."""
+    for name, batch in config.batches.items():
         try:
-            deque(iter_sent(batch, DueTime(now, "UTC")), maxlen=0)
-        except InputsError as error:
-            yield f"batches.{name}.file: {error}"
+            is_missing = batch.file is not None and not find_files(batch.file)[0].exists()
+        except InputsError:
+            is_missing = True
+        if is_missing:
+            yield f"batches.{name}.file: there is no file {batch.file} now"
 
 
-def _is_there(file: str) -> bool:
+def _doubts(batch: Batch, due: DueTime, files: InputFiles) -> list[Finding]:
+    """Read *batch* through; return what is doubtful in it, and last why it cannot be sent."""
+    doubts: list[str] = []
     try:
-        return all(path.is_file() for path in find_files(file))
-    except InputsError:
-        return False
+        bodies = iter_bodies(batch, due, files=files, warn=doubts.append, spool=NoSpool())
+        deque(bodies, maxlen=0)
+    except (InputsError, InvalidInput) as error:
+        why = f"{error}: runs that are due before that is mended will fail"
+        return [*map(Finding, doubts), Finding(why, prevents=True)]
+    return [*map(Finding, doubts)]

@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from scheduler.domain.errors import Conflict, InvalidInput
-from scheduler.domain.moments import moment_text
 from scheduler.domain.schedule_override import Override, read_field
-from scheduler.storage import audit, definitions, overrides, schedules
+from scheduler.domain.timestamps import display_time
+from scheduler.storage import definitions, overrides
+from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
+from scheduler.views.schedules import OverrideView, list_overrides
 
 
 def override_field(
@@ -19,20 +21,20 @@ def override_field(
     by: str,
     reason: str,
     now: datetime,
-) -> None:
+) -> tuple[OverrideView, ...]:
     """
     Let *field* of a schedule be *value* until then; None is what it is by default.
 
     It concerns occurrences that come due from now on: a run that is written stays as it is.
+    Return the overrides in force.
     """
-    schedules.get_schedule(conn, schedule)
+    in_force = {override.field: override for override in list_overrides(conn, schedule, now=now)}
     read_field(field, value)
     if until <= now:
-        raise InvalidInput(f"until {moment_text(until)} is in the past")
+        raise InvalidInput(f"until {display_time(until)} is in the past")
     if field == "batch":
         definitions.get_batch(conn, value or "")
-    known = {one.field: one for one in list_overrides(conn, schedule, now=now)}
-    before = known[field].value if field in known else None
+    before = in_force[field].value if field in in_force else None
     new = Override(
         schedule=schedule,
         field=field,
@@ -43,43 +45,24 @@ def override_field(
         until=until,
     )
     overrides.put_override(conn, new)
-    _record(conn, "override", schedule, {field: (before, value), "until": (None, until)}, by, now)
-
-
-def list_overrides(
-    conn: Connection, schedule: str | None = None, *, now: datetime
-) -> list[Override]:
-    """Return the overrides in force, of one schedule or of all; NotFound if there is none."""
-    if schedule is not None:
-        schedules.get_schedule(conn, schedule)
-    return overrides.list_in_force(
-        conn, now=now, schedules=None if schedule is None else [schedule]
-    )
+    columns = {field: (before, value), "until": (None, until), "reason": (None, reason)}
+    record_change(conn, by, "override", f"schedules.{schedule}", columns, now=now)
+    return list_overrides(conn, schedule, now=now)
 
 
 def restore_fields(
     conn: Connection, schedule: str, field: str | None = None, *, by: str, now: datetime
-) -> list[str]:
-    """End the override of *field*, or all of a schedule; return the fields that are restored."""
-    known = list_overrides(conn, schedule, now=now)
-    ended = [one for one in known if field is None or one.field == field]
+) -> tuple[OverrideView, ...]:
+    """End the override of *field*, or all of a schedule; return those that ended."""
+    ended = tuple(
+        override
+        for override in list_overrides(conn, schedule, now=now)
+        if field is None or override.field == field
+    )
     if not ended:
         what = "nothing" if field is None else field
         raise Conflict(f"{what} of schedule {schedule!r} is overridden")
     overrides.delete_overrides(conn, schedule, field=field)
-    columns = {one.field: (one.value, None) for one in ended}
-    _record(conn, "restore", schedule, columns, by, now)
-    return [one.field for one in ended]
-
-
-def _record(
-    conn: Connection,
-    action: str,
-    schedule: str,
-    columns: audit.Columns,
-    by: str,
-    now: datetime,
-) -> None:
-    audit.record_change(
-        conn, who=by, action=action, subject=f"schedules.{schedule}", columns=columns, now=now
-    )
+    columns = {override.field: (override.value, None) for override in ended}
+    record_change(conn, by, "restore", f"schedules.{schedule}", columns, now=now)
+    return ended

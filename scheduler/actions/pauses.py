@@ -1,63 +1,165 @@
-"""Pausing and resuming: one schedule, or many by a freeze; and what will fire afterwards."""
+"""Pausing and resuming: a schedule, a queue, an account, or many schedules by a freeze."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
-from scheduler.domain.definition import timetable_of
-from scheduler.domain.errors import Conflict, InvalidInput, NotFound
-from scheduler.domain.moments import moment_text
-from scheduler.domain.nearest import did_you_mean
-from scheduler.domain.pauses import Freeze, check_scope
-from scheduler.storage import audit, definitions, freezes, runs, schedules
+from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation, NotFound
+from scheduler.domain.pauses import ALL, Freeze, check_scope
+from scheduler.domain.suggestions import did_you_mean
+from scheduler.domain.timestamps import display_time
+from scheduler.storage import accounts, definitions, freezes, holds, restores, schedules
+from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WillFire:
-    """What a schedule does once it is resumed: its waiting runs at once, its next occurrence."""
-
-    schedule: str
-    waiting: int
-    next_fire_at: datetime | None
+from scheduler.views.accounts import AccountView, get_account
+from scheduler.views.queues import QueueView, list_queues
+from scheduler.views.resuming import count_held, preview_resume
+from scheduler.views.schedules import ScheduleView, get_schedule
 
 
 def pause_schedule(
-    conn: Connection, name: str, *, by: str, reason: str, until: datetime | None, now: datetime
-) -> None:
+    conn: Connection,
+    name: str,
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None = None,
+    now: datetime,
+) -> ScheduleView:
     """Fire and send nothing of a schedule; what comes due is skipped, with this reason."""
     schedules.get_schedule(conn, name)
     _check_until(until, now)
     schedules.set_paused(conn, name, by=by, reason=reason, now=now, until=until)
-    columns = {"paused_reason": (None, reason), "paused_until": (None, until)}
-    _record(conn, "pause", f"schedules.{name}", columns, by, now)
+    _record_paused(conn, f"schedules.{name}", reason, until, by, now)
+    return get_schedule(conn, name, now=now)
 
 
-def resume_schedule(conn: Connection, name: str, *, by: str, now: datetime) -> None:
-    """Lift a schedule's pause, whoever made it."""
+def resume_schedule(
+    conn: Connection, name: str, *, by: str, now: datetime, confirmed: bool = False
+) -> ScheduleView:
+    """
+    Lift a schedule's pause, whoever made it: it fires again, and what waits is sent.
+
+    NeedsConfirmation where runs wait.
+    """
     schedule = schedules.get_schedule(conn, name).schedule
     if schedule.paused_at is None:
         raise Conflict(f"schedule {name!r} is not paused")
+    if not confirmed:
+        waiting = preview_resume(conn, name, now=now).waiting_count
+        _ask_where_runs_wait(f"schedule {name} would fire again", waiting)
     schedules.set_resumed(conn, [name])
-    columns = {"paused_reason": (schedule.paused_reason, None)}
-    _record(conn, "resume", f"schedules.{name}", columns, by, now)
-    announce(conn)
+    holds.end(conn, f"schedule:{name}", now=now)
+    _record_resumed(conn, f"schedules.{name}", schedule.paused_reason, by, now)
+    return get_schedule(conn, name, now=now)
 
 
-def preview_resume(conn: Connection, name: str, *, now: datetime) -> WillFire:
-    """Return what resuming a schedule comes to."""
-    schedule = schedules.get_schedule(conn, name).schedule
-    timetable = timetable_of(schedule, definitions.list_calendars(conn))
-    unfinished = runs.list_unfinished(conn, [name]).get(name, [])
-    return WillFire(
-        schedule=name,
-        waiting=sum(one.state == "queued" for one in unfinished),
-        next_fire_at=timetable.next_after(now),
-    )
+def pause_schedules(
+    conn: Connection,
+    names: Sequence[str],
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None = None,
+    now: datetime,
+) -> None:
+    """Pause several schedules, all or none."""
+    for name in names:
+        pause_schedule(conn, name, by=by, reason=reason, until=until, now=now)
+
+
+def resume_schedules(
+    conn: Connection, names: Sequence[str], *, by: str, now: datetime, confirmed: bool = False
+) -> None:
+    """
+    Resume those of several schedules that are paused, all or none.
+
+    NeedsConfirmation where runs wait.
+    """
+    found = [schedules.get_schedule(conn, name).schedule for name in names]
+    paused = [schedule.name for schedule in found if schedule.paused_at is not None]
+    if not paused:
+        raise Conflict("none of these schedules is paused")
+    if not confirmed:
+        waiting = sum(preview_resume(conn, name, now=now).waiting_count for name in paused)
+        _ask_where_runs_wait(f"{len(paused)} schedules would fire again", waiting)
+    for name in paused:
+        resume_schedule(conn, name, by=by, now=now, confirmed=True)
+
+
+def pause_queue(
+    conn: Connection,
+    name: str,
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None = None,
+    now: datetime,
+) -> tuple[QueueView, ...]:
+    """
+    Send nothing of the queue until then, or until it is resumed; what comes due waits in it.
+
+    Raises NotFound for a queue that nothing names and nothing is in.
+    """
+    definitions.check_queue(conn, name)
+    _check_until(until, now)
+    definitions.set_queue_paused(conn, name, paused_at=now, by=by, reason=reason, until=until)
+    _record_paused(conn, f"queues.{name}", reason, until, by, now)
+    return list_queues(conn, name, now=now)
+
+
+def resume_queue(
+    conn: Connection, name: str, *, by: str, now: datetime, confirmed: bool = False
+) -> tuple[QueueView, ...]:
+    """Let a paused queue send again; NeedsConfirmation where runs wait in it."""
+    queue = definitions.list_queues(conn).get(name)
+    if queue is None or not queue.is_paused(now):
+        raise Conflict(f"queue {name!r} is not paused")
+    waiting = sum(row.waiting_count for row in list_queues(conn, name, now=now))
+    if waiting and not confirmed:
+        raise NeedsConfirmation(f"what waits in queue {name} would be sent: {waiting}", waiting)
+    definitions.set_queue_paused(conn, name, paused_at=None, by=None, reason=None)
+    holds.end(conn, f"queue:{name}", now=now)
+    _record_resumed(conn, f"queues.{name}", queue.paused_reason, by, now)
+    return list_queues(conn, name, now=now)
+
+
+def pause_account(
+    conn: Connection,
+    name: str,
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None = None,
+    now: datetime,
+) -> AccountView:
+    """Send nothing for the account until then, or until a person resumes it."""
+    accounts.get_account(conn, name)
+    _check_until(until, now)
+    accounts.set_paused(conn, name, by=by, reason=reason, until=until, now=now)
+    _record_paused(conn, f"accounts.{name}", reason, until, by, now)
+    return get_account(conn, name, now=now)
+
+
+def resume_account(conn: Connection, name: str, *, by: str, now: datetime) -> AccountView:
+    """Let the account send again, whoever paused it."""
+    accounts.get_account(conn, name)
+    brake = accounts.find_brake(conn, name)
+    if not accounts.set_resumed(conn, name):
+        raise Conflict(f"account {name!r} is not paused")
+    holds.end(conn, f"account:{name}", now=now)
+    _record_resumed(conn, f"accounts.{name}", brake.paused_reason if brake else None, by, now)
+    return get_account(conn, name, now=now)
 
 
 def freeze(
-    conn: Connection, scope: str, *, by: str, reason: str, until: datetime | None, now: datetime
+    conn: Connection,
+    scope: str,
+    *,
+    by: str,
+    reason: str,
+    until: datetime | None = None,
+    now: datetime,
 ) -> int:
     """
     Pause everything, a collector's schedules or those with a label: see domain.pauses.
@@ -67,49 +169,65 @@ def freeze(
     """
     _check_until(until, now)
     _check_collector(conn, scope)
-    frozen = {one.scope for one in freezes.list_freezes(conn)}
+    frozen = {freeze.scope for freeze in freezes.list_freezes(conn)}
     if check_scope(scope) in frozen:
         raise Conflict(f"{scope} is frozen already: thaw it first")
     made = Freeze(scope=scope, frozen_at=now, frozen_by=by, reason=reason, until=until)
     freezes.insert_freeze(conn, made)
     columns = {"reason": (None, reason), "until": (None, until)}
-    _record(conn, "freeze", f"freezes.{scope}", columns, by, now)
+    record_change(conn, by, "freeze", f"freezes.{scope}", columns, now=now)
     return sum(made.concerns(schedule) for schedule in schedules.list_schedules(conn))
 
 
-def thaw(conn: Connection, scope: str, *, by: str, now: datetime) -> None:
-    """End a freeze."""
+def thaw(conn: Connection, scope: str, *, by: str, now: datetime, confirmed: bool = False) -> None:
+    """
+    End a freeze: that itself fires nothing, but runs that wait are sent.
+
+    NeedsConfirmation where runs wait; Conflict for that of a restored backup while what waited in
+    it is looked for.
+    """
+    if scope == ALL and restores.find_looked_into(conn) is not None:
+        raise Conflict(
+            "what waited in the restored backup is still looked for among the upstream's jobs:"
+            " let a daemon run until that is done (some ten minutes), and thaw then"
+        )
     if not freezes.delete_freeze(conn, scope):
         raise Conflict(f"{scope} is not frozen")
-    _record(conn, "thaw", f"freezes.{scope}", {}, by, now)
+    if not confirmed:
+        _ask_where_runs_wait(f"{scope} would be no longer frozen", count_held(conn, scope))
+    if scope == ALL:
+        restores.forget_jobs(conn)
+    holds.end(conn, f"freeze:{scope}", now=now)
+    record_change(conn, by, "thaw", f"freezes.{scope}", now=now)
     announce(conn)
 
 
-def preview_thaw(conn: Connection, scope: str, *, now: datetime) -> list[WillFire]:
-    """Return what thawing comes to, for every schedule of the scope that is enabled."""
-    concerned = [one for one in freezes.list_freezes(conn) if one.scope == scope]
-    return [
-        preview_resume(conn, schedule.name, now=now)
-        for schedule in schedules.list_schedules(conn)
-        if schedule.enabled
-        and schedule.error is None
-        and any(freeze.concerns(schedule) for freeze in concerned)
-    ]
+def _record_paused(
+    conn: Connection, subject: str, reason: str, until: datetime | None, by: str, now: datetime
+) -> None:
+    columns = {"paused_reason": (None, reason), "paused_until": (None, until)}
+    record_change(conn, by, "pause", subject, columns, now=now)
+
+
+def _ask_where_runs_wait(what: str, waiting: int) -> None:
+    if waiting:
+        raise NeedsConfirmation(f"{what}; runs that wait and would be sent: {waiting}", waiting)
+
+
+def _record_resumed(
+    conn: Connection, subject: str, reason: str | None, by: str, now: datetime
+) -> None:
+    record_change(conn, by, "resume", subject, {"paused_reason": (reason, None)}, now=now)
+    announce(conn)
 
 
 def _check_collector(conn: Connection, scope: str) -> None:
     kind, _, name = scope.partition(":")
-    known = [collector.name for collector in definitions.list_collectors(conn)]
-    if kind == "collector" and name not in known:
-        raise NotFound(f"no collector is called {name!r}{did_you_mean(name, known)}")
+    names = [collector.name for collector in definitions.list_collectors(conn)]
+    if kind == "collector" and name not in names:
+        raise NotFound(f"no collector is called {name!r}{did_you_mean(name, names)}")
 
 
 def _check_until(until: datetime | None, now: datetime) -> None:
     if until is not None and until <= now:
-        raise InvalidInput(f"until {moment_text(until)} is in the past")
-
-
-def _record(
-    conn: Connection, action: str, subject: str, columns: audit.Columns, by: str, now: datetime
-) -> None:
-    audit.record_change(conn, who=by, action=action, subject=subject, columns=columns, now=now)
+        raise InvalidInput(f"until {display_time(until)} is in the past")

@@ -1,19 +1,32 @@
 """What a person can do with schedules: switch them on and off, and fire them now."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scheduler.domain.batch import DueTime, Part, split_run
-from scheduler.domain.definition import Fallbacks, check_definition
+from scheduler.actions.guards import MOST_AT_ONCE, check_secrets, edited_meanwhile
+from scheduler.actions.limits import within_limits
+from scheduler.actions.run_defaults import run_defaults_of
+from scheduler.config import Config
+from scheduler.domain.batch import Chunk, DueTime, split_run
+from scheduler.domain.definition import check_definition
+from scheduler.domain.errors import NeedsConfirmation
 from scheduler.domain.new_run import Occurrence, scheduled_run
-from scheduler.domain.records import QueueOrder, Reason
-from scheduler.inputs import iter_bodies
-from scheduler.storage import accounts, audit, definitions, overrides, runs, schedules
-from scheduler.storage.database import Connection
+from scheduler.domain.records import Batch, NewRun, QueueOrder, Reason, StoredBody
+from scheduler.inputs import ANY_FILE, InputFiles, iter_bodies
+from scheduler.storage import accounts, definitions, overrides, runs, schedules
+from scheduler.storage.audit import record_change
+from scheduler.storage.body_parts import DatabaseSpool
+from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
+from scheduler.storage.schedules import ScheduleWithRefs
+from scheduler.views.runs import RunView, get_runs
+from scheduler.views.schedules import ScheduleView, get_schedule
 
 
-def set_enabled(conn: Connection, name: str, *, enabled: bool, by: str, now: datetime) -> None:
+def set_enabled(
+    conn: Connection, name: str, *, enabled: bool, by: str, now: datetime
+) -> ScheduleView:
     """
     Switch a schedule on or off; what it has fired goes on either way.
 
@@ -21,56 +34,113 @@ def set_enabled(conn: Connection, name: str, *, enabled: bool, by: str, now: dat
     is the operator's own.
     """
     before = schedules.get_schedule(conn, name).schedule.enabled
-    if before == enabled:
-        return
-    schedules.set_enabled(conn, name, enabled=enabled)
-    audit.record_change(
-        conn,
-        who=by,
-        action="enable" if enabled else "disable",
-        subject=f"schedules.{name}",
-        columns={"enabled": (before, enabled)},
-        now=now,
+    if before != enabled:
+        schedules.set_enabled(conn, name, enabled=enabled)
+        action = "enable" if enabled else "disable"
+        columns = {"enabled": (before, enabled)}
+        record_change(conn, by, action, f"schedules.{name}", columns, now=now)
+        announce(conn)
+    return get_schedule(conn, name, now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire:
+    """A schedule as it was read, and the bodies that its batch made then."""
+
+    whole: ScheduleWithRefs
+    batch: Batch
+    bodies: Sequence[StoredBody]
+
+
+def prepare_fire(db: Database, name: str, *, now: datetime, files: InputFiles = ANY_FILE) -> Fire:
+    """Read what the schedule would send now, outside of any transaction: on SQLite all wait."""
+    with db.reading() as conn:
+        whole = _whole(conn, name, now)
+    _, batch = check_definition(whole.schedule, whole.collector, whole.batch)
+    due, spool = DueTime(now, whole.schedule.timezone), DatabaseSpool(db, now)
+    return Fire(
+        whole=whole, batch=batch, bodies=list(iter_bodies(batch, due, files=files, spool=spool))
     )
+
+
+def write_fire(
+    conn: Connection,
+    fire: Fire,
+    *,
+    config: Config,
+    by: str,
+    now: datetime,
+    confirmed: bool = False,
+) -> tuple[RunView, ...]:
+    """Write the runs of what was prepared; Conflict where it was edited meanwhile."""
+    name, batch = fire.whole.schedule.name, fire.batch
+    if len(fire.bodies) > MOST_AT_ONCE and not confirmed:
+        count = len(fire.bodies)
+        raise NeedsConfirmation(f"batch {batch.name!r} makes {count} runs", count)
+    whole = _whole(conn, name, now)
+    if (whole.batch, whole.schedule.timezone) != (batch, fire.whole.schedule.timezone):
+        raise edited_meanwhile(batch.name)
+    definitions.insert_bodies(conn, fire.bodies, now=now)
+    asked = _asked(conn, whole, fire.bodies, config=config, by=by, now=now)
+    asked = within_limits(conn, asked, now=now, confirmed=confirmed)
+    written = [runs.insert_run(conn, chunk, by=by) for chunk in asked]
+    record_change(conn, by, "fire", f"schedules.{name}", {"runs": (None, written)}, now=now)
     announce(conn)
+    return get_runs(conn, written)
 
 
 def fire_schedule(
-    conn: Connection, name: str, *, fallbacks: Fallbacks, by: str, now: datetime
-) -> list[int]:
+    db: Database,
+    name: str,
+    *,
+    config: Config,
+    by: str,
+    now: datetime,
+    files: InputFiles = ANY_FILE,
+    confirmed: bool = False,
+) -> tuple[RunView, ...]:
     """
-    Write a run of the schedule for this moment, on a person's word; return its id, or its parts'.
+    Write a run of the schedule for this moment, on a person's word; return it, or its chunks.
 
-    It is sent however late, and beside what the timetable says. Raises NotFound, InvalidInput
-    or InputsError.
+    It is sent however late, and beside what the timetable says. Raises NotFound, InvalidInput,
+    InputsError, Conflict where the batch is edited while it is read, and NeedsConfirmation for
+    very many chunks and for what is beyond a limit.
     """
-    [whole] = overrides.lay_over(conn, [schedules.get_schedule(conn, name)], now=now)
+    fire = prepare_fire(db, name, now=now, files=files)
+    with db.writing() as conn:
+        return write_fire(conn, fire, config=config, by=by, now=now, confirmed=confirmed)
+
+
+def _whole(conn: Connection, name: str, now: datetime) -> ScheduleWithRefs:
+    (whole,) = overrides.apply_overrides(conn, [schedules.get_schedule(conn, name)], now=now)
+    return whole
+
+
+def _asked(
+    conn: Connection,
+    whole: ScheduleWithRefs,
+    bodies: Sequence[StoredBody],
+    *,
+    config: Config,
+    by: str,
+    now: datetime,
+) -> list[NewRun]:
     collector, batch = check_definition(whole.schedule, whole.collector, whole.batch)
     accounts.get_account(conn, collector.account)
-    bodies = list(iter_bodies(batch, DueTime(now, whole.schedule.timezone)))
-    queues = definitions.list_queues(conn)
-    orders = {name: queue.queue_order for name, queue in queues.items()}
+    queue = definitions.list_queues(conn).get(whole.schedule.queue or "")
     run = scheduled_run(
         whole.schedule,
         collector,
         batch,
-        Occurrence(due_at=now, fate=Reason.DUE, not_before=now),
+        Occurrence(due_at=now, reason=Reason.DUE, not_before=now),
         body=None,
-        order=orders.get(whole.schedule.queue or "", QueueOrder.STRICT),
-        fallbacks=fallbacks,
+        order=QueueOrder.STRICT if queue is None else queue.queue_order,
+        defaults=run_defaults_of(config),
         now=now,
     )
+    check_secrets(run.query, config)
     asked = replace(run, reason=Reason.REQUESTED, detail=f"asked for by {by}", send_before=None)
-    parts = [Part(fingerprint=one.fingerprint, row_count=one.row_count, body=one) for one in bodies]
-    definitions.insert_bodies(conn, bodies, now=now)
-    written = [runs.insert_run(conn, part) for part in split_run(asked, parts)]
-    audit.record_change(
-        conn,
-        who=by,
-        action="fire",
-        subject=f"schedules.{name}",
-        columns={"runs": (None, written)},
-        now=now,
-    )
-    announce(conn)
-    return written
+    chunks = [
+        Chunk(fingerprint=body.fingerprint, row_count=body.row_count, body=body) for body in bodies
+    ]
+    return split_run(asked, chunks)

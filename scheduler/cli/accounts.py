@@ -1,20 +1,20 @@
 """`accounts`: how the upstream is reached, and whether anything is sent there."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import click
 
+from scheduler.actions.pauses import pause_account, resume_account
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Group
-from scheduler.cli.options import json_option
-from scheduler.cli.render import print_json, print_table
-from scheduler.cli.session import Session, pass_session, person
-
-if TYPE_CHECKING:
-    from scheduler.actions.status import AccountStatus
+from scheduler.cli.options import ending_options, json_option, reason_option
+from scheduler.cli.render import answer, print_listing, until_words
+from scheduler.cli.session import Session, pass_session
+from scheduler.views.accounts import list_accounts
 
 _COLUMNS = (
-    *("name", "base_url", "token", "in_flight", "most_in_flight", "throttled"),
-    *("open_until", "paused_reason", "trouble"),
+    *("name", "base_url", "token", "in_flight", "most_in_flight", "throttled_count"),
+    *("open_until", "paused_reason", "last_error"),
 )
 
 
@@ -28,59 +28,29 @@ def accounts() -> None:
 @pass_session
 def list_(session: Session, as_json: bool) -> None:
     """List the accounts and what holds their sending up."""
-    from scheduler.actions.status import read_status
-
-    with session.reading() as conn:
-        found = read_status(conn, now=session.now(conn), with_schedules=False).accounts
-    views = [account_view(one) for one in found]
-    if as_json:
-        print_json(views)
-    else:
-        print_table(views, _COLUMNS, empty="no accounts")
+    views = session.ask(list_accounts)
+    print_listing(views, _COLUMNS, empty="no accounts", as_json=as_json)
 
 
 @accounts.command()
-@click.argument("name")
-@click.option("--reason", required=True, help="Why, for whoever looks next.")
+@click.argument("account", metavar="NAME", type=Named("accounts"))
+@reason_option
+@ending_options
+@json_option
 @pass_session
-def pause(session: Session, name: str, reason: str) -> None:
-    """Send nothing for an account until it is resumed."""
-    from scheduler.actions.accounts import pause_account
-
-    with session.writing() as conn:
-        pause_account(conn, name, by=person(), reason=reason, now=session.now(conn))
-    click.echo(f"account {name} is paused")
+def pause(
+    session: Session, account: str, reason: str, until: datetime | None, as_json: bool
+) -> None:
+    """Send nothing for an account until --until, or a resume."""
+    view = session.act(pause_account, account, reason=reason, until=until)
+    answer(view, f"account {account} is paused{until_words(until)}", as_json=as_json)
 
 
 @accounts.command()
-@click.argument("name")
+@click.argument("name", type=Named("accounts"))
+@json_option
 @pass_session
-def resume(session: Session, name: str) -> None:
+def resume(session: Session, name: str, as_json: bool) -> None:
     """Let an account send again, whoever or whatever paused it."""
-    from scheduler.actions.accounts import resume_account
-
-    with session.writing() as conn:
-        resume_account(conn, name, by=person(), now=session.now(conn))
-    click.echo(f"account {name} sends again")
-
-
-def account_view(one: "AccountStatus") -> dict[str, object]:
-    """Return an account and its brake as one flat object; its token is only a reference."""
-    brake = one.brake
-    return {
-        "name": one.account.name,
-        "base_url": one.account.base_url,
-        "token": one.account.token,
-        "max_in_flight": one.account.max_in_flight,
-        "requests_per_second": one.account.requests_per_second,
-        "in_flight": one.in_flight,
-        "most_in_flight": one.most_in_flight,
-        "throttled": one.throttled,
-        "open_until": brake and brake.open_until,
-        "strikes": brake.strikes if brake else 0,
-        "slow_start": brake and brake.slow_start,
-        "paused_at": brake and brake.paused_at,
-        "paused_reason": brake and brake.paused_reason,
-        "look_due_at": one.look_due_at,
-        "trouble": one.trouble if brake and brake.strikes else None,
-    }
+    account = session.act(resume_account, name)
+    answer(account, f"account {name} sends again", as_json=as_json)

@@ -1,94 +1,115 @@
 """`apply`: the definitions of the file become rows."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from functools import partial
 
 import click
 
+from scheduler.actions.apply import apply_definitions
+from scheduler.actions.comparing import Change, Verb, shown_change
 from scheduler.cli.lazy import Command
-from scheduler.cli.options import confirm, json_option, yes_option
-from scheduler.cli.plan import change_view, file_config, plan_lines, prune_option
-from scheduler.cli.render import cell, print_json
-from scheduler.cli.session import Session, pass_session, person
-
-if TYPE_CHECKING:
-    from scheduler.actions.apply import Change
-    from scheduler.config import Config
+from scheduler.cli.options import ask_if_needed, json_option, yes_option
+from scheduler.cli.plan import loaded_file, plan_lines, prune_option
+from scheduler.cli.render import cell, print_json, say
+from scheduler.cli.session import Session, pass_session
+from scheduler.config import LoadedConfig
+from scheduler.domain.errors import Conflict
+from scheduler.tools.definitions.plan import plan_definitions
+from scheduler.views.budgets import list_budgets
 
 
 @click.command(cls=Command)
 @click.option("--dry-run", is_flag=True, help="Only show what would change; see also `plan`.")
 @prune_option
+@click.option(
+    "--accept-account-change",
+    is_flag=True,
+    help="Let an account that is there send elsewhere, or with another token.",
+)
+@click.option(
+    "--accept-growth",
+    is_flag=True,
+    help="Let a month cost more than its budgets, as `plan` tells.",
+)
 @yes_option
 @json_option
 @pass_session
-def apply(session: Session, dry_run: bool, prune: bool, yes: bool, as_json: bool) -> None:
+def apply(
+    session: Session,
+    dry_run: bool,
+    prune: bool,
+    accept_account_change: bool,
+    accept_growth: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """
     Write the file's definitions to the database, all or nothing.
 
-    What is not in the file is left alone, unless --prune, which asks first. Applying fires
-    nothing and lifts no pause. A daemon does this at its start and at SIGHUP, without --prune.
+    A schedule that this file had and has no more is paused, until it is back or resumed. What
+    else is not in the file is left alone: it may be another file's. --prune deletes both, and
+    asks first. Applying fires nothing and lifts nobody else's pause. A daemon does this at its
+    start and at SIGHUP, without --prune.
+    An account that is there keeps where it sends and with which token, unless told otherwise.
+    What makes a month cost more than a budget is refused without --accept-growth.
     """
-    config = file_config(session)
-    expected = _asked(session, config, yes=yes) if prune and not dry_run else None
-    changes = _apply(session, config, dry_run=dry_run, prune=prune, expected=expected)
+    loaded = loaded_file(session)
+    if not accept_growth and not dry_run:
+        _refuse_growth(session, loaded, prune=prune)
+    act = partial(
+        session.act,
+        apply_definitions,
+        loaded.config,
+        file_id=loaded.file_id,
+        prune=prune,
+        accept_account_change=accept_account_change,
+        expected=_tell_deletions(session, loaded) if prune and not dry_run else None,
+        dry_run=dry_run,
+    )
+    changes = ask_if_needed(act, yes=yes or dry_run)
     if as_json:
-        print_json([change_view(change) for change in changes])
+        print_json([shown_change(change) for change in changes])
     else:
         _print(changes, dry_run=dry_run)
 
 
-def _asked(session: Session, config: "Config", *, yes: bool) -> "list[Change]":
-    """Show what would be deleted and ask; return the changes that were agreed to."""
-    from scheduler.actions.comparing import Verb
-    from scheduler.actions.plan import plan_definitions
-
-    with session.reading() as conn:
-        found = plan_definitions(conn, config, now=session.now(conn), prune=True)
-    deleted = sum(change.verb is Verb.DELETED for change in found.changes)
-    if deleted:
-        for line in plan_lines(found):
-            click.echo(line, err=True)
-        skipped = f" and skip {len(found.waiting)} waiting runs" if found.waiting else ""
-        confirm(f"Delete {deleted} definitions{skipped}?", yes=yes)
-    return found.changes
+def _tell_deletions(session: Session, loaded: LoadedConfig) -> list[Change]:
+    """Show what would be done where that deletes; return the changes, which are agreed to."""
+    planned = session.ask(plan_definitions, loaded.config, prune=True, file_id=loaded.file_id)
+    if any(change.verb is Verb.DELETED for change in planned.changes):
+        for line in plan_lines(planned):
+            say(line, err=True)
+    return planned.changes
 
 
-def _apply(
-    session: Session,
-    config: "Config",
-    *,
-    dry_run: bool,
-    prune: bool,
-    expected: "list[Change] | None",
-) -> "list[Change]":
-    from scheduler.actions.apply import apply_definitions
-
-    with session.writing() as conn:
-        changes = apply_definitions(
-            conn, config, by=person(), now=session.now(conn), prune=prune, expected=expected
+def _refuse_growth(session: Session, loaded: LoadedConfig, *, prune: bool) -> None:
+    if not loaded.config.budgets and not session.ask(list_budgets):
+        return
+    planned = session.ask(plan_definitions, loaded.config, prune=prune, file_id=loaded.file_id)
+    beyond = planned.growth.beyond if planned.growth and not planned.is_empty else ()
+    if beyond:
+        told = ", ".join(f"{each.new_percent:g} % of budget {each.budget}" for each in beyond)
+        raise Conflict(
+            f"a month would come to {told}: see dca-scheduler plan; --accept-growth applies it"
         )
-        if dry_run:
-            conn.rollback()
-    return changes
 
 
 def _print(changes: "list[Change]", *, dry_run: bool) -> None:
-    from scheduler.actions.apply import Verb
-    from scheduler.actions.comparing import shown
 
     counted = Counter(change.verb for change in changes)
     for change in changes:
         if change.verb in (Verb.CREATED, Verb.UPDATED, Verb.DELETED):
-            click.echo(f"{change.verb} {change.subject}")
+            say(f"{change.verb} {change.subject}")
         if change.verb is Verb.UPDATED:
-            for column, values in change.columns.items():
-                before, after = (cell(shown(column, value)) for value in values)
-                click.echo(f"    {column}: {before} -> {after}")
+            for column, (before, after) in shown_change(change).columns.items():
+                say(f"    {column}: {cell(before)} -> {cell(after)}")
     for change in changes:
         if change.verb is Verb.LEFT_ALONE:
-            click.echo(f"left alone {change.subject}: not in the file")
-    told = [Verb.CREATED, Verb.UPDATED, *([Verb.DELETED] if counted[Verb.DELETED] else [])]
+            say(f"left alone {change.subject}: not in the file")
+        elif change.verb is Verb.PAUSED:
+            say(f"paused {change.subject}: not in the file any more (--prune deletes it)")
+    seldom = [verb for verb in (Verb.DELETED, Verb.PAUSED) if counted[verb]]
+    told = [Verb.CREATED, Verb.UPDATED, *seldom]
     made = ", ".join(f"{counted[verb]} {verb}" for verb in told)
     note = " (dry run: nothing was written)" if dry_run else ""
-    click.echo(f"{made}, {counted[Verb.UNCHANGED]} unchanged{note}")
+    say(f"{made}, {counted[Verb.UNCHANGED]} unchanged{note}")

@@ -1,33 +1,41 @@
 """`backfill`: occurrences of the past that have no run."""
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
-
 import click
 
-from scheduler.cli.exit_codes import Ended, ExitCode
+from scheduler.actions.guards import MOST_AT_ONCE
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Command
-from scheduler.cli.options import Member, Moment, confirm, json_option, yes_option
-from scheduler.cli.render import print_json
+from scheduler.cli.options import (
+    Member,
+    Moment,
+    ask_if_needed,
+    confirm,
+    json_option,
+    yes_option,
+)
+from scheduler.cli.progress import working
+from scheduler.cli.render import print_json, print_table, say, warn
 from scheduler.cli.session import Session, pass_session, person
-from scheduler.domain.moments import moment_text
-from scheduler.domain.reprocess import Reprocess
-
-if TYPE_CHECKING:
-    from scheduler.actions.backfill import Backfill
-    from scheduler.storage.database import Database
-
-MOST_ASKED: Final = 1_000
-"""More runs than this are written only with --yes: no slip of the keyboard may cost that much."""
+from scheduler.domain.errors import Conflict
+from scheduler.domain.timestamps import display_time
+from scheduler.domain.written_times import WrittenTime
+from scheduler.tools.calendar.backfill import (
+    Ask,
+    Backfill,
+    backfill_view,
+    prepare_backfill,
+    write_backfill,
+)
+from scheduler.tools.calendar.choose_backfill import Reprocess
+from scheduler.views.opening import Database
+from scheduler.views.schedules import zone_of
 
 
 @click.command(cls=Command)
-@click.argument("schedule")
+@click.argument("schedule", type=Named("schedules"))
+@click.option("--from", "start", type=Moment(), required=True, help="From this time on.")
 @click.option(
-    "--from", "start", type=Moment(keep_wall=True), required=True, help="From this time on."
-)
-@click.option(
-    "--to", "end", type=Moment(keep_wall=True), required=True, help="Up to this time, included."
+    "--to", "end", type=Moment(), required=True, help="Up to this time, or day, included."
 )
 @click.option(
     "--max-concurrent",
@@ -50,8 +58,8 @@ MOST_ASKED: Final = 1_000
 def backfill(
     session: Session,
     schedule: str,
-    start: datetime,
-    end: datetime,
+    start: WrittenTime,
+    end: WrittenTime,
     max_concurrent: int,
     reprocess: Reprocess,
     dry_run: bool,
@@ -65,48 +73,54 @@ def backfill(
     now, in order, however late. Times without an offset are in the schedule's zone. It says
     what it will do and asks; more than 1000 runs need --yes. Doing it twice adds nothing.
     """
-    from scheduler.actions.backfill import Ask, prepare_backfill
-    from scheduler.actions.timetables import instant_in
-
     with session.database() as db:
-        with db.reading() as conn:
+        with db.reading() as conn, working():
             ask = Ask(
                 schedule=schedule,
-                start=instant_in(conn, schedule, start),
-                end=instant_in(conn, schedule, end),
+                start=start.at(session.now(conn), zone_of(conn, schedule)),
+                end=end.end(session.now(conn), zone_of(conn, schedule)),
                 reprocess=reprocess,
                 max_concurrent=max_concurrent,
             )
-            prepared = prepare_backfill(conn, ask, now=session.now(conn))
-        _tell(prepared, to_stderr=as_json)
+            prepared = prepare_backfill(
+                conn, ask, now=session.now(conn), files=session.input_files()
+            )
+        _tell(prepared, to_stderr=as_json or not dry_run)
         ids = [] if dry_run or not prepared.chosen else _write(session, db, prepared, yes=yes)
     if as_json:
-        print_json(_view(prepared, ids))
+        print_json(backfill_view(prepared, ids))
     elif dry_run:
+        print_table(backfill_view(prepared, ids).chosen, ("due_at", "retry_of"), empty="nothing")
+        for refusal in prepared.refusals:
+            warn(f"this would be refused: {refusal}")
         click.echo("dry run: nothing was written")
     elif ids:
-        click.echo(f"wrote {_count(len(ids), 'run')}: {ids[0]} to {ids[-1]}")
+        say(f"wrote {_count(len(ids), 'run')}: {ids[0]} to {ids[-1]}")
 
 
-def _write(session: Session, db: "Database", prepared: "Backfill", *, yes: bool) -> list[int]:
-    from scheduler.actions.backfill import write_backfill
-    from scheduler.actions.fallbacks import fallbacks_of
+def _write(session: Session, db: Database, prepared: Backfill, *, yes: bool) -> list[int]:
+    if prepared.refusals:
+        raise Conflict("; ".join(prepared.refusals))
+    if prepared.runs <= MOST_AT_ONCE:  # of more, no slip of the keyboard is asked about
+        confirm(f"Send {_count(prepared.runs, 'run')}?", yes=yes)
+    config = session.load().config
 
-    if prepared.runs > MOST_ASKED and not yes:
-        raise Ended(
-            ExitCode.REFUSED,
-            f"these are {prepared.runs} runs: more than {MOST_ASKED} are written only with --yes",
-        )
-    confirm(f"Send {_count(prepared.runs, 'run')}?", yes=yes)
-    fallbacks = fallbacks_of(session.load().config)
-    with db.writing() as conn:
-        return write_backfill(
-            conn, prepared, fallbacks=fallbacks, by=person(), now=session.now(conn)
-        )
+    def write(confirmed: bool) -> list[int]:
+        with working(), db.writing() as conn:
+            return write_backfill(
+                conn,
+                prepared,
+                config=config,
+                by=person(),
+                now=session.now(conn),
+                confirmed=confirmed,
+            )
+
+    return ask_if_needed(write, yes=yes)
 
 
 def _tell(prepared: "Backfill", *, to_stderr: bool) -> None:
-    new = sum(one.over is None for one in prepared.chosen)
+    new = sum(occurrence.over is None for occurrence in prepared.chosen)
     again = len(prepared.chosen) - new
     lines = [
         f"{_count(prepared.occurrences, 'occurrence')} of {prepared.ask.schedule}:"
@@ -116,29 +130,12 @@ def _tell(prepared: "Backfill", *, to_stderr: bool) -> None:
     ]
     if prepared.chosen:
         first, last = prepared.chosen[0].due_at, prepared.chosen[-1].due_at
-        lines.append(f"the first was due {moment_text(first)}, the last {moment_text(last)}")
+        lines.append(f"the first was due {display_time(first)}, the last {display_time(last)}")
     if prepared.schedule.paused_at is not None:
         lines.append("the schedule is paused: they wait until it is resumed")
     for line in lines:
-        click.echo(line, err=to_stderr)
+        say(line, err=to_stderr)
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _view(prepared: "Backfill", ids: list[int]) -> dict[str, object]:
-    return {
-        "schedule": prepared.ask.schedule,
-        "from": prepared.ask.start,
-        "to": prepared.ask.end,
-        "reprocess": prepared.ask.reprocess,
-        "max_concurrent": prepared.ask.max_concurrent,
-        "occurrences": prepared.occurrences,
-        "runs": prepared.runs,
-        "chosen": [
-            {"due_at": one.due_at, "retry_of": None if one.over is None else one.over.id}
-            for one in prepared.chosen
-        ],
-        "written": ids,
-    }

@@ -4,12 +4,13 @@ from typing import Final
 
 import click
 
-from scheduler.cli.exit_codes import Ended
+from scheduler.cli.exit_codes import CommandEnded
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
 from scheduler.cli.plan import DiffCommand
 from scheduler.cli.render import print_json, print_table
 from scheduler.cli.session import Session, pass_session
+from scheduler.tools.calendar.lint import lint_year
 
 ODD: Final = 2
 """The exit code where something is odd; wrong usage of the command is EX_USAGE, 64."""
@@ -32,18 +33,18 @@ def lint(session: Session, year: int | None, as_json: bool) -> None:
     29 February, what calendars exclude, and what is seldom meant. Exit code 0: nothing is odd; 2:
     something is; 64: usage; others: errors.
     """
-    from scheduler.actions.calendar_lint import lint_calendar
-
-    with session.reading() as conn:
-        year = year or session.now(conn).year
-        found = lint_calendar(conn, year)
+    found = session.ask(lint_year, year)
     if as_json:
-        print_json({"year": year, "findings": found})
+        print_json(found)
     else:
         rows = [
-            {"schedule": one.schedule or "(all)", "kind": one.kind, "what": one.sentence}
-            for one in found
+            {
+                "schedule": finding.schedule or "(all)",
+                "kind": finding.kind,
+                "what": finding.sentence,
+            }
+            for finding in found.findings
         ]
-        print_table(rows, ("schedule", "kind", "what"), empty=f"nothing is odd in {year}")
-    if found:
-        raise Ended(ODD)
+        print_table(rows, ("schedule", "kind", "what"), empty=f"nothing is odd in {found.year}")
+    if found.findings:
+        raise CommandEnded(ODD)

@@ -1,18 +1,17 @@
 """`changes`: who changed what through this program."""
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from datetime import datetime
 
 import click
 
 from scheduler.cli.lazy import Group
-from scheduler.cli.options import json_option
-from scheduler.cli.render import cell, print_json, print_table
+from scheduler.cli.options import json_option, since_option
+from scheduler.cli.render import cell, print_json, print_table, tell_more
 from scheduler.cli.session import Session, pass_session
+from scheduler.views.changes import ChangeView, list_changes
 
-if TYPE_CHECKING:
-    from scheduler.storage.audit import RecordedChange
-
-_COLUMNS = ("at", "who", "action", "subject", "what")
+_COLUMNS = ("happened_at", "by", "action", "subject", "what")
 
 
 @click.group(cls=Group)
@@ -24,35 +23,46 @@ def changes() -> None:
 @click.option(
     "--subject", metavar="SUBJECT", help="Only of this, such as schedules.nightly or schedules."
 )
+@click.option("--by", metavar="USER", help="Only what this user did.")
+@since_option("Only what was done then or later.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--before", metavar="ID", type=int, help="Go on after the change of this id.")
 @json_option
 @pass_session
-def list_(session: Session, subject: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    session: Session,
+    subject: str | None,
+    by: str | None,
+    since: datetime | None,
+    limit: int,
+    before: int | None,
+    as_json: bool,
+) -> None:
     """List changes, the newest first. What an SQL client changed is not among them."""
-    from scheduler.storage.audit import list_changes
-
     with session.reading() as conn:
-        found = list_changes(conn, subject=subject, limit=limit)
+        page = list_changes(conn, subject=subject, by=by, since=since, limit=limit, before=before)
     if as_json:
-        print_json([_view(one) for one in found])
-    else:
-        print_table([{**_view(one), "what": _what(one)} for one in found], _COLUMNS, empty="none")
+        print_json(page)
+        return
+    rows = [
+        {column: getattr(change, column, None) for column in _COLUMNS} | {"what": _what(change)}
+        for change in page.items
+    ]
+    print_table(rows, _COLUMNS, empty="none")
+    tell_more(len(rows), page.next)
 
 
-def _view(one: "RecordedChange") -> dict[str, object]:
-    return {
-        "id": one.id,
-        "at": one.at,
-        "who": one.who,
-        "action": one.action,
-        "subject": one.subject,
-        "columns": one.columns(),
-    }
-
-
-def _what(one: "RecordedChange") -> str:
+def _what(change: ChangeView) -> str:
     texts = []
-    for column, values in one.columns().items():
+    for column, values in change.columns.items():
         before, after = values if isinstance(values, list) and len(values) == 2 else (None, values)
-        texts.append(f"{column}: {cell(before)} -> {cell(after)}")
+        texts.append(f"{column}: {_cell(before)} -> {_cell(after)}")
     return "; ".join(texts)
+
+
+def _cell(value: object) -> str:
+    """Write a value of the audit, which keeps moments as text, as all others are written."""
+    if isinstance(value, str) and value.endswith(("Z", "+00:00")):
+        with suppress(ValueError):
+            return cell(datetime.fromisoformat(value))
+    return cell(value)

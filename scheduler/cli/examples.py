@@ -1,4 +1,4 @@
-"""What is shipped beside the code: the example configuration, its inputs, the systemd unit."""
+"""What is shipped beside the code: an example with its inputs, the unit, dashboard and alerts."""
 
 from pathlib import Path
 
@@ -15,9 +15,30 @@ def example_inputs() -> Path:
     return _first(_PACKAGE / "_examples" / "inputs", "inputs")
 
 
-def systemd_unit_file() -> Path:
-    """Return the unit file."""
-    return _first(_PACKAGE / "_examples" / "dca-scheduler.service", "systemd/dca-scheduler.service")
+UNITS = (
+    "dca-scheduler.service",
+    "dca-scheduler-watchdog.service",
+    "dca-scheduler-watchdog.timer",
+)
+
+
+def systemd_unit_file(name: str = UNITS[0]) -> Path:
+    """Return one of the UNITS."""
+    return _first(_PACKAGE / "_examples" / name, f"systemd/{name}")
+
+
+def dashboard_file() -> Path:
+    """Return the Grafana dashboard."""
+    return _monitoring("dashboard.json")
+
+
+def alert_rules_file() -> Path:
+    """Return Prometheus' alert rules."""
+    return _monitoring("alerts.yml")
+
+
+def _monitoring(name: str) -> Path:
+    return _first(_PACKAGE / "_examples" / "monitoring" / name, f"monitoring/{name}")
 
 
 def _first(installed: Path, in_checkout: str) -> Path:

@@ -1,107 +1,59 @@
 """`explain`: what a time is to a schedule, and why."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import click
 
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Moment, json_option
-from scheduler.cli.render import one_line, print_json
+from scheduler.cli.render import one_line, print_json, say
 from scheduler.cli.session import Session, pass_session
-from scheduler.domain.moments import moment_text
-
-if TYPE_CHECKING:
-    from scheduler.actions.explain import Explanations
-    from scheduler.domain.explain import Explained, Neighbour
-    from scheduler.domain.records import Run
+from scheduler.domain.timestamps import display_time
+from scheduler.domain.written_times import WrittenTime
+from scheduler.tools.calendar.explain import explain_time
+from scheduler.tools.calendar.explain_instant import Explained, Neighbour
+from scheduler.tools.calendar.next import dst_words
 
 
 @click.command(cls=Command)
-@click.argument("schedule")
-@click.argument("time", type=Moment(keep_wall=True))
+@click.argument("schedule", type=Named("schedules"))
+@click.argument("time", type=Moment())
 @json_option
 @pass_session
-def explain(session: Session, schedule: str, time: datetime, as_json: bool) -> None:
+def explain(session: Session, schedule: str, time: WrittenTime, as_json: bool) -> None:
     """
     Say why a SCHEDULE fired, or not, at a TIME.
 
-    TIME is any instant, past or to come, in ISO 8601; without an offset it is wall-clock time in
-    the schedule's zone. The verdict is one of a closed list, and so is the reason.
+    TIME is any instant, past or to come, in ISO 8601 or as `yesterday 02:00` or `12h ago`;
+    without an offset it is wall-clock time in the schedule's zone. The verdict is one of a closed
+    list, and so is the reason.
     """
-    from scheduler.actions.explain import explain_time
-
-    with session.reading() as conn:
-        found = explain_time(conn, schedule, time, now=session.now(conn))
+    # What is due is due at a whole second, and none of less is shown: `12s ago` is one, too.
+    moment = session.wall(time, schedule).replace(microsecond=0)
+    explained = session.ask(explain_time, schedule, moment)
     if as_json:
-        print_json(_view(found))
+        print_json(explained)
         return
-    if found.note is not None:
-        click.echo(one_line(found.note))
-    for answer in found.answers:
-        _print(found, answer)
+    if explained.note is not None:
+        say(explained.note)
+    for answer in explained.answers:
+        _print(answer)
 
 
-def _print(found: "Explanations", answer: "Explained") -> None:
-    from scheduler.actions.timetables import dst_words
-    from scheduler.domain.timetable import find_zone
-
-    local = answer.at.astimezone(find_zone(found.timezone))
-    click.echo(f"{local:%a %Y-%m-%d %H:%M:%S %z} ({moment_text(answer.at)})")
-    click.echo(f"  {answer.verdict.value.replace('_', ' ')}: {one_line(answer.sentence)}")
+def _print(answer: Explained) -> None:
+    local = datetime.fromisoformat(answer.instant_local)
+    say(f"{local:%a %Y-%m-%d %H:%M:%S %z} ({display_time(answer.instant_at)})")
+    say(f"  {answer.verdict.value.replace('_', ' ')}: {one_line(answer.sentence)}")
     if answer.dst is not None:
-        click.echo(f"  clock change: {dst_words(answer.dst)}")
+        say(f"  clock change: {dst_words(answer.dst)}")
     for label, near in (("before it", answer.previous), ("after it", answer.following)):
-        click.echo(f"  {label}: {_near_text(near)}")
+        say(f"  {label}: {_near_text(near)}")
 
 
-def _near_text(near: "Neighbour | None") -> str:
+def _near_text(near: Neighbour | None) -> str:
     if near is None:
         return "none"
     run = near.run
     became = "" if run is None else f", run {run.id} {run.state}, {run.reason}"
-    return f"{moment_text(near.at)}{became}"
-
-
-def _view(found: "Explanations") -> dict[str, object]:
-    from scheduler.domain.timetable import find_zone
-
-    zone = find_zone(found.timezone)
-    return {
-        "schedule": found.schedule,
-        "timezone": found.timezone,
-        "note": found.note,
-        "answers": [
-            {
-                "at": one.at.astimezone(zone).isoformat(),
-                "utc": one.at,
-                "verdict": one.verdict,
-                "reason": one.reason,
-                "sentence": one.sentence,
-                "dst": one.dst,
-                "runs": [_run_view(run) for run in one.runs],
-                "previous": _near_view(one.previous),
-                "following": _near_view(one.following),
-            }
-            for one in found.answers
-        ],
-    }
-
-
-def _near_view(near: "Neighbour | None") -> dict[str, object] | None:
-    if near is None:
-        return None
-    return {"utc": near.at, "run": None if near.run is None else _run_view(near.run)}
-
-
-def _run_view(run: "Run") -> dict[str, object]:
-    return {
-        "id": run.id,
-        "state": run.state,
-        "reason": run.reason,
-        "detail": run.detail,
-        "collection_id": run.collection_id,
-        "retry_of": run.retry_of,
-        "part": run.part,
-        "parts": run.parts,
-    }
+    return f"{display_time(near.due_at)}{became}"

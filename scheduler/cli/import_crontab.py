@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from scheduler.cli.exit_codes import Ended, ExitCode
+from scheduler.cli.exit_codes import CommandEnded, ExitCode
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
-from scheduler.cli.render import one_line, print_json
+from scheduler.cli.render import one_line, print_json, say
 from scheduler.domain.errors import InputsError
+from scheduler.tools.crontab_import import import_crontab
 
 
 @click.group("import", cls=Group)
@@ -49,21 +50,19 @@ def crontab(
     user or the system's; - reads standard input. Nothing is run. What cron does otherwise, and
     what is not imported, is said on standard error. No token is written.
     """
-    from scheduler.actions.import_crontab import import_crontab
-
     text = _read(file)
-    found = import_crontab(text, account=account, timezone=timezone, has_users=has_users)
+    imported = import_crontab(text, account=account, timezone=timezone, has_users=has_users)
     if output is not None:
-        _write(output, found.text)
+        _write(output, imported.text)
     if as_json:
-        print_json(found)
+        print_json(imported)
         return
-    for warning in found.warnings:
-        click.echo(f"warning: {one_line(warning)}", err=True)
+    for warning in imported.warnings:
+        say(f"warning: {one_line(warning)}", err=True)
     if output is None:
-        click.echo(found.text, nl=False)
+        click.echo(imported.text, nl=False)
     told = "" if output is None else f" in {output}: look at it, then `config check`"
-    click.echo(f"{len(found.schedules)} schedules{told}", err=output is None)
+    say(f"{len(imported.schedules)} schedules{told}", err=output is None)
 
 
 def _read(file: Path) -> str:
@@ -79,4 +78,6 @@ def _write(output: Path, text: str) -> None:
         with output.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:
-        raise Ended(ExitCode.REFUSED, f"{output} is there already: name a new file") from None
+        raise CommandEnded(
+            ExitCode.REFUSED, f"{output} is there already: name a new file"
+        ) from None

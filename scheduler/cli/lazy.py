@@ -1,22 +1,34 @@
-"""Commands that are imported when they are asked for, and know the option -c."""
+"""Commands that are imported when they are called, and know the option -c."""
 
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
-from scheduler.cli.session import Session
+from scheduler.domain.suggestions import did_you_mean
+
+COMPLETE_VARIABLE: Final = "_DCA_SCHEDULER_COMPLETE"
+"""What a shell sets to ask for completions."""
+
+_CONFIG: Final = "scheduler.config_path"
 
 
 def _keep_config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
     if path is not None:
-        context.ensure_object(Session).config_path = path
+        context.meta[_CONFIG] = path
+
+
+def given_config(context: click.Context) -> Path | None:
+    """Return what -c names: that of a command stands above the one before its name."""
+    path: Path | None = context.meta.get(_CONFIG)
+    return path
 
 
 def config_option() -> click.Option:
-    """Return the option -c: the one of a command stands above the one before its name."""
+    """Return the option -c."""
     return click.Option(
         ["-c", "--config"],
         metavar="FILE",
@@ -45,23 +57,53 @@ class Group(click.Group):
         super().__init__(*args, **kwargs)
         self.params.append(config_option())
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named; of one that there is not, say what may be meant."""
+        names = self.list_commands(ctx)
+        is_word = args[0] not in names and args[0][:1].isalnum()
+        if is_word and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], names)}")
+        return super().resolve_command(ctx, args)
+
+
+class Entry(NamedTuple):
+    """Where a command is, as `module:attribute`, and the first sentence of its help."""
+
+    place: str
+    help: str
+
 
 class LazyGroup(Group):
-    """A group whose commands are named as `module:attribute`, and listed in that order."""
+    """A group whose commands stand in a table, listed in its order and imported when called."""
 
-    def __init__(self, *args: Any, places: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, Entry] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.places = dict(places or {})
+        self.table = dict(table or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return list(self.places)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None when there is none of that name."""
-        place = self.places.get(cmd_name)
-        if place is None:
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = place.partition(":")
+        module, _, attribute = self.table[cmd_name].place.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, with their help, and the options."""
+        commands = [
+            CompletionItem(name, help=entry.help)
+            for name, entry in self.table.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table: no command is imported for that."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in self.table.items()])

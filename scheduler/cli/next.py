@@ -2,29 +2,38 @@
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Moment, json_option
-from scheduler.cli.render import print_json, print_table
+from scheduler.cli.render import print_json, print_table, say
 from scheduler.cli.session import Session, pass_session
-from scheduler.domain.moments import moment_text
-
-if TYPE_CHECKING:
-    from scheduler.actions.timetables import NextOccurrence
-    from scheduler.domain.timetable import Timetable
+from scheduler.domain.timestamps import display_time
+from scheduler.domain.timetable import Timetable
+from scheduler.domain.written_times import WrittenTime
+from scheduler.tools.calendar.next import (
+    NextOccurrence,
+    dst_words,
+    list_next,
+    runs_left,
+    stops_of,
+    timetable_of_cron,
+    timetable_of_schedule,
+    what_stops,
+)
 
 
 @click.command("next", cls=Command)
-@click.argument("schedule", required=False)
+@click.argument("schedule", required=False, type=Named("schedules"))
 @click.option("--cron", metavar="EXPR", help="Crontab text, in place of a schedule.")
 @click.option("--timezone", metavar="TZ", help="The zone of --cron.  [default: UTC]")
 @click.option(
     "--from",
     "start",
-    type=Moment(keep_wall=True),
+    type=Moment(),
     help="Count from this time, without an offset in the timetable's zone.  [default: now]",
 )
 @click.option("--count", type=click.IntRange(1, 10_000), default=10, show_default=True)
@@ -38,7 +47,7 @@ def next_(
     schedule: str | None,
     cron: str | None,
     timezone: str | None,
-    start: datetime | None,
+    start: WrittenTime | None,
     count: int,
     excluded: bool,
     as_json: bool,
@@ -46,77 +55,64 @@ def next_(
     """
     Print when a SCHEDULE, or crontab text, is due next.
 
-    Where jitter or spread let it start later than it is due, that time is told, too.
+    Where jitter or spread let it start later than it is due, that time is told, too, and what
+    excludes it: calendars are about when a schedule is due, not about when its run is sent.
     """
     if (schedule is None) == (cron is None):
         raise click.UsageError("name a schedule, or give --cron EXPR: one of the two")
     if timezone is not None and cron is None:
         raise click.UsageError("--timezone goes with --cron: a schedule has its own")
-    from scheduler.actions.timetables import list_next
 
-    timetable, now = _timetable(session, schedule, cron, timezone)
-    if start is not None and start.tzinfo is None:
-        start = start.replace(tzinfo=timetable.zone)
-    found = list_next(timetable, start=start or now, count=count, with_excluded=excluded)
+    timetable, now, limits = _timetable(session, schedule, cron, timezone)
+    occurrences = list_next(
+        timetable,
+        start=now if start is None else start.at(now, timetable.zone),
+        now=now,
+        count=count,
+        with_excluded=excluded,
+        **limits,
+    )
     if schedule is not None:
         _tell_what_stops(session, schedule)
     if cron is not None and re.search(r"\bH\b", cron):
         click.echo("H depends on the schedule's name: a stored one has other times", err=True)
     if as_json:
-        print_json([_view(one) for one in found])
+        print_json(occurrences)
         return
-    rows = [_row(one) for one in found]
+    rows = [_row(occurrence) for occurrence in occurrences]
     columns = [name for name in _COLUMNS if name in _ALWAYS or any(row[name] for row in rows)]
     print_table(rows, columns, empty="never")
 
 
-_ALWAYS = ("at", "utc")
-_COLUMNS = (*_ALWAYS, "starts", "clock change", "excluded by")
+_ALWAYS = ("local", "utc")
+_COLUMNS = (*_ALWAYS, "skipped", "starts", "starts within", "clock change", "excluded by")
 
 
-def _row(one: "NextOccurrence") -> dict[str, object]:
-    from scheduler.actions.timetables import dst_words
-
+def _row(occurrence: NextOccurrence) -> dict[str, object]:
     return {
-        "at": f"{one.at:%a %Y-%m-%d %H:%M:%S %z}",
-        "utc": moment_text(one.utc),
-        "starts": moment_text(one.starts) if one.starts != one.utc else None,
-        "clock change": one.dst and dst_words(one.dst),
-        "excluded by": one.excluded_by,
-    }
-
-
-def _view(one: "NextOccurrence") -> dict[str, object]:
-    return {
-        "at": one.at.isoformat(),
-        "utc": one.utc,
-        "starts": one.starts,
-        "dst": one.dst,
-        "excluded_by": one.excluded_by,
+        "local": f"{datetime.fromisoformat(occurrence.due_local):%a %Y-%m-%d %H:%M:%S %z}",
+        "utc": display_time(occurrence.due_at),
+        "skipped": occurrence.skipped,
+        "starts": display_time(occurrence.starts_at)
+        if occurrence.starts_at != occurrence.due_at
+        else None,
+        "starts within": occurrence.starts_within,
+        "clock change": occurrence.dst and dst_words(occurrence.dst),
+        "excluded by": occurrence.excluded_by,
     }
 
 
 def _tell_what_stops(session: Session, name: str) -> None:
-    from scheduler.domain.pauses import stop_at
-    from scheduler.storage import freezes, schedules
-
-    with session.reading() as conn:
-        one = schedules.get_schedule(conn, name).schedule
-        stop = stop_at(session.now(conn), one, freezes.list_freezes(conn))
-    if stop is not None:
-        click.echo(f"what comes due is skipped: {stop.detail}", err=True)
-    if not one.enabled:
-        click.echo("it does not fire: it is disabled", err=True)
-    if one.error is not None:
-        click.echo(f"it does not fire: it is set aside: {one.error}", err=True)
+    for sentence in session.ask(what_stops, name):
+        say(sentence, err=True)
 
 
 def _timetable(
     session: Session, schedule: str | None, cron: str | None, timezone: str | None
-) -> "tuple[Timetable, datetime]":
-    from scheduler.actions.timetables import timetable_of_cron, timetable_of_schedule
-
+) -> tuple[Timetable, datetime, dict[str, Any]]:
     if cron is not None:
-        return timetable_of_cron(cron, timezone or "UTC"), session.clock()
+        return timetable_of_cron(cron, timezone or "UTC"), session.clock(), {}
     with session.reading() as conn:
-        return timetable_of_schedule(conn, schedule or ""), session.now(conn)
+        name = schedule or ""
+        limits = {"left": runs_left(conn, name), "stops": stops_of(conn, name)}
+        return timetable_of_schedule(conn, name), session.now(conn), limits

@@ -2,40 +2,74 @@
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import fields
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Final, TypeVar
 
 import click
 
-from scheduler.cli.exit_codes import Ended, ExitCode
-from scheduler.domain.records import RunState
+from scheduler.cli.completion import Named
+from scheduler.cli.exit_codes import CommandEnded, ExitCode
+from scheduler.cli.render import one_line
+from scheduler.cli.session import current_session
+from scheduler.domain.durations import parse_duration
+from scheduler.domain.errors import InvalidInput, NeedsConfirmation
+from scheduler.domain.records import Reason, RunState
+from scheduler.domain.written_times import WrittenTime
+from scheduler.views.runs import RunFilter
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+reason_option = click.option("--reason", required=True, help="Why, for whoever looks next.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
-    """A time in ISO 8601; with *keep_wall*, one without an offset stays so, else it is UTC."""
+    """A time as `WrittenTime` takes it; the command reads it by `Session.instant`."""
 
     name = "time"
 
-    def __init__(self, *, keep_wall: bool = False) -> None:
-        self.keep_wall = keep_wall
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> WrittenTime:
+        """Take the text, or refuse it as wrong usage."""
+        try:
+            return value if isinstance(value, WrittenTime) else WrittenTime.checked(value)
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
+
+
+class Since(Moment):
+    """A time that has passed: `7d` is seven days ago, as `-7d` is everywhere."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read the text, or refuse it as wrong usage."""
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time: write it like 2026-03-02T09:00:00Z", param, ctx)
-        if moment.tzinfo is None and not self.keep_wall:
-            return moment.replace(tzinfo=UTC)
-        return moment
+    ) -> WrittenTime:
+        """Take the text, or refuse it as wrong usage."""
+        with suppress(InvalidInput, TypeError):
+            parse_duration(value)
+            value = f"-{value}"
+        return super().convert(value, param, ctx)
+
+
+class RunReference(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5
+    """A run's id, or that of its collection as text."""
+
+    name = "id"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Take the text, or refuse it as wrong usage."""
+        text = str(value)
+        if text.isdecimal():
+            return int(text)
+        if not text.startswith("j_"):
+            self.fail(f"{text!r} is neither a run's id nor a collection's (j_…)", param, ctx)
+        return text
 
 
 class Member(click.Choice[str]):
@@ -52,27 +86,97 @@ class Member(click.Choice[str]):
         return self.kind(super().convert(value, param, ctx))
 
 
-def run_filters(command: Decorated) -> Decorated:
-    """Give *command* the options by which runs are chosen."""
-    for option in reversed(
-        (
-            click.option("--schedule", metavar="NAME", help="Only runs of this schedule."),
-            click.option("--collector", metavar="NAME", help="Only runs of this collector."),
-            click.option("--queue", metavar="NAME", help="Only runs in this named queue."),
-            click.option(
-                "--state",
-                "states",
-                multiple=True,
-                type=Member(RunState),
-                metavar="STATE",
-                help="Only runs in this state; may be given several times.",
-            ),
-            click.option("--since", type=Moment(), help="Only runs due at this time or later."),
-            click.option("--until", type=Moment(), help="Only runs due at this time or earlier."),
-        )
-    ):
-        command = option(command)
-    return command
+def run_filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options by which runs are chosen, and what they say as *wanted*."""
+
+    @wraps(command)
+    def call(*words: Any, **named: Any) -> Any:
+        chosen = {name: named.pop(name) for name in chosen_by}
+        for name in ("since", "until", "ended_since", "ended_until"):
+            is_end = name.endswith("until")
+            chosen[name] = current_session().instant(
+                chosen[name], chosen["schedule"], is_end=is_end
+            )
+        return command(*words, wanted=RunFilter(**chosen), **named)
+
+    chosen_by = [field.name for field in fields(RunFilter)]
+    for option in reversed(_RUN_FILTERS):
+        option(call)
+    return call
+
+
+_RUN_FILTERS: Final = (
+    click.option(
+        "--schedule", metavar="NAME", type=Named("schedules"), help="Only runs of this schedule."
+    ),
+    click.option(
+        "--collector", metavar="NAME", type=Named("collectors"), help="Only runs of this collector."
+    ),
+    click.option(
+        "--queue", metavar="NAME", type=Named("queues"), help="Only runs in this named queue."
+    ),
+    click.option(
+        "--state",
+        "states",
+        multiple=True,
+        type=Member(RunState),
+        metavar="STATE",
+        help="Only runs in this state; may be given several times.",
+    ),
+    click.option(
+        "--reason",
+        "reasons",
+        multiple=True,
+        type=Member(Reason),
+        metavar="REASON",
+        help="Only runs with this reason; may be given several times.",
+    ),
+    click.option("--batch", metavar="NAME", type=Named("batches"), help="Only runs of this batch."),
+    click.option("--label", metavar="LABEL", help="Only runs with this label."),
+    click.option("--collection", metavar="ID", help="Only the run of this collection."),
+    click.option("--since", type=Since(), help="Only runs due at this time or later."),
+    click.option("--until", type=Moment(), help="Only runs due at this time, or day, or earlier."),
+    click.option("--ended-since", type=Since(), help="Only runs that ended then or later."),
+    click.option("--ended-until", type=Moment(), help="Only runs that ended then or earlier."),
+)
+
+
+def since_option(help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option --since, which gives a command a moment."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def call(*words: Any, since: WrittenTime | None, **named: Any) -> Any:
+            return command(*words, since=current_session().instant(since), **named)
+
+        return click.option("--since", type=Since(), help=help)(call)
+
+    return decorate
+
+
+lost_since_option = since_option("Tell what failed or was missed since then.  [default: -24h]")
+
+
+def ending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Give *command* two ways to say when something ends; it gets the end as *until*.
+
+    What it takes as *name* is a schedule: without an offset the end is in its zone.
+    """
+
+    @wraps(command)
+    def call(*words: Any, until: WrittenTime | None, lasting: str | None, **named: Any) -> Any:
+        if until is not None and lasting is not None:
+            raise click.UsageError("--until and --for exclude each other")
+        session = current_session()
+        end = session.instant(until, named.get("name"))
+        if lasting is not None:
+            end = session.present() + parse_duration(lasting)
+        return command(*words, until=end, **named)
+
+    click.option("--for", "lasting", metavar="DURATION", help="How long, such as 2h.")(call)
+    click.option("--until", type=Moment(), help="When it ends by itself.")(call)
+    return call
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -80,6 +184,17 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise Ended(ExitCode.REFUSED, "this asks first: say --yes where nobody can answer")
-    if not click.confirm(question, err=True):
-        raise Ended(ExitCode.REFUSED, "nothing was done")
+        raise CommandEnded(ExitCode.REFUSED, "this asks first: say --yes where nobody can answer")
+    if not click.confirm(one_line(question), err=True):
+        raise CommandEnded(ExitCode.REFUSED, "nothing was done")
+
+
+def ask_if_needed(act: Callable[..., Result], *, yes: bool) -> Result:
+    """Act, *confirmed* if a person said *yes*; where their word is needed, ask for it."""
+    try:
+        return act(confirmed=yes)
+    except NeedsConfirmation as needed:
+        if not sys.stdin.isatty():
+            raise
+        confirm(f"{needed}. Go on?", yes=False)
+        return act(confirmed=True)

@@ -1,23 +1,24 @@
 """`plan` and `drift`: how the file and the database differ, seen from either side."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
 
 import click
 
-from scheduler.cli.exit_codes import Ended, ExitCode
+from scheduler.actions.comparing import Change, Verb, shown_change
+from scheduler.actions.config_check import check_batches
+from scheduler.cli.exit_codes import CommandEnded, ExitCode
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import json_option
-from scheduler.cli.render import cell, one_line, print_json
+from scheduler.cli.render import cell, one_line, print_json, say, warn
 from scheduler.cli.session import Session, pass_session
-from scheduler.domain.moments import moment_text
-
-if TYPE_CHECKING:
-    from scheduler.actions.comparing import Change
-    from scheduler.actions.drift import Drift
-    from scheduler.actions.plan import DefinitionPlan
-    from scheduler.config import Config
-    from scheduler.domain.outlook import Outlook
+from scheduler.config import LoadedConfig
+from scheduler.domain.timestamps import display_time
+from scheduler.tools.definitions.drift import Drift, list_drift
+from scheduler.tools.definitions.growth import Growth
+from scheduler.tools.definitions.outlook import Outlook
+from scheduler.tools.definitions.plan import DAYS_AHEAD, DefinitionPlan, plan_definitions, plan_view
 
 CHANGES: Final = 2
 """The exit code where there are differences; wrong usage of these commands is EX_USAGE, 64."""
@@ -37,7 +38,7 @@ class DiffCommand(Command):
         try:
             return super().make_context(*args, **kwargs)
         except click.UsageError as error:
-            raise Ended(_USAGE, one_line(error.format_message())) from None
+            raise CommandEnded(_USAGE, one_line(error.format_message())) from None
 
 
 @click.command(cls=DiffCommand)
@@ -51,18 +52,17 @@ def plan(session: Session, prune: bool, as_json: bool) -> None:
     Nothing is written. Exit code 0: nothing to do; 2: there are changes; 64: usage; others:
     errors.
     """
-    from scheduler.actions.plan import plan_definitions
-
-    config = file_config(session)
-    with session.reading() as conn:
-        found = plan_definitions(conn, config, now=session.now(conn), prune=prune)
+    loaded = loaded_file(session)
+    planned = session.ask(plan_definitions, loaded.config, prune=prune, file_id=loaded.file_id)
     if as_json:
-        print_json(_plan_view(found))
+        print_json(plan_view(planned))
     else:
-        for line in plan_lines(found):
-            click.echo(line)
-    if not found.is_empty:
-        raise Ended(CHANGES)
+        for line in plan_lines(planned):
+            say(line)
+    for finding in check_batches(loaded.config, session.environ, now=session.clock()):
+        warn(finding.sentence)
+    if not planned.is_empty:
+        raise CommandEnded(CHANGES)
 
 
 @click.command(cls=DiffCommand)
@@ -72,143 +72,128 @@ def drift(session: Session, as_json: bool) -> None:
     """
     Show where the database differs from the file, and who did it.
 
-    Who is known where it was changed by a command of this program. Exit code 0: nothing; 2:
+    Who is known, but for edits of the file itself. Exit code 0: nothing; 2:
     something drifted; 64: usage; others: errors.
     """
-    from scheduler.actions.drift import list_drift
-
-    config = file_config(session)
+    config = loaded_file(session).config
     with session.reading() as conn:
-        found = list_drift(conn, config)
+        differences = list_drift(conn, config)
     if as_json:
-        print_json(found)
+        print_json(differences)
     else:
-        for one in found:
-            click.echo(_drift_line(one))
-        if not found:
+        for difference in differences:
+            say(_drift_line(difference))
+        if not differences:
             click.echo("the database is as the file says", err=True)
-    if found:
-        raise Ended(CHANGES)
+    if differences:
+        raise CommandEnded(CHANGES)
 
 
-def file_config(session: Session) -> "Config":
-    """Return the configuration of a file that is there; the command ends without one."""
+def loaded_file(session: Session) -> LoadedConfig:
+    """Return what a file that is there says; the command ends without one."""
     loaded = session.load()
     if loaded.path is None:
-        raise Ended(ExitCode.REFUSED, "there is no configuration file to apply: name one with -c")
-    return loaded.config
+        raise CommandEnded(
+            ExitCode.REFUSED, "there is no configuration file to apply: name one with -c"
+        )
+    return loaded
 
 
-def change_view(change: "Change") -> dict[str, object]:
-    """Return a change as JSON tells it, without inputs and credentials."""
-    return {
-        "table": change.table,
-        "name": change.name,
-        "verb": change.verb,
-        "columns": _shown(change),
-    }
-
-
-def plan_lines(found: "DefinitionPlan") -> Iterator[str]:
+def plan_lines(planned: "DefinitionPlan") -> Iterator[str]:
     """Yield a plan as a diff: + created, ~ updated, - deleted; then what is due otherwise."""
-    from scheduler.actions.comparing import Verb
-
     marks = {Verb.CREATED: "+", Verb.UPDATED: "~", Verb.DELETED: "-"}
-    for change in found.changes:
+    for change in planned.changes:
         if change.verb in marks:
             yield f"{marks[change.verb]} {change.subject}"
             yield from _column_lines(change)
-    for change in found.changes:
+    for change in planned.changes:
         if change.verb is Verb.LEFT_ALONE:
             yield f"  {change.subject} is not in the file: left alone (--prune deletes it)"
-    if found.waiting:
+        elif change.verb is Verb.PAUSED:
+            yield f"! {change.subject} is not in the file any more: paused (--prune deletes it)"
+    if planned.waiting:
         yield "waiting runs of deleted schedules, which are skipped:"
         yield from (
-            f"    run {run.id} of {run.schedule}, due {moment_text(run.due_at)}"
-            for run in found.waiting
+            f"    run {run.id} of {run.schedule}, due {display_time(run.due_at)}"
+            for run in planned.waiting
         )
-    if not found.is_empty:
-        yield from _outlook_lines(found)
-    counts = [sum(one.verb is verb for one in found.changes) for verb in (*marks, Verb.UNCHANGED)]
-    yield "{} created, {} updated, {} deleted, {} unchanged".format(*counts)
+    if not planned.is_empty:
+        yield from _outlook_lines(planned)
+    counted = Counter(change.verb for change in planned.changes)
+    verbs = (*marks, *([Verb.PAUSED] if counted[Verb.PAUSED] else []), Verb.UNCHANGED)
+    yield ", ".join(f"{counted[verb]} {verb}" for verb in verbs)
 
 
 def _column_lines(change: "Change") -> Iterator[str]:
-    from scheduler.actions.comparing import Verb
 
-    for column, (before, after) in _shown(change).items():
+    for column, (before, after) in shown_change(change).columns.items():
         if change.verb is Verb.CREATED:
             yield f"    {column}: {cell(after)}"
         else:
             yield f"    {column}: {cell(before)} -> {cell(after)}"
 
 
-def _shown(change: "Change") -> Mapping[str, tuple[Any, Any]]:
-    from scheduler.actions.comparing import shown
-
-    return {
-        column: (shown(column, before), shown(column, after))
-        for column, (before, after) in change.columns.items()
-    }
-
-
-def _outlook_lines(found: "DefinitionPlan") -> Iterator[str]:
-    from scheduler.actions.plan import DAYS_AHEAD
+def _outlook_lines(planned: "DefinitionPlan") -> Iterator[str]:
 
     yield f"due in the next {DAYS_AHEAD} days:"
-    yield from (f"    {_outlook_line(one)}" for one in found.outlooks)
-    yield from (f"    {name}: never due, all its times have passed" for name in found.never_due)
-    if found.uncounted:
-        yield f"    {found.uncounted} more schedules change; they were not counted"
+    yield from (f"    {_outlook_line(outlook)}" for outlook in planned.outlooks)
+    yield from (f"    {name}: never due, all its times have passed" for name in planned.never_due)
+    if planned.uncounted:
+        yield f"    {planned.uncounted} more schedules change; they were not counted"
     fires = (
-        f"{', '.join(found.fires_at_once)} fires at once: it was set aside and owes a run"
-        if found.fires_at_once
+        f"{', '.join(planned.fires_at_once)} fires at once: it was invalid and owes a run"
+        if planned.fires_at_once
         else "none fires because of this"
     )
-    yield f"    {_sum_words(found)}; {fires}"
+    yield f"    {_sum_words(planned)}; {fires}"
+    yield from _growth_lines(planned.growth)
 
 
-def _sum_words(found: "DefinitionPlan") -> str:
-    if not found.is_whole:
+def _growth_lines(growth: Growth | None) -> Iterator[str]:
+    """Yield what a month costs more, and what it comes to of each budget."""
+    if growth is None:
+        yield "    what a month costs more was not forecast: there are too many schedules"
+        return
+    money = f", {growth.more_money:+,.2f} of money" if growth.more_money else ""
+    if growth.more_page_loads:
+        yield f"    {growth.more_page_loads:+,d} page loads a month{money}"
+    for budget in growth.budgets:
+        spent = f", spent on {display_time(budget.spent_at)}" if budget.spent_at else ""
+        yield (
+            f"    budget {budget.budget} ({budget.mode}): a month comes to"
+            f" {budget.old_percent:g} % -> {budget.new_percent:g} % of it{spent}"
+        )
+
+
+def _sum_words(planned: "DefinitionPlan") -> str:
+    if not planned.is_whole:
         return "there is no sum: not all was counted"
-    runs, moved = _sums(found)
+    runs, moved = planned.sums
     return f"in sum {runs:+d} runs, {moved} moved"
 
 
-def _sums(found: "DefinitionPlan") -> tuple[int, int]:
-    return sum(one.runs for one in found.outlooks), sum(one.moved for one in found.outlooks)
-
-
-def _outlook_line(one: "Outlook") -> str:
+def _outlook_line(outlook: "Outlook") -> str:
     before, after = (
-        "never" if moment is None else moment_text(moment)
-        for moment in (one.next_before, one.next_after)
+        "never" if moment is None else display_time(moment)
+        for moment in (outlook.old_next_fire_at, outlook.new_next_fire_at)
     )
     upcoming = f"next {after}" if before == after else f"next {before} -> {after}"
-    cut = "" if one.is_whole else f" (counted up to {moment_text(one.until)})"
-    return f"{one.schedule}: {one.runs:+d} runs, {one.moved} moved; {upcoming}{cut}"
+    cut = "" if outlook.is_whole else f" (counted up to {display_time(outlook.counted_until)})"
+    return (
+        f"{outlook.schedule}: {outlook.more_runs:+d} runs, {outlook.moved} moved; {upcoming}{cut}"
+    )
 
 
-def _plan_view(found: "DefinitionPlan") -> dict[str, object]:
-    runs, moved = _sums(found) if found.is_whole else (None, None)
-    return {
-        "changes": [change_view(change) for change in found.changes],
-        "due": found.outlooks,
-        "never_due": found.never_due,
-        "due_runs": runs,
-        "due_moved": moved,
-        "uncounted_schedules": found.uncounted,
-        "fires_at_once": found.fires_at_once,
-        "waiting_runs": [run.id for run in found.waiting],
-    }
-
-
-def _drift_line(one: "Drift") -> str:
-    if one.column is None:
-        what = "is in the file only" if one.in_file else "is in the database only"
+def _drift_line(difference: "Drift") -> str:
+    if difference.column is None:
+        what = "is in the file only" if difference.in_file else "is in the database only"
     else:
-        values = f"{cell(one.in_database)}, in the file {cell(one.in_file)}"
-        what = f"{one.column}: in the database {values}"
-    changed = one.changed
-    by = f"; {changed.who} ({changed.action}) at {moment_text(changed.at)}" if changed else ""
-    return f"{one.table}.{one.name} {what}{by}"
+        values = f"{cell(difference.in_database)}, in the file {cell(difference.in_file)}"
+        what = f"{difference.column}: in the database {values}"
+    changed = difference.changed
+    by = (
+        f"; {changed.by} ({changed.action}) at {display_time(changed.happened_at)}"
+        if changed
+        else ""
+    )
+    return f"{difference.table}.{difference.name} {what}{by}"

@@ -1,20 +1,27 @@
 """`queues`: what waits in named queues, and why."""
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from functools import partial
 
 import click
 
+from scheduler.actions.pauses import pause_queue, resume_queue
+from scheduler.actions.queues import flush_queue
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Group
-from scheduler.cli.options import confirm, json_option, yes_option
-from scheduler.cli.render import print_json, print_table
-from scheduler.cli.session import Session, pass_session, person
+from scheduler.cli.options import (
+    ask_if_needed,
+    ending_options,
+    json_option,
+    reason_option,
+    yes_option,
+)
+from scheduler.cli.render import answer, print_json, print_table, until_words
+from scheduler.cli.session import Session, pass_session
+from scheduler.domain.pauses import stopped_by
+from scheduler.views.queues import QueueView, list_queues
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from scheduler.actions.queues import QueueView
-
-_COLUMNS = ("name", "collector_id", "waiting", "unsettled", "head", "due", "head_waits_for")
+_COLUMNS = ("name", "collector_id", "waiting", "unresolved", "head", "due", "head_why_waiting")
 
 
 @click.group(cls=Group)
@@ -27,77 +34,59 @@ def queues() -> None:
 @pass_session
 def list_(session: Session, as_json: bool) -> None:
     """List the queues and what the head of each waits for."""
-    from scheduler.actions.queues import list_queues
-
-    with session.reading() as conn:
-        now = session.now(conn)
-        views = [_view(one, now) for one in list_queues(conn, now=now)]
+    views = session.ask(list_queues)
     if as_json:
         print_json(views)
         return
-    rows = [{**view, "head": view["head_id"], "due": view["head_due_at"]} for view in views]
-    print_table(rows, _COLUMNS, empty="no queues")
+    rows = [
+        {column: getattr(queue, column, None) for column in _COLUMNS}
+        | {"waiting": queue.waiting_count, "unresolved": queue.unresolved_count}
+        | {"head": queue.head and queue.head.id, "due": queue.head and queue.head.due_at}
+        | {"paused": queue.paused_at and _stopped_by(queue)}
+        for queue in views
+    ]
+    shown = ["paused"] if any(row["paused"] for row in rows) else []
+    print_table(rows, (*_COLUMNS, *shown), empty="no queues")
 
 
 @queues.command()
-@click.argument("name")
-@click.option("--reason", required=True, help="Why, for whoever looks next.")
+@click.argument("queue", metavar="NAME", type=Named("queues"))
+@reason_option
+@ending_options
+@json_option
 @pass_session
-def pause(session: Session, name: str, reason: str) -> None:
-    """Send nothing of a queue until it is resumed."""
-    from scheduler.actions.queues import pause_queue
-
-    with session.writing() as conn:
-        pause_queue(conn, name, by=person(), reason=reason, now=session.now(conn))
-    click.echo(f"queue {name} is paused")
+def pause(session: Session, queue: str, reason: str, until: datetime | None, as_json: bool) -> None:
+    """Send nothing of a queue until --until, or a resume."""
+    views = session.act(pause_queue, queue, reason=reason, until=until)
+    answer(views, f"queue {queue} is paused{until_words(until)}", as_json=as_json)
 
 
 @queues.command()
-@click.argument("name")
-@pass_session
-def resume(session: Session, name: str) -> None:
-    """Let a paused queue send again."""
-    from scheduler.actions.queues import resume_queue
-
-    with session.writing() as conn:
-        waiting = resume_queue(conn, name, by=person(), now=session.now(conn))
-    click.echo(f"queue {name} sends again: {waiting} waiting")
-
-
-@queues.command()
-@click.argument("name")
+@click.argument("name", type=Named("queues"))
 @yes_option
+@json_option
 @pass_session
-def flush(session: Session, name: str, yes: bool) -> None:
+def resume(session: Session, name: str, yes: bool, as_json: bool) -> None:
+    """Let a paused queue send again; asks first if runs wait."""
+    views = ask_if_needed(partial(session.act, resume_queue, name), yes=yes)
+    waiting = sum(queue.waiting_count for queue in views)
+    answer(views, f"queue {name} sends again: {waiting} waiting", as_json=as_json)
+
+
+@queues.command()
+@click.argument("name", type=Named("queues"))
+@yes_option
+@json_option
+@pass_session
+def flush(session: Session, name: str, yes: bool, as_json: bool) -> None:
     """Skip every run that waits in a queue; what was sent goes on."""
-    from scheduler.actions.queues import flush_queue, list_queues
-
-    with session.database() as db:
-        with db.reading() as conn:
-            views = list_queues(conn, now=session.now(conn))
-        waiting = sum(view.waiting for view in views if view.rules.name == name)
-        confirm(f"Skip what waits in queue {name}, now {waiting}?", yes=yes or waiting == 0)
-        with db.writing() as conn:
-            flushed = flush_queue(conn, name, by=person(), now=session.now(conn))
-    click.echo(f"queue {name}: {flushed} skipped")
+    flushed = ask_if_needed(partial(session.act, flush_queue, name), yes=yes)
+    answer(
+        {"name": name, "skipped_count": flushed},
+        f"queue {name}: {flushed} skipped",
+        as_json=as_json,
+    )
 
 
-def _view(one: "QueueView", now: "datetime") -> dict[str, object]:
-    head = one.head
-    return {
-        "name": one.rules.name,
-        "account": one.account,
-        "collector_id": one.collector_id,
-        "order": one.rules.queue_order,
-        "max_depth": one.rules.max_depth,
-        "waiting": one.waiting,
-        "unsettled": one.unsettled,
-        "head_id": head and head.id,
-        "head_state": head and head.state,
-        "head_due_at": head and head.due_at,
-        "head_age_seconds": head and (now - head.due_at).total_seconds(),
-        "head_waits_for": one.head_waits_for,
-        "paused_at": one.rules.paused_at,
-        "paused_by": one.rules.paused_by,
-        "paused_reason": one.rules.paused_reason,
-    }
+def _stopped_by(queue: QueueView) -> str:
+    return stopped_by(queue.paused_by, queue.paused_reason, queue.paused_until).strip()

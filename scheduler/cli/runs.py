@@ -1,47 +1,29 @@
 """`runs`: what was sent, and what became of it."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from scheduler.cli.lazy import Group
-from scheduler.cli.options import json_option, run_filters
-from scheduler.cli.render import print_fields, print_json, print_table
+from scheduler.cli.options import RunReference, json_option, run_filters
+from scheduler.cli.render import print_fields, print_json, print_table, tell_more
+from scheduler.cli.run_counts import counts
+from scheduler.cli.run_inputs import inputs
+from scheduler.cli.run_resolve import abandon, adopt, cancel, resend
 from scheduler.cli.run_retry import retry
-from scheduler.cli.run_settle import abandon, adopt, cancel, resend
 from scheduler.cli.session import Session, pass_session
-from scheduler.domain.records import Attempt, Collection, Run, RunState
-
-if TYPE_CHECKING:
-    from scheduler.storage.database import Connection
+from scheduler.views.runs import RunDetail, RunFilter, list_runs, show_run
 
 COLUMNS = (
-    "id",
-    "due_at",
-    "schedule",
-    "collector",
-    "queue",
-    "state",
-    "reason",
-    "collection_id",
-    "start_eta",
+    *("id", "due_at", "schedule", "collector", "queue"),
+    *("state", "reason", "collection_id", "start_eta"),
 )
 SPARE = ("start_eta", "queue", "collector", "reason")
-_INTERNAL = frozenset({"lease_owner", "lease_until", "fence", "lane", "looks"})
 _ATTEMPT = ("number", "claimed_at", "outcome", "http_status", "collection_id", "detail")
+_BELOW = ("held_up", "events", "attempts", "collections")
+_HELD_UP = ("since", "until", "why")
+_EVENT = ("happened_at", "to_state", "reason", "by", "detail")
 _COLLECTION = (
-    "id",
-    "status",
-    "inputs",
-    "lines",
-    "fails",
-    "start_eta",
-    "started_at",
-    "finished_at",
-    "cancel_note",
+    *("id", "status", "inputs", "lines", "fails"),
+    *("start_eta", "started_at", "finished_at", "cancel_note"),
 )
 
 
@@ -50,7 +32,7 @@ def runs() -> None:
     """Runs: what was due or asked for, and what became of it."""
 
 
-for _command in (retry, adopt, resend, abandon, cancel):
+for _command in (inputs, retry, adopt, resend, abandon, cancel, counts):
     runs.add_command(_command)
 
 
@@ -61,76 +43,52 @@ for _command in (retry, adopt, resend, abandon, cancel):
 @json_option
 @pass_session
 def list_(
-    session: Session,
-    schedule: str | None,
-    collector: str | None,
-    queue: str | None,
-    states: Sequence[RunState],
-    since: datetime | None,
-    until: datetime | None,
-    limit: int,
-    before: int | None,
-    as_json: bool,
+    session: Session, wanted: RunFilter, limit: int, before: int | None, as_json: bool
 ) -> None:
-    """List runs, the newest first."""
-    from scheduler.storage import runs as stored
+    """
+    List runs, the newest first.
 
-    wanted = stored.RunFilter(
-        schedule=schedule,
-        collector=collector,
-        queue=queue,
-        states=states,
-        since=since,
-        until=until,
-    )
+    Where there are more, it says so, and which --before goes on; in JSON as next.
+    """
     with session.reading() as conn:
-        found = stored.list_runs(conn, wanted, limit=limit, before_id=before)
+        page = list_runs(conn, wanted, limit=limit, before=before)
     if as_json:
-        print_json([run_view(run) for run in found])
-    else:
-        print_table([asdict(run) for run in found], COLUMNS, empty="no runs", spare=SPARE)
+        print_json(page)
+        return
+    print_table(page.items, COLUMNS, empty="no runs", spare=SPARE)
+    tell_more(len(page.items), page.next)
 
 
 @runs.command()
-@click.argument("run_id", metavar="ID", type=int)
+@click.argument("run_id", metavar="ID", type=RunReference())
 @json_option
 @pass_session
-def show(session: Session, run_id: int, as_json: bool) -> None:
-    """Show one run, its attempts and its collections."""
-    with session.reading() as conn:
-        view = whole_run(conn, run_id)
+def show(session: Session, run_id: int | str, as_json: bool) -> None:
+    """
+    Show one run, its history, attempts and collections.
+
+    ID is the run's, or that of one of its collections.
+    """
+    run = session.ask(show_run, run_id)
     if as_json:
-        print_json(view)
-        return
-    attempts, collections = view.pop("attempt_list"), view.pop("collections")
-    print_fields(view)
-    if attempts:
+        print_json(run)
+    else:
+        _print(run)
+
+
+def _print(run: RunDetail) -> None:
+    unsaid = [name for name in ("replaces", "confirm_cancel") if not getattr(run, name)]
+    if run.occurrences == 1:
+        unsaid += ["occurrences", "due_until"]
+    print_fields(run, without=(*_BELOW, "query", *unsaid))
+    if run.held_up:
+        click.echo("\nheld up")
+        print_table(run.held_up, _HELD_UP, empty="")
+    click.echo("\nevents")
+    print_table(run.events, _EVENT, empty="")
+    if run.attempts:
         click.echo("\nattempts")
-        print_table(list(map(asdict, attempts)), _ATTEMPT, empty="")
-    if collections:
+        print_table(run.attempts, _ATTEMPT, empty="")
+    if run.collections:
         click.echo("\ncollections")
-        print_table(list(map(asdict, collections)), _COLLECTION, empty="")
-
-
-def run_view(run: Run) -> dict[str, Any]:
-    """Return what a person may want to know of a run."""
-    return {name: value for name, value in asdict(run).items() if name not in _INTERNAL}
-
-
-def whole_run(conn: "Connection", run_id: int) -> dict[str, Any]:
-    """Return a run with the size of its body, its attempts and its collections."""
-    from scheduler.storage import collections_, definitions
-    from scheduler.storage import runs as stored
-
-    run = stored.get_run(conn, run_id)
-    body = None if run.body is None else definitions.get_body(conn, run.body)
-    attempts: list[Attempt] = stored.list_attempts(conn, run_id)
-    collections: list[Collection] = collections_.list_collections(conn, run_id)
-    return {
-        **run_view(run),
-        "send_as": body and body.send_as,
-        "row_count": body and body.row_count,
-        "byte_count": body and body.byte_count,
-        "attempt_list": attempts,
-        "collections": collections,
-    }
+        print_table(run.collections, _COLLECTION, empty="")

@@ -5,14 +5,14 @@ import signal
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
-from scheduler.cli.exit_codes import Ended, ExitCode
-
-if TYPE_CHECKING:
-    from scheduler.sandbox import Fault, SandboxCollector, SandboxSettings
+from scheduler.cli.exit_codes import CommandEnded, ExitCode
+from scheduler.cli.render import say
+from scheduler.domain.errors import InvalidInput
+from scheduler.sandbox import Fault, SandboxCollector, SandboxSettings, serve_forever
 
 _Seconds = click.FloatRange(min=0, max=86_400)
 
@@ -61,13 +61,21 @@ def sandbox(
       [{"kind": "lost", "times": 2},
        {"kind": "error", "status": 503, "path": "/dca/log/*", "times": null}]
 
-    Kinds are lost, reset, half, drip, hang, slow, error, throttle, job_limit, html, broken_json,
-    no_id, no_eta, no_status, empty, building_as_200, json_lines and late_listing. Once is usual,
-    "times": null is always. Other keys are collector, skip, probability, seed, when (before,
-    after), seconds and retry_after.
-    """
-    from scheduler.sandbox import SandboxSettings
+    Kinds are lost, reset, half, drip, hang, slow, error, throttle, job_limit, html, page,
+    redirect, broken_json, no_id, no_eta, no_status, empty, building_as_200, json_lines,
+    late_listing, late_count, other_name, other_keys, numbers_as_text, wrapped, other_word,
+    no_rows and bare_rows. Once is usual, "times": null is always. Other keys are collector,
+    skip, probability, seed, when (before, after), seconds, retry_after, status and word.
 
+    An input with a key `sandbox_error` brings that error in place of a row; `sandbox_status`
+    says how its job ends. While it runs, from this machine:
+
+    \b
+      POST   /sandbox/faults  arms one fault, or a list; DELETE disarms all
+      GET    /sandbox/log     what was asked, and the jobs
+      POST   /sandbox/jobs    starts a job as the panel does: ?collector=c_…
+      POST   /sandbox/reset   forgets everything
+    """
     settings = SandboxSettings(
         tokens=frozenset(tokens),
         collectors=tuple(map(_collector, collectors)),
@@ -83,15 +91,14 @@ def sandbox(
         asyncio.run(_serve(settings, host, port))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise Ended(ExitCode.UNAVAILABLE, f"{host}:{port} cannot be had: {reason}") from None
+        raise CommandEnded(ExitCode.UNAVAILABLE, f"{host}:{port} cannot be had: {reason}") from None
 
 
 async def _serve(settings: "SandboxSettings", host: str, port: int) -> None:
-    from scheduler.sandbox import serve_forever
 
     def tell(url: str) -> None:
         # Whoever reads a pipe waits for this line.
-        click.echo(f"sandbox: {url}")
+        say(f"sandbox: {url}")
 
     serving = asyncio.ensure_future(serve_forever(settings, host, port, tell))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,7 +110,6 @@ async def _serve(settings: "SandboxSettings", host: str, port: int) -> None:
 
 
 def _collector(text: str) -> "SandboxCollector":
-    from scheduler.sandbox import SandboxCollector
 
     collector_id, _, required = text.partition(":")
     fields = (field.strip() for field in required.split(","))
@@ -111,10 +117,6 @@ def _collector(text: str) -> "SandboxCollector":
 
 
 def _read_faults(path: Path | None) -> "tuple[Fault, ...]":
-    from pydantic import TypeAdapter, ValidationError
-
-    from scheduler.domain.errors import InvalidInput
-    from scheduler.sandbox import Fault
 
     if path is None:
         return ()

@@ -1,37 +1,36 @@
 """`schedules override`, `overrides` and `restore`: a field is otherwise for a while."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import click
 
+from scheduler.actions.overrides import override_field, restore_fields
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Command
-from scheduler.cli.options import Moment, json_option
-from scheduler.cli.render import print_json, print_table
-from scheduler.cli.session import Session, pass_session, person
-from scheduler.domain.durations import parse_duration
-from scheduler.domain.moments import moment_text
-
-if TYPE_CHECKING:
-    from scheduler.domain.schedule_override import Override
+from scheduler.cli.options import ending_options, json_option, reason_option
+from scheduler.cli.render import answer, print_listing
+from scheduler.cli.session import Session, pass_session
+from scheduler.domain.timestamps import display_time
+from scheduler.views.schedules import OverrideView, list_overrides
 
 _COLUMNS = ("schedule", "field", "value", "until", "made_by", "made_at", "reason")
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
 @click.argument("assignment", metavar="FIELD=VALUE")
-@click.option("--until", type=Moment(), help="When it ends.")
-@click.option("--for", "lasting", metavar="DURATION", help="How long it holds, such as 2h.")
-@click.option("--reason", required=True, help="Why, for whoever looks next.")
+@ending_options
+@reason_option
+@json_option
 @pass_session
 def override(
     session: Session,
     name: str,
     assignment: str,
     until: datetime | None,
-    lasting: str | None,
     reason: str,
+    as_json: bool,
 ) -> None:
     """
     Let a field of a schedule be otherwise for a while.
@@ -43,50 +42,34 @@ def override(
     field, equals, value = assignment.partition("=")
     if not equals:
         raise click.UsageError(f"write FIELD=VALUE, not {assignment!r}")
-    if (until is None) == (lasting is None):
+    if until is None:
         raise click.UsageError("say when it ends: --until or --for, one of the two")
-    from scheduler.actions.overrides import override_field
-
-    with session.writing() as conn:
-        now = session.now(conn)
-        end = now + parse_duration(lasting) if lasting is not None else until
-        assert end is not None  # noqa: S101 - one of the two was given
-        override_field(
-            conn, name, field, value or None, until=end, by=person(), reason=reason, now=now
-        )
-    click.echo(f"schedule {name}: {field} is {value or 'the default'} until {moment_text(end)}")
+    in_force = session.act(override_field, name, field, value or None, until=until, reason=reason)
+    text = f"schedule {name}: {field} is {value or 'the default'} until {display_time(until)}"
+    answer(in_force, text, as_json=as_json)
 
 
 @click.command(cls=Command)
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=Named("schedules"))
 @json_option
 @pass_session
 def overrides(session: Session, name: str | None, as_json: bool) -> None:
     """List the overrides in force, of one schedule or of all."""
-    from scheduler.actions.overrides import list_overrides
-
-    with session.reading() as conn:
-        found = list_overrides(conn, name, now=session.now(conn))
-    if as_json:
-        print_json(found)
-    else:
-        print_overrides(found)
+    print_overrides(session.ask(list_overrides, name), as_json=as_json)
 
 
-def print_overrides(found: "list[Override]") -> None:
+def print_overrides(in_force: Sequence[OverrideView], *, as_json: bool = False) -> None:
     """Print overrides as a table."""
-    rows = [{name: getattr(one, name) for name in _COLUMNS} for one in found]
-    print_table(rows, _COLUMNS, empty="nothing is overridden")
+    print_listing(in_force, _COLUMNS, empty="nothing is overridden", as_json=as_json)
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
 @click.argument("field", required=False)
+@json_option
 @pass_session
-def restore(session: Session, name: str, field: str | None) -> None:
+def restore(session: Session, name: str, field: str | None, as_json: bool) -> None:
     """End the override of a field, or all overrides of a schedule."""
-    from scheduler.actions.overrides import restore_fields
-
-    with session.writing() as conn:
-        restored = restore_fields(conn, name, field, by=person(), now=session.now(conn))
-    click.echo(f"schedule {name}: {', '.join(restored)} restored")
+    ended = session.act(restore_fields, name, field)
+    fields = ", ".join(override.field for override in ended)
+    answer(ended, f"schedule {name}: {fields} restored", as_json=as_json)

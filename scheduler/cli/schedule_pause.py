@@ -1,110 +1,106 @@
 """`schedules pause` and `resume`, `freeze` and `thaw`: nothing fires, by whose word, until when."""
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 
 import click
 
+from scheduler.actions.pauses import freeze as freeze_scope
+from scheduler.actions.pauses import pause_schedule, resume_schedule
+from scheduler.actions.pauses import thaw as thaw_scope
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Command, Group
-from scheduler.cli.options import Moment, confirm, json_option, yes_option
-from scheduler.cli.render import print_json, print_table
-from scheduler.cli.session import Session, pass_session, person
-from scheduler.domain.durations import parse_duration
-from scheduler.domain.moments import moment_text
+from scheduler.cli.options import (
+    ask_if_needed,
+    ending_options,
+    json_option,
+    reason_option,
+    yes_option,
+)
+from scheduler.cli.render import answer, print_listing, print_table, until_words, warn
+from scheduler.cli.session import Session, pass_session
+from scheduler.domain.suggestions import did_you_mean
+from scheduler.views.resuming import ResumingView, preview_resume, preview_thaw
+from scheduler.views.schedules import ScheduleView, list_freezes, list_schedules
 
-if TYPE_CHECKING:
-    from scheduler.actions.pauses import WillFire
-
-reason_option = click.option("--reason", required=True, help="Why, for whoever looks next.")
-until_option = click.option("--until", type=Moment(), help="When it ends by itself.")
-for_option = click.option("--for", "lasting", metavar="DURATION", help="How long, such as 2h.")
+_scope = click.argument("scope", metavar="all|collector:NAME|label:NAME")
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
 @reason_option
-@until_option
-@for_option
+@ending_options
+@json_option
 @pass_session
-def pause(
-    session: Session, name: str, reason: str, until: datetime | None, lasting: str | None
-) -> None:
+def pause(session: Session, name: str, reason: str, until: datetime | None, as_json: bool) -> None:
     """
     Fire and send nothing of a schedule.
 
     What comes due is skipped, with this reason.
     """
-    from scheduler.actions.pauses import pause_schedule
-
-    with session.writing() as conn:
-        now = session.now(conn)
-        end = _end(until, lasting, now)
-        pause_schedule(conn, name, by=person(), reason=reason, until=end, now=now)
-    click.echo(f"schedule {name} is paused{_until(end)}")
+    schedule = session.act(pause_schedule, name, reason=reason, until=until)
+    answer(schedule, f"schedule {name} is paused{until_words(until)}", as_json=as_json)
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
 @yes_option
+@json_option
 @pass_session
-def resume(session: Session, name: str, yes: bool) -> None:
-    """Let a paused schedule fire again; asks first."""
-    from scheduler.actions.pauses import preview_resume, resume_schedule
+def resume(session: Session, name: str, yes: bool, as_json: bool) -> None:
+    """Let a paused schedule fire again; asks first where runs wait."""
+    _announce([session.ask(preview_resume, name)])
+    schedule = ask_if_needed(partial(session.act, resume_schedule, name), yes=yes)
+    answer(schedule, f"schedule {name} {_what_it_does(schedule)}", as_json=as_json)
 
-    with session.database() as db:
-        with db.reading() as conn:
-            _announce([preview_resume(conn, name, now=session.now(conn))])
-        confirm(f"Resume schedule {name}?", yes=yes)
-        with db.writing() as conn:
-            resume_schedule(conn, name, by=person(), now=session.now(conn))
-    click.echo(f"schedule {name} fires again")
+
+def _what_it_does(schedule: ScheduleView) -> str:
+    if not schedule.enabled:
+        return "is no longer paused, but disabled: it does not fire"
+    if schedule.error is not None:
+        return f"is no longer paused, but invalid: {schedule.error}"
+    if schedule.why_held is not None:
+        return f"is no longer paused, but held: {schedule.why_held}"
+    return "fires again"
 
 
 @click.command(cls=Command)
-@click.argument("scope", metavar="all|collector:NAME|label:NAME")
+@_scope
 @reason_option
-@until_option
-@for_option
+@ending_options
+@json_option
 @pass_session
 def freeze(
-    session: Session, scope: str, reason: str, until: datetime | None, lasting: str | None
+    session: Session, scope: str, reason: str, until: datetime | None, as_json: bool
 ) -> None:
     """
     Fire and send nothing of many schedules.
 
     SCOPE says of which: all, a collector's, or those with a label.
     """
-    from scheduler.actions.pauses import freeze as freeze_scope
-
-    with session.writing() as conn:
-        now = session.now(conn)
-        end = _end(until, lasting, now)
-        count = freeze_scope(conn, scope, by=person(), reason=reason, until=end, now=now)
-    click.echo(f"{scope} is frozen{_until(end)}: {count} schedule{'s' * (count != 1)}")
+    count = session.act(freeze_scope, scope, reason=reason, until=until)
+    text = f"{scope} is frozen{until_words(until)}: {count} schedule{'s' * (count != 1)}"
+    answer({"scope": scope, "until": until, "schedule_count": count}, text, as_json=as_json)
     if count == 0:
-        click.echo(f"warning: {scope} is no schedule's now", err=True)
+        labels = {f"label:{label}" for row in session.ask(list_schedules) for label in row.labels}
+        warn(f"{scope} is no schedule's now{did_you_mean(scope, sorted(labels))}")
 
 
 @click.command(cls=Command)
-@click.argument("scope", metavar="all|collector:NAME|label:NAME")
+@_scope
 @yes_option
+@json_option
 @pass_session
-def thaw(session: Session, scope: str, yes: bool) -> None:
+def thaw(session: Session, scope: str, yes: bool, as_json: bool) -> None:
     """
-    End a freeze; asks first.
+    End a freeze; asks first where runs wait.
 
     That itself fires nothing: runs that wait are sent, and what comes due from then on.
     """
-    from scheduler.actions.pauses import preview_thaw
-    from scheduler.actions.pauses import thaw as thaw_scope
-
-    with session.database() as db:
-        with db.reading() as conn:
-            _announce(preview_thaw(conn, scope, now=session.now(conn)))
-        confirm(f"Thaw {scope}?", yes=yes)
-        with db.writing() as conn:
-            thaw_scope(conn, scope, by=person(), now=session.now(conn))
-    click.echo(f"{scope} is no longer frozen")
+    _announce(session.ask(preview_thaw, scope))
+    ask_if_needed(partial(session.act, thaw_scope, scope), yes=yes)
+    answer({"scope": scope}, f"{scope} is no longer frozen", as_json=as_json)
 
 
 @click.group(cls=Group)
@@ -117,33 +113,20 @@ def freezes() -> None:
 @pass_session
 def list_(session: Session, as_json: bool) -> None:
     """List what is frozen, by whom, and why."""
-    from scheduler.storage.freezes import list_freezes
-
-    with session.reading() as conn:
-        found = list_freezes(conn)
-    if as_json:
-        print_json(found)
-        return
     columns = ("scope", "frozen_at", "frozen_by", "until", "reason")
-    rows = [{name: getattr(one, name) for name in columns} for one in found]
-    print_table(rows, columns, empty="nothing is frozen")
+    print_listing(session.ask(list_freezes), columns, empty="nothing is frozen", as_json=as_json)
 
 
-def _end(until: datetime | None, lasting: str | None, now: datetime) -> datetime | None:
-    if until is not None and lasting is not None:
-        raise click.UsageError("--until and --for exclude each other")
-    span: timedelta | None = parse_duration(lasting) if lasting is not None else None
-    return until if span is None else now + span
-
-
-def _until(end: datetime | None) -> str:
-    return f" until {moment_text(end)}" if end is not None else ""
-
-
-def _announce(coming: "list[WillFire]") -> None:
+def _announce(coming: Sequence[ResumingView]) -> None:
     rows = [
-        {"schedule": one.schedule, "sent at once": one.waiting, "next": one.next_fire_at}
-        for one in coming
+        {
+            "schedule": each.schedule,
+            "sent at once": each.waiting_count,
+            "next": each.next_fire_skipped or each.next_fire_at,
+        }
+        for each in coming
     ]
     empty = "no enabled schedule is concerned: only runs that wait are sent, this fires nothing"
-    print_table(rows, ("schedule", "sent at once", "next"), empty=empty)
+    columns = ("schedule", "sent at once", "next")
+    # Before the act: a reader who goes away must not prevent it.
+    print_table(rows, columns, empty=empty, to_stderr=True)

@@ -1,20 +1,35 @@
 """`schedules`: what fires, and when."""
 
-from datetime import datetime
+from shlex import quote
 
 import click
 
+from scheduler.actions.schedules import set_enabled
+from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
-from scheduler.cli.render import print_fields, print_json, print_table
+from scheduler.cli.render import (
+    answer,
+    print_fields,
+    print_json,
+    print_table,
+    tell_more,
+    warn,
+)
+from scheduler.cli.schedule_fire import fire
 from scheduler.cli.schedule_override import override, overrides, print_overrides, restore
 from scheduler.cli.schedule_pause import pause, resume
-from scheduler.cli.session import Session, pass_session, person
-from scheduler.domain.pauses import Freeze, stop_at
-from scheduler.domain.records import Schedule
+from scheduler.cli.session import Session, pass_session
+from scheduler.domain.records import Origin
+from scheduler.views.schedules import (
+    ScheduleFilter,
+    ScheduleView,
+    get_schedule,
+    page_schedules,
+)
 
 _COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector", "batch")
-_WHERE_SO = ("held", "error")
+_WHERE_SO = ("why_held", "error", "file")
 
 
 @click.group(cls=Group)
@@ -22,127 +37,93 @@ def schedules() -> None:
     """Schedules: collector, batch and timetable."""
 
 
-for _command in (pause, resume, override, overrides, restore):
+for _command in (pause, resume, override, overrides, restore, fire):
     schedules.add_command(_command)
 
 
 @schedules.command("list")
+@click.option("--collector", metavar="NAME", type=Named("collectors"), help="Only of this one.")
+@click.option("--batch", metavar="NAME", type=Named("batches"), help="Only of this batch.")
+@click.option("--queue", metavar="NAME", type=Named("queues"), help="Only of this named queue.")
+@click.option("--label", metavar="LABEL", help="Only those with this label.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="How many.  [default: all]")
+@click.option("--after", metavar="NAME", type=Named("schedules"), help="Go on after this one.")
 @json_option
 @pass_session
-def list_(session: Session, as_json: bool) -> None:
-    """List the schedules, their next times, and what holds them."""
-    from scheduler.storage import schedules as stored
-    from scheduler.storage.freezes import list_freezes
-
-    with session.reading() as conn:
-        now = session.now(conn)
-        found = stored.list_schedules(conn)
-        frozen = list_freezes(conn)
+def list_(
+    session: Session, /, limit: int | None, after: str | None, as_json: bool, **chosen: str | None
+) -> None:
+    """List the schedules: when each is due next, what holds it."""
+    wanted = ScheduleFilter(**chosen)  # type: ignore[arg-type]  # click gives it what it names
+    page = session.ask(page_schedules, wanted, limit=limit or _ALL, after=after)
     if as_json:
-        print_json(found)
+        print_json(page)
         return
-    rows = [{**_row(one), "held": _held(one, frozen, now)} for one in found]
-    columns = (*_COLUMNS, *(name for name in _WHERE_SO if any(row[name] for row in rows)))
-    print_table(rows, columns, empty="no schedules")
+    rows = [_row(schedule) for schedule in page.items]
+    shown = [name for name in _WHERE_SO if any(row[name] for row in rows)]
+    print_table(rows, (*_COLUMNS, *shown), empty="no schedules")
+    tell_more(len(rows), page.next, option="--after")
+
+
+_ALL = 2**31 - 2
 
 
 @schedules.command()
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
 @json_option
 @pass_session
 def show(session: Session, name: str, as_json: bool) -> None:
     """Show all about one schedule."""
-    from dataclasses import asdict
-
-    from scheduler.actions.overrides import list_overrides
-    from scheduler.storage import schedules as stored
-
-    with session.reading() as conn:
-        found = asdict(stored.get_schedule(conn, name).schedule)
-        in_force = list_overrides(conn, name, now=session.now(conn))
+    schedule = session.ask(get_schedule, name)
     if as_json:
-        print_json({**found, "overrides": in_force})
+        print_json(schedule)
         return
-    print_fields(found)
-    if in_force:
+    print_fields(schedule, without=("overrides",))
+    if schedule.overrides:
         click.echo("\noverrides")
-        print_overrides(in_force)
+        print_overrides(schedule.overrides)
 
 
 @schedules.command()
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
+@json_option
 @pass_session
-def fire(session: Session, name: str) -> None:
-    """Fire a schedule now, beside its timetable."""
-    from scheduler.actions.fallbacks import fallbacks_of
-    from scheduler.actions.schedules import fire_schedule
-    from scheduler.actions.waiting import why_held
-    from scheduler.storage.runs import get_run
-
-    fallbacks = fallbacks_of(session.load().config)
-    with session.writing() as conn:
-        written = fire_schedule(conn, name, fallbacks=fallbacks, by=person(), now=session.now(conn))
-        held = why_held(conn, get_run(conn, written[0]), now=session.now(conn))
-    click.echo(f"schedule {name} fires: run {', '.join(map(str, written))}")
-    if held:
-        click.echo(f"it waits: {held}", err=True)
-
-
-@schedules.command()
-@click.argument("name")
-@pass_session
-def enable(session: Session, name: str) -> None:
+def enable(session: Session, name: str, as_json: bool) -> None:
     """Let a schedule fire again, from now on."""
-    _switch(session, name, enabled=True)
+    _switch(session, name, enabled=True, as_json=as_json)
 
 
 @schedules.command()
-@click.argument("name")
+@click.argument("name", type=Named("schedules"))
+@json_option
 @pass_session
-def disable(session: Session, name: str) -> None:
+def disable(session: Session, name: str, as_json: bool) -> None:
     """
     Fire a schedule no more until it is enabled.
 
     One that a file defines is switched as the file says when that is applied again, which a
     daemon does at its start: set enabled = false there too, or use pause.
     """
-    _switch(session, name, enabled=False)
+    _switch(session, name, enabled=False, as_json=as_json)
 
 
-def _switch(session: Session, name: str, *, enabled: bool) -> None:
-    from scheduler.actions import schedules as actions
+def _switch(session: Session, name: str, *, enabled: bool, as_json: bool) -> None:
+    schedule = session.act(set_enabled, name, enabled=enabled)
+    became = "enabled" if enabled else "disabled"
+    answer(schedule, f"schedule {name} is {became}", as_json=as_json)
+    if schedule.defined_in is not None:
+        lasts = "" if enabled else f"; what lasts is dca-scheduler schedules pause {quote(name)}"
+        warn(
+            f"this does not outlive a start, a reload or an apply of {schedule.defined_in}, unless"
+            f" that says enabled = {str(enabled).lower()} too{lasts}"
+        )
 
-    with session.writing() as conn:
-        actions.set_enabled(conn, name, enabled=enabled, by=person(), now=session.now(conn))
-    click.echo(f"schedule {name} is {'enabled' if enabled else 'disabled'}")
 
-
-def _held(one: Schedule, frozen: list[Freeze], now: datetime) -> str | None:
-    stop = stop_at(now, one, frozen)
-    return None if stop is None else stop.reason.value
-
-
-def _row(one: Schedule) -> dict[str, object]:
-    return {
-        "name": one.name,
-        "enabled": one.enabled,
-        "next fire": one.next_fire_at if one.enabled and one.error is None else None,
-        "timetable": timetable_text(one),
-        "timezone": one.timezone,
-        "collector": one.collector,
-        "batch": one.batch,
-        "error": one.error,
+def _row(schedule: ScheduleView) -> dict[str, object]:
+    values = {name: getattr(schedule, name, None) for name in (*_COLUMNS, *_WHERE_SO)}
+    fires = schedule.enabled and schedule.error is None
+    is_unowned = schedule.origin is Origin.FILE and schedule.defined_in is None
+    return values | {
+        "next fire": (schedule.next_fire_skipped or schedule.next_fire_at) if fires else None,
+        "file": "in none any more" if is_unowned else None,
     }
-
-
-def timetable_text(one: Schedule) -> str:
-    """Say when a schedule is due, in the words of its row."""
-    if one.cron is not None:
-        return one.cron
-    if one.every is not None:
-        return f"every {one.every}"
-    if one.at is not None:
-        return f"at {one.at}"
-    if one.after is not None:
-        return f"after {one.after}"
-    return one.calendar_interval or "manual"

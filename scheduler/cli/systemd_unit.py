@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from scheduler.cli.examples import systemd_unit_file
+from scheduler.cli.examples import UNITS, systemd_unit_file
 
 _PROGRAM = "/usr/local/bin/dca-scheduler"
 # The folders of which the unit sees nothing.
@@ -13,15 +13,16 @@ _HIDDEN = ("home", "root", "tmp")
 
 
 @click.command("systemd-unit")
-def systemd_unit() -> None:
+@click.argument("unit", type=click.Choice(UNITS), default=UNITS[0])
+def systemd_unit(unit: str) -> None:
     """
     Print the unit file; its head says where it goes.
 
-    It starts the program from where this one is.
+    Or that of the watchdog, or its timer. It starts the program from where this one is.
     """
     program = _this_program()
-    unit = systemd_unit_file().read_text(encoding="utf-8")
-    click.echo(unit.replace(f"ExecStart={_PROGRAM} ", f"ExecStart={program} "), nl=False)
+    text = systemd_unit_file(unit).read_text(encoding="utf-8")
+    click.echo(text.replace(f"ExecStart={_PROGRAM} ", f"ExecStart={program} "), nl=False)
     if program.split("/")[1] in _HIDDEN:
         click.echo(
             f"warning: the unit may not read {program}: install dca-scheduler where every user"

@@ -10,13 +10,15 @@ secrets.py says where a secret is kept and reads it; load.py does it all in orde
 from scheduler.config.definitions import (
     AccountDefinition,
     BatchDefinition,
+    BudgetDefinition,
     CalendarDefinition,
     CollectorDefinition,
     QueueDefinition,
     ScheduleDefinition,
 )
 from scheduler.config.document import find_config
-from scheduler.config.load import LoadedConfig, load_config, load_database
+from scheduler.config.http_settings import HttpSettings
+from scheduler.config.load import LoadedConfig, load_config, load_database, parse_config
 from scheduler.config.model import Config, json_schema
 from scheduler.config.secrets import SecretKind, SecretReference
 from scheduler.config.settings import (
@@ -27,11 +29,12 @@ from scheduler.config.settings import (
     LogSettings,
     UnconfirmedSettings,
 )
-from scheduler.config.timetables import read_calendar, timetable_spec
+from scheduler.config.timetables import calendar_text
 
 __all__ = [
     "AccountDefinition",
     "BatchDefinition",
+    "BudgetDefinition",
     "CalendarDefinition",
     "CollectorDefinition",
     "Config",
@@ -39,6 +42,7 @@ __all__ = [
     "DatabaseSettings",
     "Defaults",
     "FollowSettings",
+    "HttpSettings",
     "LoadedConfig",
     "LogSettings",
     "QueueDefinition",
@@ -46,10 +50,10 @@ __all__ = [
     "SecretKind",
     "SecretReference",
     "UnconfirmedSettings",
+    "calendar_text",
     "find_config",
     "json_schema",
     "load_config",
     "load_database",
-    "read_calendar",
-    "timetable_spec",
+    "parse_config",
 ]

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
+from scheduler.config.limit_keys import LimitKeys
 from scheduler.config.schedule_keys import BehaviourKeys, PolicyKeys, TimetableKeys
 from scheduler.config.settings import check_pauses
 from scheduler.config.table import TomlTable
 from scheduler.config.values import (
+    VENDOR,
     BaseUrl,
     CollectorId,
     Count,
@@ -27,9 +29,21 @@ from scheduler.config.values import (
     Secret,
     Version,
     WholeCount,
+    judge,
     resolved,
 )
+from scheduler.domain.budgets import BudgetMode, read_scope
 from scheduler.domain.records import OnUnconfirmed, QueueOrder
+
+Price = Annotated[float, Field(gt=0, le=1_000_000_000)]
+
+
+def _scope(text: str) -> str:
+    judge(read_scope, text)
+    return text
+
+
+BudgetScope = Annotated[str, AfterValidator(_scope)]
 
 BATCH_SUFFIXES: Final = (".csv", ".json", ".jsonl", ".ndjson", ".txt")
 
@@ -45,6 +59,11 @@ def _batch_file(path: str, info: ValidationInfo) -> str:
     # Whether it is there is asked when a run is due: it may be written just before.
     if Path(path).suffix.lower() not in BATCH_SUFFIXES:
         raise ValueError(f"must end in one of {' '.join(BATCH_SUFFIXES)}")
+    if "{due_at" in path:
+        raise ValueError(
+            "its name cannot hold {due_at…}, which is for values: let whatever writes the file give"
+            " it one name, or name all by a pattern such as urls-*.csv"
+        )
     return str(resolved(path, info))
 
 
@@ -74,10 +93,10 @@ def _check_json(value: object, place: str) -> None:
             raise ValueError(f"{place} is a number that JSON does not know")
 
 
-class AccountDefinition(TomlTable):
+class AccountDefinition(LimitKeys):
     """How to reach one upstream account."""
 
-    base_url: BaseUrl = "https://api.brightdata.com"
+    base_url: BaseUrl = VENDOR
     """Where the API is: https, or http on this machine only."""
     token: Secret
     """Where the API token is kept, such as `{ env = "DCA_API_TOKEN" }`."""
@@ -85,6 +104,29 @@ class AccountDefinition(TomlTable):
     """How many requests may be under way at once."""
     requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 20.0
     """How many requests are started in a second at most."""
+    accept_unknown_collectors: bool = False
+    """Whether `POST /dca/trigger` takes collectors that are not configured, with the defaults."""
+    price_per_thousand: Price | None = None
+    """What a thousand page loads cost, in any currency, for costs and budgets in money."""
+
+
+class BudgetDefinition(TomlTable):
+    """What a calendar month, in UTC, may cost: page loads, money, or both."""
+
+    scope: BudgetScope = "all"
+    """`all`, or whose runs count: `account:NAME`, `collector:…`, `schedule:…`, `label:…`."""
+    page_loads: Count | None = None
+    """How many page loads a month may have."""
+    money: Price | None = None
+    """How much a month may cost, in the currency of the accounts' price_per_thousand."""
+    mode: Annotated[BudgetMode, Field(strict=False)] = BudgetMode.SOFT
+    """`soft`: what is beyond is sent, and told; `hard`: it is skipped."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.page_loads is None and self.money is None:
+            raise ValueError("must have page_loads or money, or both")
+        return self
 
 
 class CalendarDefinition(TomlTable):
@@ -131,9 +173,9 @@ class RetryKeys(TomlTable):
 
     max_attempts: Count | None = None
     """How many triggers are sent for one run at most."""
-    first_pause: DurationText | None = None
+    backoff_initial: DurationText | None = None
     """The pause after the first failed attempt; it doubles."""
-    longest_pause: DurationText | None = None
+    backoff_max: DurationText | None = None
     """The longest pause between two attempts."""
     on_unconfirmed: Annotated[OnUnconfirmed, Field(strict=False)] | None = None
     """When a lost trigger was looked for and not found: `resend`, `hold` for a person, `skip`."""
@@ -141,13 +183,13 @@ class RetryKeys(TomlTable):
     @model_validator(mode="after")
     def _pauses_grow(self) -> Self:
         try:
-            check_pauses(self.first_pause, self.longest_pause)
+            check_pauses(self.backoff_initial, self.backoff_max)
         except ValueError as error:
-            raise ValueError(f"longest_pause {error}") from None
+            raise ValueError(f"backoff_max {error}") from None
         return self
 
 
-class CollectorDefinition(TriggerKeys, RetryKeys):
+class CollectorDefinition(TriggerKeys, RetryKeys, LimitKeys):
     """An upstream scraper, and the defaults of its triggers."""
 
     id: CollectorId
@@ -158,8 +200,10 @@ class CollectorDefinition(TriggerKeys, RetryKeys):
     """Whether media files are left alone."""
     max_running: Count = 100
     """How many collections may run at once."""
-    max_unsettled: Count = 1
+    max_unresolved: Count = 1
     """How many triggers may lack a readable answer at once; with more, a lost one is ambiguous."""
+    max_inputs_per_trigger: Count | None = None
+    """With more inputs, what comes by HTTP becomes several runs, in order. No limit if left out."""
 
 
 class BatchDefinition(TomlTable):
@@ -179,6 +223,10 @@ class BatchDefinition(TomlTable):
     """Fields that every input must have, and not empty."""
     max_change_percent: WholeCount | None = None
     """Refuse when the number of inputs differs by more from the last good run; left out: never."""
+    max_inputs: Count | None = None
+    """Refuse more inputs than this in all: they are money; 100,000 if left out."""
+    max_chunks: Count | None = None
+    """Refuse more runs than this of one occurrence; 100 if left out."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -188,7 +236,9 @@ class BatchDefinition(TomlTable):
         return self
 
 
-class ScheduleDefinition(TimetableKeys, BehaviourKeys, PolicyKeys, TriggerKeys, RetryKeys):
+class ScheduleDefinition(
+    TimetableKeys, BehaviourKeys, PolicyKeys, LimitKeys, TriggerKeys, RetryKeys
+):
     """Collector + batch + timetable + policies."""
 
     collector: Name

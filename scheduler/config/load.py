@@ -1,10 +1,11 @@
 """From a path and the environment to one validated configuration, or to every reason why not."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import gethostname
 
-from scheduler.config.document import Document, read_document
+from scheduler.config.document import Document, parse_document, read_document
 from scheduler.config.model import Config
 from scheduler.config.overrides import PREFIX, Overridden, apply_overrides, strays
 from scheduler.config.problems import Problem
@@ -12,7 +13,7 @@ from scheduler.config.reading import entry, read_model
 from scheduler.config.references import (
     cyclic,
     dangling,
-    missing_files,
+    outside_hosts,
     self_cancelling,
     settle_accounts,
     unlike_pauses,
@@ -34,17 +35,63 @@ class LoadedConfig:
     config: Config
     warnings: tuple[str, ...]
     path: Path | None
+    http_problems: tuple[str, ...] = ()
+    """What is wrong with [http], where that was not to stop anything: it is left out then."""
+
+    @property
+    def file_id(self) -> str | None:
+        """Return what the file's definitions are known by, HOST:PATH; None without a file."""
+        # Not resolved: a file may be a link that each deployment sets anew.
+        return None if self.path is None else f"{gethostname()}:{self.path.absolute()}"
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(
+    path: Path | None, environ: Mapping[str, str], *, even_without_http: bool = False
+) -> LoadedConfig:
     """
     Read *path* (None: defaults and environment only) with the overrides of *environ*.
 
-    Reads the files that it names, but no secret. Raises ConfigError with every problem.
+    Reads the files that it names, but no secret. Raises ConfigError with every problem;
+    *even_without_http*, one with nothing wrong but [http] is returned without that.
     """
-    overridden = apply_overrides(read_document(path) if path else {}, environ)
+    try:
+        return _load(path, environ, even_without_http)
+    except RecursionError:
+        source = str(path) if path else "the environment"
+        raise ConfigError(source, ["it is nested too deeply"]) from None
+
+
+def parse_config(content: bytes, source: str) -> LoadedConfig:
+    """
+    Read a document that is no file of this machine: relative paths in it lead nowhere.
+
+    No environment is heeded. Raises ConfigError, which calls it *source*, with every problem.
+    """
+    try:
+        overridden = apply_overrides(parse_document(content, source), {})
+        return _judge(overridden, source=source, folder=_NOWHERE, even_without_http=False)
+    except RecursionError:
+        raise ConfigError(source, ["it is nested too deeply"]) from None
+
+
+_NOWHERE = Path("/nowhere")
+
+
+def _load(path: Path | None, environ: Mapping[str, str], even_without_http: bool) -> LoadedConfig:
+    loaded = _judge(
+        apply_overrides(read_document(path) if path else {}, environ),
+        source=str(path) if path else "the environment",
+        folder=path.absolute().parent if path else Path.cwd(),
+        even_without_http=even_without_http,
+    )
+    return replace(loaded, warnings=(*strays(environ), *loaded.warnings), path=path)
+
+
+def _judge(
+    overridden: Overridden, *, source: str, folder: Path, even_without_http: bool
+) -> LoadedConfig:
     document = settle_accounts(overridden.document)
-    reading = read_model(document, path.absolute().parent if path else Path.cwd())
+    reading = read_model(document, folder)
     calendars, calendar_problems = read_calendars(reading)
     specs = timetable_specs(reading, calendars)
 
@@ -54,19 +101,18 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
         *cyclic(document),
         *unlike_pauses(reading.config),
         *self_cancelling(reading.config),
+        *outside_hosts(reading.config),
         *calendar_problems,
         *timetable_problems(specs),
     ]
     if problems or overridden.problems:
-        found = [*overridden.problems, *_in_order(document, problems)]
-        source = str(path) if path else "the environment"
-        raise ConfigError(source, [_told(problem, overridden) for problem in found])
-    warnings = (
-        *strays(environ),
-        *missing_files(reading.config),
-        *timetable_warnings(specs),
-    )
-    return LoadedConfig(reading.config, warnings, path)
+        ordered = [*overridden.problems, *_in_order(document, problems)]
+        told = [_told(problem, overridden) for problem in ordered]
+        if not even_without_http or any(problem.place[:1] != ("http",) for problem in ordered):
+            raise ConfigError(source, told)
+    else:
+        told = []
+    return LoadedConfig(reading.config, tuple(timetable_warnings(specs)), None, tuple(told))
 
 
 def load_database(path: Path | None, environ: Mapping[str, str]) -> DatabaseSettings:
@@ -80,8 +126,8 @@ def load_database(path: Path | None, environ: Mapping[str, str]) -> DatabaseSett
     document = {key: table for key, table in overridden.document.items() if key == "database"}
     reading = read_model(document, path.absolute().parent if path else Path.cwd())
     if reading.problems:
-        told = [_told(problem, overridden) for problem in reading.problems]
-        raise ConfigError(str(path) if path else "the environment", told)
+        sentences = [_told(problem, overridden) for problem in reading.problems]
+        raise ConfigError(str(path) if path else "the environment", sentences)
     return reading.config.database
 
 

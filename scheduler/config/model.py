@@ -7,21 +7,27 @@ from pydantic import Field
 from scheduler.config.definitions import (
     AccountDefinition,
     BatchDefinition,
+    BudgetDefinition,
     CalendarDefinition,
     CollectorDefinition,
     QueueDefinition,
     ScheduleDefinition,
 )
+from scheduler.config.http_settings import HttpSettings
+from scheduler.config.notice_settings import ChannelDefinition, HeartbeatSettings, NoticeRule
 from scheduler.config.settings import (
     DaemonSettings,
     DatabaseSettings,
     Defaults,
     FollowSettings,
+    Limits,
     LogSettings,
+    MetricsSettings,
+    RetentionSettings,
     UnconfirmedSettings,
 )
 from scheduler.config.table import TomlTable
-from scheduler.config.values import Name, Secret
+from scheduler.config.values import Destined, Name
 
 
 class Config(TomlTable):
@@ -33,8 +39,16 @@ class Config(TomlTable):
     defaults: Defaults = Field(default_factory=Defaults)
     unconfirmed: UnconfirmedSettings = Field(default_factory=UnconfirmedSettings)
     follow: FollowSettings = Field(default_factory=FollowSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    http: HttpSettings | None = None
+    heartbeat: HeartbeatSettings | None = None
+    limits: Limits = Field(default_factory=Limits)
     accounts: dict[Name, AccountDefinition] = Field(default_factory=dict)
-    secrets: dict[Name, Secret] = Field(default_factory=dict)
+    secrets: dict[Name, Destined] = Field(default_factory=dict)
+    channels: dict[Name, ChannelDefinition] = Field(default_factory=dict)
+    notices: dict[Name, NoticeRule] = Field(default_factory=dict)
+    budgets: dict[Name, BudgetDefinition] = Field(default_factory=dict)
     calendars: dict[Name, CalendarDefinition] = Field(default_factory=dict)
     queues: dict[Name, QueueDefinition] = Field(default_factory=dict)
     collectors: dict[Name, CollectorDefinition] = Field(default_factory=dict)

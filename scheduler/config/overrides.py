@@ -30,7 +30,7 @@ _GOES_WITH: Final = {"anchor": ("every", "calendar_interval"), "after_when": ("a
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class SettingOverride:
     """
     One value from the environment: the *variable* that holds it, and where it goes.
 
@@ -48,7 +48,7 @@ class Overridden:
     """A document with the environment's values in it, and what of them led nowhere."""
 
     document: Document
-    overrides: tuple[Override, ...]
+    overrides: tuple[SettingOverride, ...]
     problems: tuple[Problem, ...]
 
     def variable_at(self, place: tuple[str | int, ...]) -> str | None:
@@ -84,10 +84,18 @@ def apply_overrides(document: Document, environ: Mapping[str, str]) -> Overridde
     return Overridden(changed, tuple(overrides), tuple(problems))
 
 
+_PROXIES: Final = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+
+
 def strays(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a warning for each variable that was meant to be an override and is none."""
+    """Yield a warning for each variable that was meant for this program and means nothing here."""
     for variable in sorted(environ):
         name = variable.upper()
+        if name in _PROXIES and environ[variable]:
+            yield (
+                f"{variable} is set and not used: the upstream is called directly, whatever proxy"
+                " the environment names"
+            )
         if name.startswith(_NEARLY) and not name.startswith(PREFIX) and name != VARIABLE:
             meant = name.removeprefix(_NEARLY).replace("_", "__", 1)
             yield (
@@ -96,9 +104,9 @@ def strays(environ: Mapping[str, str]) -> Iterator[str]:
             )
 
 
-def _read(document: Document, variable: str, text: str) -> Override:
+def _read(document: Document, variable: str, text: str) -> SettingOverride:
     place = _locate(document, variable[len(PREFIX) :])
-    return Override(variable, place, _made(document, place), _read_value(text, place))
+    return SettingOverride(variable, place, _made(document, place), _read_value(text, place))
 
 
 def _made(document: Document, place: tuple[str, ...]) -> tuple[str, ...]:
@@ -154,7 +162,7 @@ def _read_value(text: str, place: tuple[str, ...]) -> object:
     return text if len(parsed) > 1 or (is_scalar and wants_text(place)) else value
 
 
-def _make_room(document: Document, override: Override) -> None:
+def _make_room(document: Document, override: SettingOverride) -> None:
     *parents, key = override.place
     table: Any = document
     for parent in parents:

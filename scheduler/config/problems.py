@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from scheduler.config.renamed_keys import renamed_key
 from scheduler.config.shape import Place, keys_at, table_at
-from scheduler.domain.nearest import did_you_mean
+from scheduler.domain.suggestions import did_you_mean
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_LISTED = 10
@@ -96,6 +97,9 @@ def _unknown_key(place: Place) -> str:
     *_, key = place
     known = keys_at(place[:-1]) or ()
     kind = "table" if len(place) == 1 else "key"
+    renamed = renamed_key(str(place[0]), str(key))
+    if renamed in known:
+        return f"unknown {kind}; did you mean {renamed}?"
     suggestion = did_you_mean(str(key), known)
     is_short = 0 < len(known) <= _MOST_LISTED
     listed = f"; there is {', '.join(known)}" if is_short and not suggestion else ""

@@ -101,8 +101,8 @@ def _problems_of_groups(
             try:
                 group.model_validate(_keys_of(group, document, place), context=context)
             except ValidationError as error:
-                found = _problems_of(error)
-                yield from (Problem((*place, *each.place), each.sentence) for each in found)
+                problems = _problems_of(error)
+                yield from (Problem((*place, *each.place), each.sentence) for each in problems)
 
 
 def _read_group(
@@ -112,8 +112,8 @@ def _read_group(
     context: Mapping[str, Any],
     left_out: Collection[Place],
 ) -> _Table | None:
-    found = _keys_of(group, document, place)
-    kept = {key: value for key, value in found.items() if (*place, key) not in left_out}
+    keys = _keys_of(group, document, place)
+    kept = {key: value for key, value in keys.items() if (*place, key) not in left_out}
     try:
         return group.model_validate(kept, context=context)
     except ValidationError:

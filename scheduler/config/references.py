@@ -2,18 +2,18 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from scheduler.config.definitions import RetryKeys
 from scheduler.config.document import Document
 from scheduler.config.model import Config
+from scheduler.config.notice_settings import names_of
 from scheduler.config.problems import Problem, path
 from scheduler.config.reading import entry
 from scheduler.config.settings import Defaults, check_pauses
 from scheduler.config.shape import Place
-from scheduler.domain.nearest import did_you_mean
 from scheduler.domain.request import secret_names
+from scheduler.domain.suggestions import did_you_mean
 
 
 def settle_accounts(document: Document) -> Document:
@@ -45,7 +45,39 @@ def dangling(document: Document) -> Iterator[Problem]:
         for index, calendar in enumerate(exclude if isinstance(exclude, list) else ()):
             yield from _unknown(document, "calendars", calendar, (*place, "exclude", index))
         yield from _unknown(document, "schedules", schedule.get("after"), (*place, "after"))
+        yield from _unknown(document, "channels", schedule.get("on_end"), (*place, "on_end"))
         yield from _secret_problems(document, place, schedule)
+    for name, rule in _tables(document, "notices"):
+        for index, channel in enumerate(names_of(rule.get("channels"))):
+            yield from _unknown(document, "channels", channel, ("notices", name, "channels", index))
+    yield from _budget_problems(document)
+
+
+def outside_hosts(config: Config) -> Iterator[Problem]:
+    """Yield the receivers that are written out and that [limits] hosts does not have."""
+    receivers: list[tuple[Place, object]] = [
+        (("channels", name, "url"), channel.url) for name, channel in config.channels.items()
+    ]
+    if config.heartbeat is not None:
+        receivers.append((("heartbeat", "url"), config.heartbeat.url))
+    for place, url in receivers:
+        if isinstance(url, str) and not config.limits.allows(url):
+            yield Problem(place, "its host is not among [limits] hosts: add it there")
+
+
+def _budget_problems(document: Document) -> Iterator[Problem]:
+    """Yield the budgets of what no table has, and those in money where a price is missing."""
+    unpriced = [
+        name for name, keys in _tables(document, "accounts") if "price_per_thousand" not in keys
+    ]
+    for name, budget in _tables(document, "budgets"):
+        kind, colon, whose = str(budget.get("scope", "all")).partition(":")
+        if colon and f"{kind}s" in ("accounts", "collectors", "schedules"):
+            yield from _unknown(document, f"{kind}s", whose, ("budgets", name, "scope"))
+        if "money" in budget and unpriced:
+            which = ", ".join(path(("accounts", account)) for account in unpriced)
+            sentence = f"needs price_per_thousand in [{which}]: write it there"
+            yield Problem(("budgets", name, "money"), sentence)
 
 
 def cyclic(document: Document) -> Iterator[Problem]:
@@ -60,7 +92,7 @@ def cyclic(document: Document) -> Iterator[Problem]:
             walked.append(here)
             here = after[here]
         if here in walked:
-            ring = [str(one) for one in (*walked[walked.index(here) :], here)]
+            ring = [str(name) for name in (*walked[walked.index(here) :], here)]
             yield Problem(
                 ("schedules", ring[0], "after"),
                 f"comes after itself ({' after '.join(ring)}): none of these would ever be due",
@@ -78,41 +110,26 @@ def unlike_pauses(config: Config) -> Iterator[Problem]:
 
 
 def self_cancelling(config: Config) -> Iterator[Problem]:
-    """Yield the schedules with confirm_cancel whose batch is split into parts."""
+    """Yield the schedules with confirm_cancel whose batch is split into chunks."""
     for name, schedule in config.schedules.items():
         batch = config.batches.get(schedule.batch)
         if schedule.confirm_cancel and batch and batch.max_inputs_per_trigger is not None:
             yield Problem(
                 ("schedules", name, "confirm_cancel"),
-                f"batch {schedule.batch} has max_inputs_per_trigger, and each part would cancel"
+                f"batch {schedule.batch} has max_inputs_per_trigger, and each chunk would cancel"
                 ' the one before it: write overlap = "replace" instead',
             )
 
 
 def _pause_problems(place: Place, levels: tuple[RetryKeys | Defaults, ...]) -> Iterator[Problem]:
-    if not (levels[0].first_pause or levels[0].longest_pause):
+    if not (levels[0].backoff_initial or levels[0].backoff_max):
         return
-    first = next(level.first_pause for level in levels if level.first_pause)
-    longest = next(level.longest_pause for level in levels if level.longest_pause)
+    first = next(level.backoff_initial for level in levels if level.backoff_initial)
+    longest = next(level.backoff_max for level in levels if level.backoff_max)
     try:
         check_pauses(first, longest)
     except ValueError as error:
-        yield Problem(place, f"its longest_pause, {error}: set both")
-
-
-def missing_files(config: Config) -> Iterator[str]:
-    """Yield a warning for every batch whose file, or files by a pattern, are not there now."""
-    for name, batch in config.batches.items():
-        if batch.file is not None and not any(_files(batch.file)):
-            yield (
-                f"batches.{name}.file: there is no file {batch.file} now:"
-                " runs that are due before it is there will fail"
-            )
-
-
-def _files(pattern: str) -> Iterator[Path]:
-    place = Path(pattern)
-    return (found for found in place.parent.glob(place.name) if found.is_file())
+        yield Problem(place, f"its backoff_max, {error}: set both")
 
 
 def _account_problems(
@@ -133,20 +150,20 @@ def _account_problems(
 def _secret_problems(
     document: Document, place: Place, keys: Mapping[str, Any]
 ) -> Iterator[Problem]:
-    known = entry(document, ("secrets",))
+    secrets = entry(document, ("secrets",))
     for key in ("notify", "deliver"):
         if isinstance(keys.get(key), dict):
             text = json.dumps(keys[key], default=str)
-            for name in sorted(secret_names([(key, text)]) - set(known)):
-                sentence = f"there is no secret {name} in [secrets]{did_you_mean(name, known)}"
+            for name in sorted(secret_names([(key, text)]) - set(secrets)):
+                sentence = f"there is no secret {name} in [secrets]{did_you_mean(name, secrets)}"
                 yield Problem((*place, key), sentence)
 
 
 def _unknown(document: Document, section: str, name: object, place: Place) -> Iterator[Problem]:
-    known = entry(document, (section,))
-    if isinstance(name, str) and name not in known:
+    names = entry(document, (section,))
+    if isinstance(name, str) and name not in names:
         there_is = f"there is no [{path((section, name))}]" if name else "must not be empty"
-        yield Problem(place, f"{there_is}{did_you_mean(name, known)}")
+        yield Problem(place, f"{there_is}{did_you_mean(name, names)}")
 
 
 def _tables(document: Document, section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -12,8 +12,13 @@ from scheduler.config.values import (
     Labels,
     MomentText,
     Name,
+    Percent,
     QueueName,
+    Ratio,
+    RetryFailedInputs,
+    Share,
     StartText,
+    WholeCount,
     WholeNumber,
     ZoneName,
     judge,
@@ -111,5 +116,19 @@ class PolicyKeys(TomlTable):
     """The pause between two that are caught up with; left out: none."""
     pause_after_failures: Count | None = None
     """After so many failed runs in a row it is paused; left out: never."""
+    retry_failed_inputs: RetryFailedInputs | None = None
+    """Inputs that failed are sent once more, as a run of their own; left out: never."""
+    min_rows: WholeCount | None = None
+    """A run that brings fewer rows has failed; left out: 1, and 0 allows none."""
+    min_rows_per_input: Ratio | None = None
+    """A run that brings fewer rows for each of its inputs has failed; left out: any number."""
+    min_success_rate: Share | None = None
+    """A run of whose pages a smaller share came has failed, 0.95 for 95 %; left out: any share."""
+    max_fall_percent: Percent | None = None
+    """A run that brings fewer rows than usual by more than this is partial; left out: any."""
+    fresh_within: DurationText | None = None
+    """How old its last good result may be; older, it is told as stale. Left out: any."""
+    on_end: Name | None = None
+    """A name of [channels]: it hears of each run that has ended, skipped ones aside."""
     labels: Labels = ()
     """Words by which schedules are frozen and found together."""

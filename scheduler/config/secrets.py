@@ -4,12 +4,15 @@ Where a secret is kept, and how it is read there. The secret itself is never sto
 A reference is text such as `env:DCA_API_TOKEN`, `file:/etc/dca/token` or `credential:dca-token`.
 """
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from scheduler.domain.errors import ConfigError, InvalidInput
 
@@ -45,6 +48,7 @@ class SecretReference:
                 raise InvalidInput("file must be an absolute path to the file that holds it")
 
     def __str__(self) -> str:
+        """Return it as the database stores it."""
         return f"{self.kind}:{self.name}"
 
     @classmethod
@@ -91,11 +95,12 @@ class SecretReference:
     def _file(self, environ: Mapping[str, str]) -> str:
         path = self._path(environ)
         try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
+            content = _content(path)
         except OSError as error:
             reason = (error.strerror or "it cannot be read").lower()
             raise self._problem(f"{path} cannot be read ({reason}){self._advice()}") from None
+        if content is None:
+            raise self._problem(f"{path} is no regular file: a pipe or a device may never answer")
         if len(content) > _MOST_BYTES:
             raise self._problem(f"{path} is larger than {_MOST_BYTES} bytes: that is no secret")
         try:
@@ -121,3 +126,37 @@ class SecretReference:
 
     def _problem(self, sentence: str) -> ConfigError:
         return ConfigError(str(self), [sentence])
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what the file begins with; None if it is a pipe or the like, which may never end."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return file.read(_MOST_BYTES + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundSecret(SecretReference):
+    """A secret that may only be sent to *destinations*, such as `https://hooks.example.com/`."""
+
+    destinations: tuple[str, ...] = ()
+
+    def may_go_to(self, destination: str) -> bool:
+        """Tell whether the secret may be part of what is sent there; unbound, it may anywhere."""
+        return not self.destinations or any(
+            _is_within(destination, bound) for bound in self.destinations
+        )
+
+
+def _is_within(destination: str, bound: str) -> bool:
+    """Tell whether an address begins with another: the same scheme and host, and below its path."""
+    try:
+        there, limit = urlsplit(destination), urlsplit(bound)
+    except ValueError:
+        return False
+    is_same = (there.scheme.lower(), there.netloc.lower()) == (limit.scheme, limit.netloc.lower())
+    if ".." in there.path or "\\" in destination:
+        return False
+    path = limit.path.rstrip("/")
+    return is_same and (there.path == path or there.path.startswith(f"{path}/"))

@@ -49,6 +49,12 @@ def wants_text(place: Sequence[str | int]) -> bool:
     return table is not None and _kind_of(table, str(place[-1])) in {str, timedelta}
 
 
+def kind_of(table: type[TomlTable], key: str) -> object:
+    """Return what kind of value *key* of *table* has, such as `tuple`; None without such a key."""
+    kind = _kind_of(table, key)
+    return get_origin(kind) or kind
+
+
 def _is_secret(place: Sequence[str | int]) -> bool:
     if len(place) == 2 and place[0] == "secrets":
         return True

@@ -1,14 +1,13 @@
 """Schedules' timetables as the domain builds and judges them, calendars included."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from scheduler.config.definitions import CalendarDefinition
 from scheduler.config.problems import Problem, path
 from scheduler.config.reading import Reading
-from scheduler.config.schedule_keys import TimetableKeys
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.timetable import (
     Exclusion,
@@ -16,66 +15,60 @@ from scheduler.domain.timetable import (
     build_timetable,
     lint,
     lint_together,
+    parse_calendar,
     parse_crontab,
-    parse_exclusion,
-    parse_icalendar,
+    read_spec,
+    split_calendar,
+    timetable_values,
 )
 
-Calendars = dict[tuple[str, str], tuple[Exclusion, ...]]
+Calendars = dict[tuple[str, str], Exclusion]
 """What calendars exclude, by their name and the zone of the schedule."""
 
 
-def timetable_spec(
-    keys: TimetableKeys, *, timezone: str, exclusions: tuple[Exclusion, ...] = ()
-) -> TimetableSpec:
-    """Return what *keys* say as the domain takes it; *timezone* is the one of [defaults]."""
-    return TimetableSpec(
-        cron=keys.cron,
-        every=keys.every,
-        calendar_interval=keys.calendar_interval,
-        at=_moment(keys.at),
-        manual=keys.manual,
-        after=keys.after,
-        anchor=_moment(keys.anchor),
-        timezone=keys.timezone or timezone,
-        dst_gap=keys.dst_gap,
-        dst_fold=keys.dst_fold,
-        valid_from=_moment(keys.valid_from),
-        valid_until=_moment(keys.valid_until),
-        jitter=keys.jitter,
-        spread=keys.spread,
-        exclusions=exclusions,
-    )
-
-
-def read_calendar(
-    name: str, calendar: CalendarDefinition, *, timezone: str
-) -> tuple[Exclusion, ...]:
+def calendar_text(calendar: CalendarDefinition) -> str:
     """
-    Return what calendar *name* excludes for a schedule in *timezone*; reads its iCalendar file.
+    Return the calendar as a row keeps it; reads its iCalendar file.
 
-    Raises InvalidInput with the line or the event that cannot be followed.
+    Raises InvalidInput for a file that is none.
     """
-    exclusions = [parse_exclusion(name, calendar.days)] if calendar.days else []
+    lines = list(calendar.days)
     if calendar.ics is not None:
+        _, icalendar = split_calendar(_read_ics(calendar.ics))
+        if not icalendar:
+            raise InvalidInput(f"{calendar.ics} is not iCalendar text: no BEGIN:VCALENDAR in it")
+        lines.append(icalendar.strip())
+    return "\n".join(lines)
+
+
+def _read_ics(file: str) -> str:
+    try:
+        data = Path(file).read_bytes()
         try:
-            text = Path(calendar.ics).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError):
-            raise InvalidInput(f"{calendar.ics} cannot be read as UTF-8 text") from None
-        exclusions.append(parse_icalendar(name, text, timezone=timezone))
-    return tuple(exclusions)
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:  # a line may be folded within a character
+            return re.sub(rb"\r?\n[ \t]", b"", data).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise InvalidInput(f"{file} cannot be read as UTF-8 text") from None
 
 
 def read_calendars(reading: Reading) -> tuple[Calendars, list[Problem]]:
-    """Read every calendar that can be, an iCalendar file once for each zone of a schedule."""
+    """Read every calendar that can be, for each zone of a schedule that excludes it."""
     default = reading.config.defaults.timezone
-    zones = {default, *(keys.timezone or default for keys in reading.timetables.values())}
+    pairs = {
+        (calendar, keys.timezone or default)
+        for keys in reading.timetables.values()
+        for calendar in keys.exclude
+    }
+    unused = reading.calendars.keys() - {calendar for calendar, _ in pairs}
+    pairs |= {(calendar, default) for calendar in unused}
     calendars: Calendars = {}
     problems: dict[Problem, None] = {}
-    for name, calendar in reading.calendars.items():
-        for zone in sorted(zones):
+    for name, zone in sorted(pairs):
+        if name in reading.calendars:
             try:
-                calendars[name, zone] = read_calendar(name, calendar, timezone=zone)
+                text = calendar_text(reading.calendars[name])
+                calendars[name, zone] = parse_calendar(name, text, timezone=zone)
             except InvalidInput as error:
                 problems[Problem(("calendars", name), str(error))] = None
     return calendars, list(problems)
@@ -88,9 +81,11 @@ def timetable_specs(reading: Reading, calendars: Calendars) -> dict[str, Timetab
     for name, keys in reading.timetables.items():
         zone = keys.timezone or default
         excluded = (
-            each for calendar in keys.exclude for each in calendars.get((calendar, zone), ())
+            calendars[calendar, zone] for calendar in keys.exclude if (calendar, zone) in calendars
         )
-        specs[name] = timetable_spec(keys, timezone=default, exclusions=tuple(excluded))
+        specs[name] = read_spec(
+            timetable_values(keys), timezone=default, exclusions=tuple(excluded)
+        )
     return specs
 
 
@@ -118,7 +113,3 @@ def timetable_warnings(specs: Mapping[str, TimetableSpec]) -> Iterator[str]:
             yield f"{path(('schedules', name))}: {sentence}"
     for sentence in lint_together(specs):
         yield f"schedules: {sentence}"
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

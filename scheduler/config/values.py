@@ -7,6 +7,7 @@ may be a secret.
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -21,9 +22,11 @@ from pydantic import (
     ValidationInfo,
 )
 
-from scheduler.config.secrets import SecretKind, SecretReference
+from scheduler.config.database_url import check_password
+from scheduler.config.secrets import BoundSecret, SecretKind, SecretReference
 from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.failed_inputs import read_retry_policy
 from scheduler.domain.request import (
     Behaviour,
     TriggerOptions,
@@ -49,6 +52,8 @@ def judge(check: Callable[..., object], *values: object, **options: object) -> N
 
 def resolved(path: str, info: ValidationInfo) -> Path:
     """Return *path* made absolute, from the configuration's folder."""
+    if "\0" in path:
+        raise ValueError("must not hold a NUL")
     folder = (info.context or {}).get(FOLDER) or Path.cwd()
     return Path(folder, path).absolute()
 
@@ -113,7 +118,8 @@ def _parse_moment(text: str) -> date | None:
     return None
 
 
-def _read_secret(value: object, info: ValidationInfo) -> SecretReference:
+def read_secret(value: object, info: ValidationInfo) -> SecretReference:
+    """Return where a secret is kept; ValueError, which does not show *value*, otherwise."""
     ways = '{ env = "NAME" }, { file = "PATH" } or { credential = "NAME" }'
     if isinstance(value, SecretReference):
         return value
@@ -129,6 +135,20 @@ def _read_secret(value: object, info: ValidationInfo) -> SecretReference:
         return SecretReference(SecretKind(kind), name)
     except InvalidInput as error:
         raise ValueError(str(error)) from None
+
+
+def _read_bound_secret(value: object, info: ValidationInfo) -> BoundSecret:
+    if isinstance(value, BoundSecret):
+        return value
+    bound: tuple[str, ...] = ()
+    if isinstance(value, Mapping) and "for" in value:
+        value = dict(value)
+        written = value.pop("for")
+        bound = tuple(map(str, written)) if isinstance(written, list) else ()
+        if not bound or not all("://" in address for address in bound):
+            raise ValueError('for must be an array of addresses, such as ["https://example.com/"]')
+    reference = read_secret(value, info)
+    return BoundSecret(reference.kind, reference.name, bound)
 
 
 def _check_name(name: str) -> str:
@@ -147,7 +167,12 @@ def _check_listed(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _check_base_url(url: str) -> str:
+VENDOR: Final = "https://api.brightdata.com"
+"""Where the Data Collector API is."""
+
+
+def check_base_url(url: str) -> str:
+    """Return the address that an account's token may be sent to, without a / at its end."""
     rule = "must be https://HOST, or http:// and an address of this machine such as 127.0.0.1"
     try:
         parts = urlsplit(url)
@@ -163,6 +188,19 @@ def _check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+@lru_cache
+def origin_of(url: str) -> str:
+    """Return the scheme, host and port of an address: what it is compared by."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
+
+
+def is_of_this_machine(url: str) -> bool:
+    """Tell whether an address is one of this machine, such as the sandbox's."""
+    return _is_loopback(urlsplit(url).hostname)
+
+
 def _is_loopback(host: str | None) -> bool:
     try:
         return host == "localhost" or ip_address(host or "").is_loopback
@@ -174,6 +212,7 @@ def _read_database_url(url: str, info: ValidationInfo) -> str:
     brand, _, rest = url.partition("://")
     match brand.partition("+")[0]:
         case "postgresql":
+            check_password(url)
             return url
         case "sqlite":
             path, mark, query = rest.removeprefix("/").partition("?")
@@ -190,6 +229,9 @@ Name = Annotated[str, AfterValidator(_check_name)]
 QueueName = Annotated[str, _judged_as_option("queue", behaviour=Behaviour.QUEUE)]
 Count = Annotated[int, Field(ge=1, le=_LARGEST)]
 WholeCount = Annotated[int, Field(ge=0, le=_LARGEST)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(ge=0, le=1_000_000)]
 WholeNumber = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
 
 Labels = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_listed)]
@@ -217,10 +259,19 @@ NameTemplate = Annotated[str, _judged_as_option("name"), _judged_by(check_name_t
 Notify = Annotated[dict[str, Any], _judged_as_option("notify")]
 Deliver = Annotated[dict[str, Any], _judged_as_option("deliver")]
 
-BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+RetryFailedInputs = Annotated[dict[str, Any], _judged_by(read_retry_policy)]
+"""`{ max = 2, after = "30m", only = ["later"] }`."""
+
+BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_read_database_url)]
 Secret = Annotated[
     SecretReference,
-    PlainValidator(_read_secret, json_schema_input_type=dict[SecretKind, str]),
+    PlainValidator(read_secret, json_schema_input_type=dict[SecretKind, str]),
     PlainSerializer(str, return_type=str),
 ]
+Destined = Annotated[
+    BoundSecret,
+    PlainValidator(_read_bound_secret, json_schema_input_type=dict[str, str | list[str]]),
+    PlainSerializer(str, return_type=str),
+]
+"""A secret, and with `for` where it may be sent."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,34 +11,66 @@ from scheduler.domain.errors import AlreadyRunning, DatabaseError
 
 
 @contextmanager
-def instance_lock(database: Path, *, me: str) -> Iterator[None]:
+def instance_lock(
+    database: Path,
+    *,
+    me: str,
+    way_out: str = "stop that daemon, or share a PostgreSQL database",
+) -> Iterator[None]:
     """
-    Hold `DATABASE.lock` within the block; raise AlreadyRunning, naming who holds it.
+    Hold the file within the block, by whatever path.
 
-    The kernel lets go of it when the process ends, however it ends; the file stays.
+    Raises AlreadyRunning, with who holds it and the *way_out*.
+
+    Held are `DATABASE.lock`, where the name stands, and a byte of the database itself, which has
+    the same lock by every link and whoever removes the other file. The kernel lets go of both when
+    the process ends, however it ends. Open the database within the block: to close a file lets go
+    of all of SQLite's own locks on it.
     """
-    path = database.with_name(database.name + ".lock")
+    real = Path(os.path.realpath(database))
+    path = real.with_name(real.name + ".lock")
+    file = _open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
+    byte = None
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise DatabaseError(
-            f"{path}: {error.strerror}: may this user write in its folder?"
-        ) from error
-    try:
-        _take(file, path, database)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            byte = _open(real, os.O_RDWR | os.O_CREAT)
+            _take_byte(byte)
+        except (BlockingIOError, PermissionError):
+            holder = path.read_text(errors="replace").strip() or "another program"
+            raise AlreadyRunning(f"{database} is used by {holder}: {way_out}") from None
         os.truncate(file, 0)
         os.pwrite(file, f"{me}\n".encode(), 0)
         yield
         os.truncate(file, 0)
     finally:
         os.close(file)
+        if byte is not None:
+            os.close(byte)
 
 
-def _take(file: int, path: Path, database: Path) -> None:
+def _open(path: Path, flags: int) -> int:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = path.read_text(errors="replace").strip() or "another program"
-        raise AlreadyRunning(
-            f"{database} is used by {holder}: stop that daemon, or share a PostgreSQL database"
-        ) from None
+        return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DatabaseError(f"{path}: {error.strerror}{_advice(path)}") from error
+
+
+def _advice(path: Path) -> str:
+    """Say what to do about a file that cannot be opened; one that is there has an owner."""
+    if path.is_symlink():
+        return ": it is a link, and no daemon's: remove it"
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return ": does its folder exist, and may this user write there?"
+    return (
+        f": it belongs to user {owner}, and this is {os.geteuid()}: was a daemon or a command once"
+        " started as another user? give the database's files to this one (chown)"
+    )
+
+
+def _take_byte(file: int) -> None:
+    # Far beyond the bytes that SQLite locks; a lock of the open file, not of the process.
+    whole = struct.pack("@hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 1 << 62, 1, 0)
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)

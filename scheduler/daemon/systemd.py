@@ -38,6 +38,11 @@ class Notifier:
         """Show one line in `systemctl status`."""
         self._send(f"STATUS={' '.join(line.split())}")
 
+    def held(self, line: str) -> None:
+        """Show one line, and ask for more time before this start is taken for a failed one."""
+        self.status(line)
+        self._send("EXTEND_TIMEOUT_USEC=60000000")
+
     def watchdog(self) -> None:
         """Say that the loops are alive."""
         self._send("WATCHDOG=1")

@@ -1,24 +1,47 @@
 """Every object of the daemon and what it is given: read this to see what depends on what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 
-from scheduler.actions.fallbacks import fallbacks_of
+from scheduler.actions.input_files import input_files
+from scheduler.actions.prune import rules_of
+from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.clock import Clock
-from scheduler.config import Config, SecretReference
-from scheduler.domain.definition import Fallbacks
+from scheduler.config import Config
+from scheduler.config.account_rules import AccountLimits
+from scheduler.config.secrets import SecretReference
+from scheduler.daemon.tokens import Tokens
+from scheduler.domain.definition import RunDefaults
 from scheduler.domain.errors import SchedulerError
+from scheduler.domain.notices import Rule
+from scheduler.domain.retention import Retention
+from scheduler.domain.tally import DATABASE_TIME
 from scheduler.engine.accounts import Upstreams
+from scheduler.engine.alerts import AlertStep
 from scheduler.engine.bodies import BatchReader
+from scheduler.engine.channels import Senders
+from scheduler.engine.clock_check import ClockCheck
+from scheduler.engine.count_events import CountStep
 from scheduler.engine.credentials import CredentialsStep
+from scheduler.engine.deliver import DeliverStep
 from scheduler.engine.dispatch import DispatchStep
+from scheduler.engine.events import LOG, ConsumerStep, EventsStep, log_events, logged_states
+from scheduler.engine.failed_inputs import FailedInputsStep
 from scheduler.engine.fire import FireStep
+from scheduler.engine.fitness import FitnessStep
 from scheduler.engine.follow import FollowStep
+from scheduler.engine.heartbeat import HeartbeatStep
 from scheduler.engine.listen import ListenStep
 from scheduler.engine.loop import Loop, Step, Wake
+from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
+from scheduler.engine.restore_check import RestoreStep
+from scheduler.inputs import InputFiles
 from scheduler.storage.database import Database
-from scheduler.storage.news import Listener
+from scheduler.storage.listener import Listener
+from scheduler.upstream import UpstreamTransport, Wire
 
 
 @dataclass(slots=True)
@@ -27,10 +50,29 @@ class Settings:
 
     config: Config
     environ: Mapping[str, str]
+    wire: Wire = UpstreamTransport
+    tokens: Tokens = field(init=False)
+    _limits: tuple[Config, AccountLimits] | None = None
 
-    def fallbacks(self) -> Fallbacks:
+    def __post_init__(self) -> None:
+        """Read tokens where the environment says."""
+        self.tokens = Tokens(self.environ)
+
+    def defaults(self) -> RunDefaults:
         """Return what holds where a definition says nothing."""
-        return fallbacks_of(self.config)
+        return run_defaults_of(self.config)
+
+    def retention(self) -> Retention:
+        """Return how long the past is kept."""
+        return rules_of(self.config.retention)
+
+    def input_files(self) -> InputFiles:
+        """Return which files batches may be read from."""
+        return input_files(self.config, self.environ)
+
+    def token(self, reference: SecretReference) -> str:
+        """Return an account's token as it is now; raises ConfigError where it cannot be read."""
+        return self.tokens.read(reference)
 
     def secret(self, name: str) -> str | None:
         """Return the secret that the configuration calls *name*; None if there is none."""
@@ -40,9 +82,26 @@ class Settings:
         except SchedulerError:
             return None
 
-    def token(self, reference: SecretReference) -> str:
-        """Return an account's token as it is now."""
-        return reference.read_token(self.environ)
+    def may_go(self, name: str, destination: str) -> bool:
+        """Tell whether the secret that is called *name* may be sent there."""
+        secret = self.config.secrets.get(name)
+        return secret is None or secret.may_go_to(destination)
+
+    def rules(self) -> list[Rule]:
+        """Return who is told of what."""
+        return [
+            Rule(**{key: getattr(rule, key) for key in _OF_A_RULE}, kinds=frozenset(rule.kinds))
+            for rule in self.config.notices.values()
+        ]
+
+    def account_limits(self) -> AccountLimits:
+        """Return where rows of accounts may have tokens sent."""
+        if self._limits is None or self._limits[0] is not self.config:
+            self._limits = (self.config, AccountLimits.of(self.config))
+        return self._limits[1]
+
+
+_OF_A_RULE = ("channels", "schedules", "labels", "remind_every", "recovered")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +113,26 @@ class Engine:
     reconcile: ReconcileStep
     follow: FollowStep
     upstreams: Upstreams
+    clock_check: ClockCheck
     listener: Listener | None
+
+    def passed(self, name: str) -> None:
+        """Have the events told that a pass of the loop called *name* may have left."""
+        for loop in self.loops:
+            if loop.name == LOG_LOOP != name:
+                loop.wakeup.set()
+
+    async def drain_events(self) -> None:
+        """Have all consumers take what there is."""
+        for loop in self.loops:
+            if isinstance(loop.step, ConsumerStep):
+                await loop.step.drain()
+
+    async def drain_deliveries(self, grace: timedelta) -> None:
+        """Send no further message, and give those under way a little time."""
+        for loop in self.loops:
+            if isinstance(loop.step, DeliverStep):
+                await loop.step.drain(grace)
 
     def wake_all(self) -> None:
         """Wake every loop that may have work."""
@@ -65,74 +143,190 @@ class Engine:
 def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) -> Engine:
     """Wire the steps of the daemon called *owner* to the database and to each other."""
     config = settings.config
-    idle = config.daemon.poll_interval
-    timeout = config.daemon.request_timeout
-    loops: dict[str, Loop] = {}
-
-    def wake(*names: str) -> Wake:
-        """Return what wakes those loops; they need not be built yet."""
-
-        def wake_them() -> None:
-            for name in names:
-                loops[name].wakeup.set()
-
-        return wake_them
-
-    upstreams = Upstreams(request_timeout=timeout, clock=clock, read_secret=settings.token)
-    dispatch = DispatchStep(
-        db=db,
-        upstreams=upstreams,
-        clock=clock,
-        owner=owner,
-        lease=config.daemon.lease,
-        request_timeout=timeout,
-        first_look=config.unconfirmed.look_after[0],
-        secret=settings.secret,
-        wake=wake("dispatch"),
-        wake_settled=wake("follow", "reconcile"),
-    )
-    reconcile = ReconcileStep(
-        db=db,
-        upstreams=upstreams,
-        clock=clock,
-        owner=owner,
-        look_after=config.unconfirmed.look_after,
-        request_timeout=timeout,
-        wake_dispatch=wake("dispatch"),
-        wake_follow=wake("follow"),
-    )
-    follow = FollowStep(
-        db=db,
-        upstreams=upstreams,
-        clock=clock,
-        owner=owner,
-        first_pause=config.follow.first_pause,
-        longest_pause=config.follow.longest_pause,
-        request_timeout=timeout,
-        wake=wake("follow"),
-        wake_dispatch=wake("dispatch"),
-    )
+    upstreams = _open_upstreams(db, settings, clock)
+    parts = _Parts(db=db, settings=settings, clock=clock, owner=owner, upstreams=upstreams)
+    dispatch, reconcile, follow = parts.dispatch(), parts.reconcile(), parts.follow()
     steps: dict[str, Step] = {
-        "fire": FireStep(
-            db=db,
-            reader=BatchReader(),
-            fallbacks=settings.fallbacks,
-            wake_dispatch=dispatch.expect_work,
-        ),
+        "fire": parts.fire(dispatch.expect_work),
         "dispatch": dispatch,
         "reconcile": reconcile,
         "follow": follow,
-        "credentials": CredentialsStep(db=db, upstreams=upstreams, wake_dispatch=wake("dispatch")),
+        "credentials": parts.credentials(),
+        **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
+        **_consumers(db),
+        **_notices(db, settings, clock, owner, parts.wake("deliver")),
     }
     listener = Listener(config.database.url) if db.file is None else None
     if listener is not None:
-        steps["listen"] = ListenStep(listener=listener, wake_all=wake("fire", "dispatch"))
-    loops |= {name: Loop(name, step, max_idle=idle) for name, step in steps.items()}
+        steps["listen"] = ListenStep(listener=listener, wake_all=parts.wake("fire", "dispatch"))
+    idle = config.daemon.poll_interval
+    parts.loops |= {name: Loop(name, step, max_idle=idle) for name, step in steps.items()}
     return Engine(
-        loops=list(loops.values()),
+        loops=list(parts.loops.values()),
         dispatch=dispatch,
         reconcile=reconcile,
         follow=follow,
         upstreams=upstreams,
+        clock_check=_clock_check(db, settings, clock, upstreams),
         listener=listener,
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Parts:
+    """Builds the steps that a run goes through; *loops* are what they wake, once all are there."""
+
+    db: Database
+    settings: Settings
+    clock: Clock
+    owner: str
+    upstreams: Upstreams
+    loops: dict[str, Loop] = field(default_factory=dict)
+
+    def wake(self, *names: str) -> Wake:
+        """Return what wakes those loops; they need not be built yet."""
+
+        def wake_them() -> None:
+            for name in names:
+                self.loops[name].wakeup.set()
+
+        return wake_them
+
+    def fire(self, wake_dispatch: Wake) -> FireStep:
+        return FireStep(
+            db=self.db,
+            reader=BatchReader(files=self.settings.input_files),
+            defaults=self.settings.defaults,
+            wake_dispatch=wake_dispatch,
+        )
+
+    def dispatch(self) -> DispatchStep:
+        config = self.settings.config
+        return DispatchStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            lease=config.daemon.lease,
+            request_timeout=config.daemon.request_timeout,
+            first_lookup=config.unconfirmed.lookup_after[0],
+            secret=self.settings.secret,
+            may_go=self.settings.may_go,
+            wake=self.wake("dispatch"),
+            wake_recorded=self.wake("follow", "reconcile"),
+        )
+
+    def reconcile(self) -> ReconcileStep:
+        config = self.settings.config
+        return ReconcileStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            lookup_after=config.unconfirmed.lookup_after,
+            request_timeout=config.daemon.request_timeout,
+            lease=config.daemon.lease,
+            wake_dispatch=self.wake("dispatch"),
+            wake_follow=self.wake("follow"),
+        )
+
+    def follow(self) -> FollowStep:
+        config = self.settings.config
+        return FollowStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            poll_initial=config.follow.poll_initial,
+            poll_max=config.follow.poll_max,
+            overdue_after=config.follow.overdue_after,
+            request_timeout=config.daemon.request_timeout,
+            wake=self.wake("follow"),
+            wake_dispatch=self.wake("dispatch"),
+        )
+
+    def credentials(self) -> CredentialsStep:
+        wake_dispatch = self.wake("dispatch")
+        return CredentialsStep(db=self.db, upstreams=self.upstreams, wake_dispatch=wake_dispatch)
+
+
+def _upkeep(
+    db: Database,
+    settings: Settings,
+    upstreams: Upstreams,
+    clock: Clock,
+    owner: str,
+    wake_dispatch: Wake,
+) -> dict[str, Step]:
+    """Return what nothing waits for."""
+    return {
+        "failed inputs": FailedInputsStep(
+            db=db,
+            upstreams=upstreams,
+            clock=clock,
+            owner=owner,
+            request_timeout=settings.config.daemon.request_timeout,
+            wake_dispatch=wake_dispatch,
+        ),
+        "restore": RestoreStep(db=db, upstreams=upstreams, clock=clock),
+        "fitness": FitnessStep(db=db),
+        "prune": PruneStep(db=db, rules=settings.retention),
+    }
+
+
+def _notices(
+    db: Database, settings: Settings, clock: Clock, owner: str, wake: Wake
+) -> dict[str, Step]:
+    """Return what notes what is wrong, what tells it, and what tells that all is well."""
+    senders = Senders(
+        clock=clock,
+        read_secret=settings.tokens.read,
+        limits=lambda: settings.config.limits,
+        environ=settings.environ,
+    )
+    return {
+        "alerts": AlertStep(db=db, rules=settings.rules, wake_delivery=wake, now=clock),
+        "deliver": DeliverStep(
+            db=db,
+            channels=lambda: settings.config.channels,
+            senders=senders,
+            clock=clock,
+            wake=wake,
+        ),
+        "heartbeat": HeartbeatStep(
+            db=db,
+            owner=owner,
+            settings=lambda: settings.config.heartbeat,
+            senders=senders,
+        ),
+    }
+
+
+def _clock_check(
+    db: Database, settings: Settings, clock: Clock, upstreams: Upstreams
+) -> ClockCheck:
+    trusts_upstream = settings.config.daemon.trust_upstream_clock
+    return ClockCheck(db=db, clock=clock, upstreams=upstreams, trusts_upstream=trusts_upstream)
+
+
+def _open_upstreams(db: Database, settings: Settings, clock: Clock) -> Upstreams:
+    upstreams = Upstreams(
+        request_timeout=settings.config.daemon.request_timeout,
+        clock=clock,
+        read_secret=settings.token,
+        limits=settings.account_limits,
+        wire=settings.wire,
+    )
+    db.observe = partial(upstreams.tally.observe, DATABASE_TIME)
+    return upstreams
+
+
+LOG_LOOP = "events"
+
+
+def _consumers(db: Database) -> dict[str, ConsumerStep]:
+    """Return who reads what has happened to runs: the log, and what counts it for the metrics."""
+    return {
+        LOG_LOOP: EventsStep(db=db, consumer=LOG, consume=log_events, states=logged_states()),
+        "metrics": CountStep(db=db),
+    }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 
@@ -41,7 +41,8 @@ class CollectionLog:
     """
     How a collection fares; whatever is missing or unreadable is None.
 
-    *status* is the upstream's own word, of which there are more than it documents.
+    *status* is the upstream's own word, of which there are more than it documents. What is told by
+    a row of the jobs list *is_listed*: it lacks the success rate, and has what is billed.
     """
 
     status: str | None
@@ -54,6 +55,10 @@ class CollectionLog:
     created_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    page_loads: int | None = None
+    failed_pages: int | None = None
+    expired: bool | None = None
+    is_listed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,56 @@ class ListedJob:
     finished_at: datetime | None
     inputs: int | None
     name: str | None
+    page_loads: int | None = None
+    total_pages: int | None = None
+    failed_pages: int | None = None
+    data_lines: int | None = None
+    expired: bool | None = None
+    trigger_type: str | None = None
+
+    @property
+    def tells_status(self) -> bool:
+        """Tell whether the row says if the job has ended."""
+        return self.status is not None or self.finished_at is not None
+
+    def as_log(self) -> CollectionLog:
+        """Return what the row tells of how the collection fares, as its log would."""
+        loads, pages = self.page_loads, self.total_pages
+        is_loaded = loads is None or pages is None or loads >= pages
+        return CollectionLog(
+            status=self.status,
+            inputs=self.inputs or None,  # "counted late": a row without its inputs yet shows 0
+            lines=self.data_lines,
+            fails=self.failed_pages,
+            pages=loads,
+            pages_left=0 if is_loaded else (pages or 0) - (loads or 0),
+            success_rate=None,
+            created_at=self.queued_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            page_loads=loads,
+            failed_pages=self.failed_pages,
+            expired=self.expired,
+            is_listed=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsPage:
+    """
+    One page of a collector's jobs, and how many there are on all; None if it does not say.
+
+    *unread* rows have no readable id: any of them may be any job.
+    """
+
+    jobs: tuple[ListedJob, ...]
+    total: int | None
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AskLog:
+    """The jobs list does not tell enough of a collection: only its log can end its run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +131,14 @@ class EchoedInputs:
 
     An input that made no row is not among them, so a collection that is ours may echo less than
     was sent, or nothing; one that echoes anything else is not ours. *is_whole* is False if more
-    rows were there than could be kept or understood.
+    rows were there than could be kept or understood. Those that brought a row are *good*; of the
+    others the *errors* tell, by input.
     """
 
     keys: frozenset[str]
     is_whole: bool
+    good: frozenset[str] = field(default=frozenset(), compare=False)
+    errors: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +154,22 @@ class Refused:
     status: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageErrors:
+    """Which pages of a job failed, and why: the first error of each URL, a code or prose."""
+
+    errors: Mapping[str, str]
+
+
+ErrorsAnswer = PageErrors | Refused | Gone | Unanswered
 LogAnswer = CollectionLog | Gone | Unanswered
+PollAnswer = LogAnswer | AskLog
+PageAnswer = JobsPage | Refused | Unanswered
 JobsAnswer = tuple[ListedJob, ...] | Unanswered
 InputsAnswer = EchoedInputs | NotReady | Gone | Unanswered
 CancelAnswer = Done | Refused | Unanswered
 
 
-def input_key(one: Mapping[str, object]) -> str:
+def input_key(job: Mapping[str, object]) -> str:
     """Write an input so that two with the same fields and values are the same text."""
-    return json.dumps(one, sort_keys=True, separators=(",", ":"))
+    return json.dumps(job, sort_keys=True, separators=(",", ":"))

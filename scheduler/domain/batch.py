@@ -1,5 +1,5 @@
 """
-What a batch asks of its inputs, and what they become: parts, each of which is one trigger's.
+What a batch asks of its inputs, and what they become: chunks, each of which is one trigger's.
 
 A text in an input may hold `{due_at:%Y-%m-%d}`: the time its run was due, in the schedule's zone.
 Only what begins with `{due_at` is looked at: all other braces are data, and stay.
@@ -35,7 +35,7 @@ class DueTimeNeeded(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Chunk:
     """A body that a batch made; where that is stored already, only its measures are here."""
 
     fingerprint: str
@@ -57,17 +57,17 @@ class Asked:
     due: DueTime | None = None
 
 
-Parts = tuple[Part, ...]
-Reading = Parts | SchedulerError | Dated
+Chunks = tuple[Chunk, ...]
+Reading = Chunks | SchedulerError | Dated
 Readings = Mapping[Asked, Reading]
 
 
-def find_parts(readings: Readings, batch: str, due: DueTime) -> Parts | SchedulerError | None:
+def find_chunks(readings: Readings, batch: str, due: DueTime) -> Chunks | SchedulerError | None:
     """Return what *batch* came to for *due*; None when that was not read."""
-    found = readings.get(Asked(batch))
-    if found is Dated.DATED:
-        found = readings.get(Asked(batch, due))
-    return None if isinstance(found, Dated) else found
+    reading = readings.get(Asked(batch))
+    if reading is Dated.DATED:
+        reading = readings.get(Asked(batch, due))
+    return None if isinstance(reading, Dated) else reading
 
 
 def list_unread(readings: Readings, batch: str, dues: Sequence[DueTime]) -> list[Asked]:
@@ -86,37 +86,51 @@ def required_fields(batch: Batch) -> tuple[str, ...]:
     return tuple(name.strip() for name in (batch.required or "").split(",") if name.strip())
 
 
-def find_lack(one: JsonObject, required: Sequence[str]) -> str | None:
-    """Return the first of *required* that *one* lacks, or has without a value."""
+_MOST_INPUTS: Final = 100_000
+_MOST_PARTS: Final = 100
+
+
+def max_inputs_of(batch: Batch) -> int:
+    """Return how many inputs an occurrence of *batch* may send: each of them is paid."""
+    return batch.max_inputs or _MOST_INPUTS
+
+
+def max_chunks_of(batch: Batch) -> int:
+    """Return how many runs an occurrence of *batch* may become."""
+    return batch.max_chunks or _MOST_PARTS
+
+
+def find_lack(row: JsonObject, required: Sequence[str]) -> str | None:
+    """Return the first of *required* that *row* lacks, or has without a value."""
     for field in required:
-        value = one.get(field)
+        value = row.get(field)
         has_value = bool(value.strip()) if isinstance(value, str) else value not in (None, [], {})
         if not has_value:
             return field
     return None
 
 
-def input_digest(one: JsonObject) -> bytes:
+def input_digest(row: JsonObject) -> bytes:
     """Return what is the same for equal inputs, whatever the order of their keys."""
-    text = json.dumps(one, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def fill_due_at(one: JsonObject, due: DueTime | None) -> JsonObject:
+def fill_due_at(row: JsonObject, due: DueTime | None) -> JsonObject:
     """
-    Return *one* with `{due_at:…}` filled in, in texts at any depth; keys stay as they are.
+    Return *row* with `{due_at:…}` filled in, in texts at any depth; keys stay as they are.
 
     Raises DueTimeNeeded when there is one and *due* is None, InvalidInput for a malformed one.
     """
-    if not any(not isinstance(value, str) or "{due_at" in value for value in one.values()):
-        return one
-    return {key: _fill(value, due) for key, value in one.items()}
+    if not any(not isinstance(value, str) or "{due_at" in value for value in row.values()):
+        return row
+    return {key: _fill(value, due) for key, value in row.items()}
 
 
 def _fill(value: Any, due: DueTime | None) -> Any:
     match value:
         case str() if "{due_at" in value:
-            return _PLACEHOLDER.sub(lambda found: _render(found[0], due), value)
+            return _PLACEHOLDER.sub(lambda match: _render(match[0], due), value)
         case list():
             return [_fill(item, due) for item in value]
         case dict():
@@ -152,18 +166,18 @@ def change_problem(batch: Batch, count: int, last: int | None) -> str | None:
     )
 
 
-def split_run(run: NewRun, parts: Sequence[Part]) -> list[NewRun]:
+def split_run(run: NewRun, chunks: Sequence[Chunk]) -> list[NewRun]:
     """
-    Return one run for each part, in order; a run that is not to be sent stays one.
+    Return one run for each chunk, in order; a run that is not to be sent stays one.
 
-    They share a lane, so that they go in that order: one of their own where *run* has none.
+    They share an order key, so that they go in that order: one of their own where *run* has none.
     """
     if run.state is not RunState.QUEUED:
         return [run]
-    lane = run.lane
-    if len(parts) > 1 and lane is None:
-        lane = f"occurrence:{run.schedule}/{run.due_at.isoformat()}"
+    order_key = run.order_key
+    if len(chunks) > 1 and order_key is None:
+        order_key = f"occurrence:{run.schedule}/{run.due_at.isoformat()}"
     return [
-        replace(run, body=part.fingerprint, part=number, parts=len(parts), lane=lane)
-        for number, part in enumerate(parts, 1)
+        replace(run, body=chunk.fingerprint, chunk=number, chunks=len(chunks), order_key=order_key)
+        for number, chunk in enumerate(chunks, 1)
     ]

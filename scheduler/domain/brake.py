@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from scheduler.domain.pauses import is_paused
+
 WINDOW: Final = timedelta(minutes=5)
 CEILING: Final = 8
 """Answers of 429 that an account may collect in any WINDOW: "close to it", less a crash's probe."""
@@ -34,9 +36,9 @@ class Brake:
     """
     The state of one account's brake, as its row holds it.
 
-    *strikes* counts the pauses since the last success; while it is above zero one
+    *trips* counts the pauses since the last success; while it is above zero one
     probe at a time may leave. *slow_start* then bounds what may be in flight,
-    doubling with each success, until it is None again. *losses* counts the answers
+    doubling with each success, until it is None again. *consecutive_losses* counts the answers
     lost in a row: the third closes the brake, too. *refilled_at* is the latest moment
     that a daemon has brought it to.
     """
@@ -44,12 +46,18 @@ class Brake:
     tokens: float
     refilled_at: datetime | None
     open_until: datetime | None
-    strikes: int
-    losses: int
+    trips: int
+    consecutive_losses: int
     slow_start: int | None
     paused_at: datetime | None
     paused_reason: str | None
     paused_token: str | None
+    paused_by: str | None
+    paused_until: datetime | None
+
+    def is_paused(self, now: datetime) -> bool:
+        """Tell whether nothing is sent until a person, another token or the time ends that."""
+        return is_paused(self.paused_at, self.paused_until, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +69,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class Permits:
     """How many requests may leave now, why not more, and when more may be allowed."""
 
     count: int
@@ -89,24 +97,24 @@ def refill(brake: Brake, limits: Limits, *, now: datetime) -> Brake:
     return replace(brake, tokens=tokens, refilled_at=now)
 
 
-def allowance(
+def permits(
     brake: Brake,
     limits: Limits,
     *,
     now: datetime,
     in_flight: int,
     throttled_at: Sequence[datetime],
-) -> Allowance:
+) -> Permits:
     """Say how many requests may leave; *brake* is refilled, *throttled_at* its 429s in order."""
     slots = free_slots(brake, limits, now=now, in_flight=in_flight, throttled_at=throttled_at)
     tokens = int(brake.tokens)
     if slots.count <= max(tokens, 0):
         return slots
     if tokens > 0:
-        return Allowance(tokens)
+        return Permits(tokens)
     seconds = min((1 - brake.tokens) / limits.requests_per_second, WINDOW.total_seconds())
     ask_again_at = now + max(timedelta(seconds=seconds), _SHORTEST_WAIT)
-    return Allowance(0, "requests per second", ask_again_at)
+    return Permits(0, "requests per second", ask_again_at)
 
 
 def free_slots(
@@ -116,36 +124,36 @@ def free_slots(
     now: datetime,
     in_flight: int,
     throttled_at: Sequence[datetime],
-) -> Allowance:
+) -> Permits:
     """Say how many requests may be on the wire beside those *in_flight*, however few a second."""
-    if brake.paused_at is not None:
-        return Allowance(0, f"account paused: {brake.paused_reason}")
+    if brake.is_paused(now):
+        return Permits(0, f"account paused: {brake.paused_reason}", brake.paused_until)
     if brake.open_until is not None and brake.open_until > now:
-        return Allowance(0, "pausing after 429 or a failed connection", brake.open_until)
+        return Permits(0, "pausing after 429 or a failed connection", brake.open_until)
 
     recent = [at for at in throttled_at if at > now - WINDOW]
     room = {
         "in flight": min(limits.max_in_flight, CEILING) - in_flight,
         "too many 429 in five minutes": CEILING - len(recent) - in_flight,
     }
-    if brake.strikes > 0:
+    if brake.trips > 0:
         room["probing"] = 1 - in_flight
     elif brake.slow_start is not None:
         room["slow start"] = brake.slow_start - in_flight
     tightest = min(room, key=lambda name: room[name])
     if room[tightest] > 0:
-        return Allowance(room[tightest])
+        return Permits(room[tightest])
     # An answer of what is in flight will say when there is more.
     is_full = tightest == "too many 429 in five minutes"
-    return Allowance(0, tightest, min(recent) + WINDOW if is_full else None)
+    return Permits(0, tightest, min(recent) + WINDOW if is_full else None)
 
 
 def is_calm(brake: Brake, *, now: datetime, throttled_at: Sequence[datetime]) -> bool:
     """Tell whether all is well: nothing lost or paused, and no 429 for five minutes."""
     return (
-        brake.paused_at is None
-        and brake.strikes == 0
-        and brake.losses == 0
+        not brake.is_paused(now)
+        and brake.trips == 0
+        and brake.consecutive_losses == 0
         and brake.slow_start is None
         and all(at <= now - WINDOW for at in throttled_at)
     )
@@ -165,17 +173,17 @@ def after_throttle(brake: Brake, *, now: datetime, retry_after: timedelta | None
     """
     Close the brake after a 429, for *retry_after* or the documented backoff (DCA, 1).
 
-    The other answers of one burst prolong the pause but are not further strikes.
+    The other answers of one burst prolong the pause but are not further trips.
     """
     in_same_burst = brake.open_until is not None and now < brake.open_until
-    strikes = brake.strikes if in_same_burst else brake.strikes + 1
-    pause = BACKOFF[min(strikes, len(BACKOFF)) - 1]
+    trips = brake.trips if in_same_burst else brake.trips + 1
+    pause = BACKOFF[min(trips, len(BACKOFF)) - 1]
     if retry_after is not None and retry_after > timedelta():
         pause = retry_after
     until = now + min(pause, LONGEST_RETRY_AFTER)
     return replace(
         brake,
-        strikes=strikes,
+        trips=trips,
         slow_start=1,
         open_until=max(until, brake.open_until) if brake.open_until else until,
     )
@@ -188,8 +196,8 @@ def after_unreachable(brake: Brake, *, now: datetime) -> Brake:
 
 def after_loss(brake: Brake, *, now: datetime) -> Brake:
     """Count an answer that was lost; an upstream that loses several in a row is left in peace."""
-    counted = replace(brake, losses=brake.losses + 1)
-    return counted if counted.losses < LOSSES else after_unreachable(counted, now=now)
+    counted = replace(brake, consecutive_losses=brake.consecutive_losses + 1)
+    return counted if counted.consecutive_losses < LOSSES else after_unreachable(counted, now=now)
 
 
 def after_success(brake: Brake, limits: Limits) -> Brake:
@@ -198,11 +206,11 @@ def after_success(brake: Brake, limits: Limits) -> Brake:
 
     *brake* is refilled. A success during a pause was sent before it, and does not end it.
     """
-    brake = replace(brake, losses=0)
+    brake = replace(brake, consecutive_losses=0)
     if _is_pausing(brake):
         return brake
-    if brake.strikes > 0:
-        return replace(brake, strikes=0, slow_start=2, open_until=None)
+    if brake.trips > 0:
+        return replace(brake, trips=0, slow_start=2, open_until=None)
     if brake.slow_start is None:
         return brake
     wider = brake.slow_start * 2
@@ -219,17 +227,24 @@ def _is_pausing(brake: Brake) -> bool:
 
 def after_crash(brake: Brake) -> Brake:
     """Send one probe first: what was in flight when a daemon died may have been answered 429."""
-    return replace(brake, strikes=max(brake.strikes, 1), slow_start=1)
+    return replace(brake, trips=max(brake.trips, 1), slow_start=1)
 
 
 def after_credentials_refused(
-    brake: Brake, *, now: datetime, detail: str, token_mark: str
+    brake: Brake, *, now: datetime, detail: str, token_fingerprint: str
 ) -> Brake:
     """
-    Pause all sending until the token, known by *token_mark*, changes or a person resumes.
+    Pause all sending until the token, known by *token_fingerprint*, changes or a person resumes.
 
     A pause that is already there stays as it is: no new token lifts a person's own.
     """
-    if brake.paused_at is not None:
+    if brake.is_paused(now):
         return brake
-    return replace(brake, paused_at=now, paused_reason=detail, paused_token=token_mark)
+    return replace(
+        brake,
+        paused_at=now,
+        paused_reason=detail,
+        paused_token=token_fingerprint,
+        paused_by=None,
+        paused_until=None,
+    )

@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.failed_inputs import read_retry_policy
 from scheduler.domain.records import Batch, Calendar, Collector, OnUnconfirmed, Schedule
 from scheduler.domain.request import (
     Params,
@@ -19,47 +20,29 @@ from scheduler.domain.request import (
     trigger_params,
 )
 from scheduler.domain.timetable import (
-    Exclusion,
     Timetable,
-    TimetableSpec,
     build_timetable,
     find_zone,
-    parse_exclusion,
-    parse_icalendar,
+    parse_calendar,
+    read_spec,
+    timetable_values,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fallbacks:
+class RunDefaults:
     """What holds where neither the schedule nor its collector says anything."""
 
     max_attempts: int
-    first_pause: str
-    longest_pause: str
+    backoff_initial: str
+    backoff_max: str
     on_unconfirmed: OnUnconfirmed
 
 
 def timetable_of(schedule: Schedule, calendars: Mapping[str, Calendar]) -> Timetable:
     """Return the schedule's timetable; raises InvalidInput for a row that has none."""
     excluded = tuple((name, _rules_of(name, calendars)) for name in excluded_calendars(schedule))
-    return _timetable(
-        schedule.name,
-        schedule.cron,
-        schedule.every,
-        schedule.calendar_interval,
-        schedule.at,
-        schedule.manual,
-        schedule.after,
-        schedule.anchor,
-        schedule.timezone,
-        schedule.dst_gap,
-        schedule.dst_fold,
-        schedule.valid_from,
-        schedule.valid_until,
-        schedule.jitter,
-        schedule.spread,
-        excluded,
-    )
+    return _timetable(schedule.name, timetable_values(schedule), excluded)
 
 
 def excluded_calendars(schedule: Schedule) -> tuple[str, ...]:
@@ -76,70 +59,17 @@ def _rules_of(name: str, calendars: Mapping[str, Calendar]) -> str:
 # Most schedules fire again before they are edited: what they mean is read once.
 @lru_cache(maxsize=20_000)
 def _timetable(
-    name: str,
-    cron: str | None,
-    every: str | None,
-    calendar_interval: str | None,
-    at: str | None,
-    manual: bool,
-    after: str | None,
-    anchor: str | None,
-    timezone: str,
-    dst_gap: str,
-    dst_fold: str,
-    valid_from: str | None,
-    valid_until: str | None,
-    jitter: str | None,
-    spread: str | None,
-    excluded: tuple[tuple[str, str], ...],
+    name: str, values: tuple[Any, ...], excluded: tuple[tuple[str, str], ...]
 ) -> Timetable:
-    spec = TimetableSpec(
-        cron=cron,
-        every=every,
-        calendar_interval=calendar_interval,
-        at=_moment("at", at),
-        manual=manual,
-        after=after,
-        anchor=_moment("anchor", anchor),
-        timezone=timezone,
-        dst_gap=dst_gap,
-        dst_fold=dst_fold,
-        valid_from=_moment("valid_from", valid_from),
-        valid_until=_moment("valid_until", valid_until),
-        jitter=jitter,
-        spread=spread,
-        exclusions=tuple(read_calendar(one, rules, timezone=timezone) for one, rules in excluded),
+    spec = read_spec(values)
+    exclusions = (
+        parse_calendar(calendar, rules, timezone=spec.timezone) for calendar, rules in excluded
     )
     try:
-        return build_timetable(spec, name=name)
+        return build_timetable(replace(spec, exclusions=tuple(exclusions)), name=name)
     except OverflowError:
         raise InvalidInput(
             "at, anchor, valid_from or valid_until is outside the years 1 to 9999 in UTC"
-        ) from None
-
-
-@lru_cache(maxsize=256)
-def read_calendar(name: str, rules: str, *, timezone: str) -> Exclusion:
-    """Read the rules of a calendar: one a line, and after them the text of an .ics file, if any."""
-    start = rules.find(_ICALENDAR)
-    lines = rules if start < 0 else rules[:start]
-    written = parse_exclusion(name, [line for line in lines.splitlines() if line.strip()]).rules
-    if start >= 0:
-        written += parse_icalendar(name, rules[start:], timezone=timezone).rules
-    return Exclusion(name, written)
-
-
-_ICALENDAR: Final = "BEGIN:VCALENDAR"
-
-
-def _moment(field: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(
-            f"{field} {text!r} is not a time: write it like 2026-12-01T02:00:00"
         ) from None
 
 
@@ -206,19 +136,34 @@ def check_definition(
         raise InvalidInput(f"batch: no batch is called {schedule.batch!r}{_NAME_ONE}")
     if schedule.confirm_cancel and batch.max_inputs_per_trigger is not None:
         raise InvalidInput(
-            f"confirm_cancel: batch {batch.name!r} has max_inputs_per_trigger, and each part would"
+            f"confirm_cancel: batch {batch.name!r} has max_inputs_per_trigger, and each chunk would"
             ' cancel the one before it: write overlap = "replace" instead'
         )
     misfire_grace_of(schedule)
     duration_of("catch_up_window", schedule.catch_up_window)
     duration_of("catch_up_pace", schedule.catch_up_pace)
+    duration_of("min_interval", schedule.min_interval)
+    duration_of("fresh_within", schedule.fresh_within)
+    _check_retry(schedule)
     _check_options(schedule)
     try:
         _check_options(collector)
+        duration_of("min_interval", collector.min_interval)
     except InvalidInput as error:
         raise InvalidInput(f"{_place_of(collector)}{error}") from None
     _check_params(schedule, collector)
     return collector, batch
+
+
+def _check_retry(schedule: Schedule) -> None:
+    if schedule.retry_failed_inputs is None:
+        return
+    try:
+        read_retry_policy(schedule.retry_failed_inputs)
+        if schedule.confirm_cancel:
+            raise InvalidInput("does not go with confirm_cancel, which would cancel what runs then")
+    except InvalidInput as error:
+        raise InvalidInput(f"retry_failed_inputs: {error}") from None
 
 
 _NAME_ONE: Final = ": name one that there is, or create it"
@@ -258,7 +203,7 @@ def check_named(
 def _check_options(row: Schedule | Collector) -> None:
     if row.trigger_name is not None:
         _check_trigger_name(row.trigger_name)
-    for field in ("deadline", "first_pause", "longest_pause"):
+    for field in ("deadline", "backoff_initial", "backoff_max"):
         duration_of(field, getattr(row, field))
 
 

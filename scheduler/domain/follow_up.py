@@ -9,7 +9,7 @@ from scheduler.domain.records import AfterWhen, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class EndedRun:
     """A run of the schedule before, whose collection has ended."""
 
     run_id: int
@@ -25,17 +25,17 @@ class Ended:
 class FollowUp:
     """A timetable made of ends: each is an occurrence at the moment it happened."""
 
-    ends: Sequence[Ended]
+    ends: Sequence[EndedRun]
 
     def next_after(self, moment: datetime) -> datetime | None:
         """Return the first end strictly after *moment*; ends are in order."""
-        place = bisect_right(self.ends, moment, key=lambda end: end.ended_at)
-        return self.ends[place].ended_at if place < len(self.ends) else None
+        index = bisect_right(self.ends, moment, key=lambda end: end.ended_at)
+        return self.ends[index].ended_at if index < len(self.ends) else None
 
     def delay(self, slot: datetime) -> timedelta:
         """Return no delay: what comes after something comes at once."""
         return timedelta()
 
-    def at(self, due_at: datetime) -> Ended:
+    def at(self, due_at: datetime) -> EndedRun:
         """Return the end that happened at *due_at*."""
         return next(end for end in self.ends if end.ended_at == due_at)

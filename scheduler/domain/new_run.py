@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from scheduler.domain.definition import Fallbacks, misfire_grace_of, params_of
+from scheduler.domain.definition import RunDefaults, duration_of, misfire_grace_of, params_of
+from scheduler.domain.firing import PROMPT
 from scheduler.domain.records import (
     Batch,
     Collector,
@@ -22,19 +23,22 @@ from scheduler.domain.request import Params, query_string
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurrence:
     """
-    One due time of a schedule, its fate, and when it may be sent at the earliest.
+    One due time of a schedule, its reason, and when it may be sent at the earliest.
 
-    DUE becomes a run to send, BAD_INPUTS a failed one, any other reason a skipped one.
+    DUE becomes a run to send, BAD_INPUTS a failed one, any other reason a skipped one. A gap is
+    *count* occurrences up to *due_until*, none of which is sent.
     """
 
     due_at: datetime
-    fate: Reason
+    reason: Reason
     not_before: datetime
     detail: str | None = None
+    due_until: datetime | None = None
+    count: int = 1
 
-    def with_fate(self, fate: Reason, detail: str) -> "Occurrence":
-        """Return the same occurrence with another fate."""
-        return replace(self, fate=fate, detail=detail)
+    def with_reason(self, reason: Reason, detail: str) -> "Occurrence":
+        """Return the same occurrence with another reason."""
+        return replace(self, reason=reason, detail=detail)
 
 
 def scheduled_run(
@@ -45,11 +49,11 @@ def scheduled_run(
     *,
     body: StoredBody | None,
     order: QueueOrder,
-    fallbacks: Fallbacks,
+    defaults: RunDefaults,
     now: datetime,
 ) -> NewRun:
     """Return the run of *occurrence*; *body* is what its batch held when it was due."""
-    state = _STATE_OF.get(occurrence.fate, RunState.SKIPPED)
+    state = _STATE_OF.get(occurrence.reason, RunState.SKIPPED)
     return NewRun(
         schedule=schedule.name,
         due_at=occurrence.due_at,
@@ -61,37 +65,50 @@ def scheduled_run(
         query=query_string(params_of(schedule, collector, due_at=occurrence.due_at)),
         queue=schedule.queue,
         confirm_cancel=schedule.confirm_cancel,
-        lane=_lane(schedule, collector, order),
+        order_key=_order_key(schedule, collector, order),
         labels=schedule.labels,
         priority=schedule.priority,
         state=state,
-        reason=occurrence.fate,
+        reason=occurrence.reason,
         detail=occurrence.detail,
         not_before=occurrence.not_before,
-        send_before=occurrence.not_before + misfire_grace_of(schedule),
-        max_attempts=schedule.max_attempts or collector.max_attempts or fallbacks.max_attempts,
-        first_pause=schedule.first_pause or collector.first_pause or fallbacks.first_pause,
-        longest_pause=schedule.longest_pause or collector.longest_pause or fallbacks.longest_pause,
+        send_before=_send_before(schedule, occurrence, now),
+        max_attempts=schedule.max_attempts or collector.max_attempts or defaults.max_attempts,
+        backoff_initial=schedule.backoff_initial
+        or collector.backoff_initial
+        or defaults.backoff_initial,
+        backoff_max=schedule.backoff_max or collector.backoff_max or defaults.backoff_max,
         on_unconfirmed=(
-            schedule.on_unconfirmed or collector.on_unconfirmed or fallbacks.on_unconfirmed
+            schedule.on_unconfirmed or collector.on_unconfirmed or defaults.on_unconfirmed
         ),
         created_at=now,
         ended_at=None if state is RunState.QUEUED else now,
+        due_until=occurrence.due_until,
+        occurrences=occurrence.count,
     )
 
 
 _STATE_OF = {Reason.DUE: RunState.QUEUED, Reason.BAD_INPUTS: RunState.FAILED}
 
 
-def _lane(schedule: Schedule, collector: Collector, order: QueueOrder) -> str | None:
+def _send_before(schedule: Schedule, occurrence: Occurrence, now: datetime) -> datetime:
+    """Return when the grace ends; for what is caught up with by a window, counted from now."""
+    grace = misfire_grace_of(schedule)
+    ends = occurrence.not_before + grace
+    has_window = duration_of("catch_up_window", schedule.catch_up_window) is not None
+    is_late = now - occurrence.not_before > PROMPT
+    return max(ends, now + grace) if has_window and is_late else ends
+
+
+def _order_key(schedule: Schedule, collector: Collector, order: QueueOrder) -> str | None:
     if schedule.confirm_cancel or (schedule.overlap is Overlap.ALLOW and schedule.queue is None):
         return None  # it waits for nobody
     if schedule.queue is None:
         return f"schedule:{schedule.name}"
-    return queue_lane(collector.account, collector.collector_id, schedule.queue, order)
+    return queue_order_key(collector.account, collector.collector_id, schedule.queue, order)
 
 
-def queue_lane(account: str, collector_id: str, queue: str, order: QueueOrder) -> str | None:
+def queue_order_key(account: str, collector_id: str, queue: str, order: QueueOrder) -> str | None:
     """Return what the order of a named queue is kept in; None where others may pass the head."""
     return f"queue:{account}/{collector_id}/{queue}" if order is QueueOrder.STRICT else None
 
@@ -104,15 +121,15 @@ def requested_run(
     batch: str | None,
     order: QueueOrder,
     priority: int,
-    fallbacks: Fallbacks,
+    defaults: RunDefaults,
     now: datetime,
 ) -> NewRun:
     """Return a run asked for by hand, to be sent at once and however late."""
     given = dict(params)
     queue = given.get("queue")
-    lane = None
+    order_key = None
     if queue is not None:
-        lane = queue_lane(collector.account, collector.collector_id, queue, order)
+        order_key = queue_order_key(collector.account, collector.collector_id, queue, order)
     return NewRun(
         schedule=None,
         due_at=now,
@@ -124,7 +141,7 @@ def requested_run(
         query=query_string(params),
         queue=queue,
         confirm_cancel="confirm_cancel" in given,
-        lane=lane,
+        order_key=order_key,
         labels=None,
         priority=priority,
         state=RunState.QUEUED,
@@ -132,10 +149,10 @@ def requested_run(
         detail=None,
         not_before=now,
         send_before=None,
-        max_attempts=collector.max_attempts or fallbacks.max_attempts,
-        first_pause=collector.first_pause or fallbacks.first_pause,
-        longest_pause=collector.longest_pause or fallbacks.longest_pause,
-        on_unconfirmed=collector.on_unconfirmed or fallbacks.on_unconfirmed,
+        max_attempts=collector.max_attempts or defaults.max_attempts,
+        backoff_initial=collector.backoff_initial or defaults.backoff_initial,
+        backoff_max=collector.backoff_max or defaults.backoff_max,
+        on_unconfirmed=collector.on_unconfirmed or defaults.on_unconfirmed,
         created_at=now,
     )
 
@@ -153,7 +170,7 @@ def retried_run(run: Run, *, now: datetime) -> NewRun:
         query=run.query,
         queue=run.queue,
         confirm_cancel=run.confirm_cancel,
-        lane=run.lane,
+        order_key=run.order_key,
         labels=run.labels,
         priority=run.priority,
         state=RunState.QUEUED,
@@ -162,11 +179,11 @@ def retried_run(run: Run, *, now: datetime) -> NewRun:
         not_before=now,
         send_before=None,
         max_attempts=run.max_attempts,
-        first_pause=run.first_pause,
-        longest_pause=run.longest_pause,
+        backoff_initial=run.backoff_initial,
+        backoff_max=run.backoff_max,
         on_unconfirmed=run.on_unconfirmed,
         created_at=now,
         retry_of=run.id,
-        part=run.part,
-        parts=run.parts,
+        chunk=run.chunk,
+        chunks=run.chunks,
     )

@@ -13,10 +13,11 @@ class Unfinished:
     run_id: int
     state: RunState
     collection_id: str | None
+    is_overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class OverlapDecision:
     """
     How an occurrence stands to the unfinished: sent or not, after whom, in whose place.
 
@@ -30,18 +31,24 @@ class Standing:
     supersedes: tuple[int, ...] = ()
 
 
-def stand(overlap: Overlap, unfinished: Sequence[Unfinished]) -> Standing:
-    """Decide by *overlap*; *unfinished* are in the order in which they were due."""
-    waiting = tuple(one.run_id for one in unfinished if one.state is RunState.QUEUED)
-    begun = [one.run_id for one in unfinished if one.state is not RunState.QUEUED]
+def decide_overlap(overlap: Overlap, unfinished: Sequence[Unfinished]) -> OverlapDecision:
+    """
+    Decide by *overlap*; *unfinished* are in the order in which they were due.
+
+    One that is overdue holds nobody up; it may still be replaced.
+    """
+    in_time = [run for run in unfinished if not run.is_overdue]
+    waiting = tuple(run.run_id for run in unfinished if run.state is RunState.QUEUED)
+    may_be_replaced = unfinished if overlap is Overlap.REPLACE else in_time
+    begun = [run.run_id for run in may_be_replaced if run.state is not RunState.QUEUED]
     match overlap:
         case Overlap.QUEUE | Overlap.ALLOW:
-            return Standing()
+            return OverlapDecision()
         case Overlap.SKIP:
-            return Standing(is_sent=not unfinished)
+            return OverlapDecision(is_sent=not in_time)
         case Overlap.QUEUE_ONE:
             last = begun[-1] if begun else None
-            return Standing(is_sent=not waiting, waits_for=last)
+            return OverlapDecision(is_sent=not waiting, waits_for=last)
         case Overlap.REPLACE:
             last = begun[-1] if begun else None
-            return Standing(waits_for=last, replaces=last is not None, supersedes=waiting)
+            return OverlapDecision(waits_for=last, replaces=last is not None, supersedes=waiting)

@@ -1,9 +1,9 @@
 """The nouns: what the database holds, as frozen values, and the closed lists of their states."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 
 class RunState(StrEnum):
@@ -12,7 +12,7 @@ class RunState(StrEnum):
     QUEUED = "queued"  # waits for its turn, its time, or the brake
     DISPATCHING = "dispatching"  # claimed; its request may be on the wire
     UNCONFIRMED = "unconfirmed"  # its request left and no readable answer came
-    NEEDS_ATTENTION = "needs_attention"  # looking did not settle it: a person decides
+    NEEDS_ATTENTION = "needs_attention"  # looking it up did not resolve it: a person decides
     COLLECTING = "collecting"  # accepted; the upstream is crawling
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
@@ -29,8 +29,8 @@ OPEN_STATES: Final = (
     RunState.COLLECTING,
 )
 ENDED_STATES: Final = tuple(state for state in RunState if state not in OPEN_STATES)
-UNSETTLED_STATES: Final = (RunState.DISPATCHING, RunState.UNCONFIRMED)
-IN_LINE_STATES: Final = (RunState.QUEUED, *UNSETTLED_STATES, RunState.NEEDS_ATTENTION)
+UNRESOLVED_STATES: Final = (RunState.DISPATCHING, RunState.UNCONFIRMED)
+IN_LINE_STATES: Final = (RunState.QUEUED, *UNRESOLVED_STATES, RunState.NEEDS_ATTENTION)
 
 
 class Reason(StrEnum):
@@ -44,6 +44,7 @@ class Reason(StrEnum):
     THROTTLED = "throttled"  # 429
     JOB_LIMIT = "job_limit"  # the collector runs all the jobs it may
     ABSENT = "absent"  # looked for and not found: to be sent again
+    FAILED_INPUTS = "failed_inputs"  # the inputs that failed in another run, once more
     LEASE_ENDED = "lease_ended"  # claimed, and given back before the request left
     # unconfirmed, needs_attention
     ANSWER_LOST = "answer_lost"
@@ -58,6 +59,9 @@ class Reason(StrEnum):
     # succeeded, partial, failed, cancelled
     DONE = "done"
     SOME_INPUTS_FAILED = "some_inputs_failed"
+    NO_ROWS = "no_rows"  # it ended well, and brought nothing
+    TOO_FEW_ROWS = "too_few_rows"  # fewer than min_rows, min_rows_per_input, max_fall_percent ask
+    LOW_SUCCESS_RATE = "low_success_rate"  # lower than its schedule's min_success_rate
     DEADLINE_REACHED = "deadline_reached"
     COLLECTION_FAILED = "collection_failed"
     COLLECTION_CANCELLED = "collection_cancelled"
@@ -79,6 +83,8 @@ class Reason(StrEnum):
     FROZEN = "frozen"
     PREDECESSOR_FAILED = "predecessor_failed"  # what it comes after did not succeed
     QUEUE_FULL = "queue_full"
+    OVER_LIMIT = "over_limit"  # beyond max_runs_per_day, max_inputs_per_day or min_interval
+    BUDGET = "budget"  # beyond the page loads or the money of a hard budget
     FLUSHED = "flushed"
 
 
@@ -89,7 +95,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     DEFERRED = "deferred"
-    LOST = "lost"  # the last word until looking settles it
+    LOST = "lost"  # the last word until looking resolves it
     ADOPTED = "adopted"
     ABSENT = "absent"
     ABANDONED = "abandoned"
@@ -145,8 +151,25 @@ class Origin(StrEnum):
     DATABASE = "database"
 
 
+Lasting = TypeVar("Lasting")
+"""What a duration is: its text in a row, a `Duration` where it is shown."""
+Names = TypeVar("Names")
+"""What several names are: a text with commas in a row, a tuple where they are shown."""
+Options = TypeVar("Options")
+"""What an object is: JSON text in a row, a dict where it is shown."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class LimitColumns(Generic[Lasting]):
+    """How much may be sent of a schedule, a collector or an account; `limits` decides."""
+
+    max_runs_per_day: int | None = None
+    max_inputs_per_day: int | None = None
+    min_interval: Lasting | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     """How to reach one upstream account. *token* is a reference such as `env:DCA_API_TOKEN`."""
 
     name: str
@@ -154,27 +177,40 @@ class Account:
     token: str
     max_in_flight: int
     requests_per_second: float
+    accept_unknown_collectors: bool = False
+    price_per_thousand: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collector:
-    """An upstream scraper we may run, with the defaults of its triggers."""
+class Account(AccountColumns[str]):
+    """An account as its row has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorColumns(LimitColumns[Lasting], Generic[Lasting, Options]):
+    """What is known of a collector, whether it is read or shown."""
 
     name: str
     account: str
     collector_id: str
-    deadline: str | None
+    deadline: Lasting | None
     no_downloads: bool
     version: str | None
     trigger_name: str | None
-    notify: str | None
-    deliver: str | None
+    notify: Options | None
+    deliver: Options | None
     max_running: int
-    max_unsettled: int
+    max_unresolved: int
     max_attempts: int | None
-    first_pause: str | None
-    longest_pause: str | None
+    backoff_initial: Lasting | None
+    backoff_max: Lasting | None
     on_unconfirmed: OnUnconfirmed | None
+    max_inputs_per_trigger: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collector(CollectorColumns[str, str]):
+    """An upstream scraper we may run, with the defaults of its triggers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,24 +239,26 @@ class Batch:
     max_inputs_per_trigger: int | None
     required: str | None
     max_change_percent: int | None
+    max_inputs: int | None = None
+    max_chunks: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class ScheduleColumns(LimitColumns[Lasting], Generic[Lasting, Names, Options]):
     """
     Collector + batch + timetable + policies, and how far it has been fired.
 
     Every occurrence up to *fired_until* is decided; the mark only grows.
     *planned_at* is None when the row, or one that it names, was edited since the daemon last
     planned it; *edited_at* is when its timetable last was. *next_fire_at* is None when it never
-    fires again.
+    fires again. *defined_in* is the file that has it, as HOST:PATH; None where none does.
     """
 
     name: str
     collector: str
     batch: str
     cron: str | None
-    every: str | None
+    every: Lasting | None
     calendar_interval: str | None
     at: str | None
     manual: bool
@@ -232,30 +270,37 @@ class Schedule:
     dst_fold: str
     valid_from: str | None
     valid_until: str | None
-    jitter: str | None
-    spread: str | None
-    exclude: str | None
+    jitter: Lasting | None
+    spread: Lasting | None
+    exclude: Names
     max_runs: int | None
     overlap: Overlap
     queue: str | None
     confirm_cancel: bool
-    deadline: str | None
+    deadline: Lasting | None
     no_downloads: bool | None
     version: str | None
     trigger_name: str | None
-    notify: str | None
-    deliver: str | None
+    notify: Options | None
+    deliver: Options | None
     priority: int
-    misfire_grace: str
+    misfire_grace: Lasting
     catch_up: CatchUp
-    catch_up_window: str | None
+    catch_up_window: Lasting | None
     catch_up_max: int | None
-    catch_up_pace: str | None
+    catch_up_pace: Lasting | None
     pause_after_failures: int | None
-    labels: str | None
+    retry_failed_inputs: Options | None
+    min_rows: int | None
+    min_rows_per_input: float | None
+    min_success_rate: float | None
+    max_fall_percent: int | None
+    fresh_within: Lasting | None
+    on_end: str | None
+    labels: Names
     max_attempts: int | None
-    first_pause: str | None
-    longest_pause: str | None
+    backoff_initial: Lasting | None
+    backoff_max: Lasting | None
     on_unconfirmed: OnUnconfirmed | None
     enabled: bool
     paused_at: datetime | None
@@ -268,18 +313,27 @@ class Schedule:
     fired_until: datetime | None
     next_fire_at: datetime | None
     error: str | None
+    origin: Origin = Origin.DATABASE
+    defined_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
-    """
-    A run to be written: one intended execution, whole, so that no later edit changes it.
+class Schedule(ScheduleColumns[str, str | None, str]):
+    """A schedule as its row has it."""
 
-    *query* is the exact query string of its trigger, secrets as references. *lane* is
-    what its order is kept in: at most one run of a lane is on the wire or unsettled.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec(Generic[Lasting, Names]):
+    """
+    What is to be done, and what became of it: whole, so that no later edit changes it.
+
+    *query* is the exact query string of its trigger, secrets as references. *order_key* is
+    what its order is kept in: at most one run of an order key is on the wire or unresolved.
     After *send_before* it is not sent any more. It is not sent before the run *waits_for*
     has ended, which it *replaces*: its collection is cancelled, by id. An occurrence with
-    more inputs than one trigger may have is made of several *parts*.
+    more inputs than one trigger may have is made of several *chunks*. A long gap is one skipped
+    run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
+    goes *past_limits* is sent on a person's word, whatever limits and budgets say.
     """
 
     schedule: str | None
@@ -292,8 +346,8 @@ class NewRun:
     query: str
     queue: str | None
     confirm_cancel: bool
-    lane: str | None
-    labels: str | None
+    order_key: str | None
+    labels: Names
     priority: int
     state: RunState
     reason: Reason
@@ -301,24 +355,58 @@ class NewRun:
     not_before: datetime
     send_before: datetime | None
     max_attempts: int
-    first_pause: str
-    longest_pause: str
+    backoff_initial: Lasting
+    backoff_max: Lasting
     on_unconfirmed: OnUnconfirmed
     created_at: datetime
     ended_at: datetime | None = None
     retry_of: int | None = None
-    part: int = 1
-    parts: int = 1
+    failed_inputs_of: int | None = None
+    chunk: int = 1
+    chunks: int = 1
     waits_for: int | None = None
     replaces: bool = False
+    due_until: datetime | None = None
+    occurrences: int = 1
+    past_limits: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun(RunSpec[str, str | None]):
+    """A run to be written: one intended execution."""
 
     def refused(self, reason: Reason, detail: str, now: datetime) -> "NewRun":
         """Return this run as one that is written for the record and never sent."""
         return replace(self, state=RunState.SKIPPED, reason=reason, detail=detail, ended_at=now)
 
-    def standing(self, waits_for: int | None, *, replaces: bool) -> "NewRun":
+    def waiting_for(self, waits_for: int | None, *, replaces: bool) -> "NewRun":
         """Return this run as one that waits for the end of another, and may replace it."""
         return replace(self, waits_for=waits_for, replaces=replaces)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunColumns(RunSpec[Lasting, Names]):
+    """What is known of a run, whether it is read or shown."""
+
+    id: int
+    attempt_count: int
+    next_lookup_at: datetime | None
+    triggered_at: datetime | None
+    overdue_at: datetime | None
+    collection_id: str | None
+    start_eta: datetime | None
+    created_by: str | None
+    request_key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(RunColumns[str, str | None]):
+    """One intended execution: a schedule at a due time, or one asked for by hand."""
+
+    fence: int
+    lease_owner: str | None
+    lease_until: datetime | None
+    lookups: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,44 +420,12 @@ class RunToSend:
     body: str | None
     query: str
     confirm_cancel: bool
+    send_before: datetime | None
     fence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run(RunToSend):
-    """One intended execution: a schedule at a due time, or one asked for by hand."""
-
-    due_at: datetime
-    collector: str
-    batch: str | None
-    queue: str | None
-    lane: str | None
-    labels: str | None
-    priority: int
-    state: RunState
-    reason: Reason
-    detail: str | None
-    not_before: datetime
-    send_before: datetime | None
-    attempts: int
-    max_attempts: int
-    first_pause: str
-    longest_pause: str
-    on_unconfirmed: OnUnconfirmed
-    retry_of: int | None
-    part: int
-    parts: int
-    waits_for: int | None
-    replaces: bool
-    lease_owner: str | None
-    lease_until: datetime | None
-    look_at: datetime | None
-    looks: int
-    triggered_at: datetime | None
-    collection_id: str | None
-    start_eta: datetime | None
-    created_at: datetime
-    ended_at: datetime | None
+SentRun = RunToSend | Run
+"""A run whose answer is recorded, whoever has read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,7 +433,8 @@ class Attempt:
     """
     One trigger sent for a run; *number* is the run's fence when it was claimed.
 
-    *request* is the exact request line, secrets as references.
+    *request* is the exact request line, secrets as references. *upstream_at* is what the
+    upstream's own clock showed at the claim, where it had told the time before.
     """
 
     run_id: int
@@ -386,7 +443,8 @@ class Attempt:
     request: str
     outcome: Outcome
     claimed_at: datetime
-    settled_at: datetime | None
+    upstream_at: datetime | None
+    resolved_at: datetime | None
     http_status: int | None
     detail: str | None
     collection_id: str | None
@@ -407,26 +465,40 @@ class Collection:
     fails: int | None
     pages: int | None
     success_rate: float | None
+    page_loads: int | None
+    failed_pages: int | None
+    expired: bool
     started_at: datetime | None
     finished_at: datetime | None
     accepted_at: datetime
-    look_at: datetime | None
-    looked_at: datetime | None
-    looks: int
+    next_poll_at: datetime | None
+    polled_at: datetime | None
+    polls: int
     replaced_by: int | None
     cancel_requested_at: datetime | None
     cancel_note: str | None
+    failed_inputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredBody:
-    """The inputs of one or more runs exactly as sent, found by their fingerprint."""
+    """
+    The inputs of one or more runs exactly as sent, found by their fingerprint.
+
+    The text of a large one is not here but in the database, in the *parts* of that key.
+    """
 
     fingerprint: str
     send_as: str
     row_count: int
     byte_count: int
-    text: str
+    text: str = field(repr=False)
+    parts: str | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """How much of memory it takes."""
+        return self.byte_count if self.parts is None else 0
 
 
 JsonObject = dict[str, Any]

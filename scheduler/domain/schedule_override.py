@@ -46,12 +46,12 @@ def overridden(schedule: Schedule, overrides: Iterable[Override]) -> Schedule:
     own fields, go on.
     """
     fields: dict[str, Any] = {}
-    for one in overrides:
+    for override in overrides:
         try:
-            value = read_field(one.field, one.value)
+            value = read_field(override.field, override.value)
         except InvalidInput:
             continue
-        fields[_COLUMNS.get(one.field, one.field)] = value
+        fields[_COLUMNS.get(override.field, override.field)] = value
     return replace(schedule, **fields) if fields else schedule
 
 
@@ -70,9 +70,18 @@ def _template(text: str) -> str:
 
 
 def _count(text: str) -> int:
-    if (count := int(text)) < 1:
+    if (count := _whole(text)) < 1:
         raise ValueError
     return count
+
+
+def _whole(text: str) -> int:
+    if abs(number := int(text)) > _LARGEST:
+        raise ValueError
+    return number
+
+
+_LARGEST: Final = 2**31 - 1  # of the database's integer columns
 
 
 def _switch(text: str) -> bool:
@@ -90,7 +99,7 @@ def _version(text: str) -> str:
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "batch": str,
     "deadline": _duration,
-    "priority": int,
+    "priority": _whole,
     "misfire_grace": _duration,
     "catch_up": CatchUp,
     "overlap": Overlap,
@@ -103,6 +112,14 @@ FIELDS: Final = tuple(_READERS)
 """The fields that can be overridden, as the configuration calls them."""
 
 _COLUMNS: Final = {"name": "trigger_name"}
+
+
+def field_of(column: str) -> str | None:
+    """Return the field that overrides a column; None for a column that cannot be overridden."""
+    fields = {_COLUMNS.get(field, field): field for field in FIELDS}
+    return fields.get(column)
+
+
 _MAY_BE_LEFT_OUT: Final = frozenset({"deadline", "max_attempts", "no_downloads", "version", "name"})
 _WANTED: Final = {
     "priority": "write a whole number",

@@ -43,7 +43,7 @@ class Transition:
     outcome: Outcome
     detail: str | None = None
     not_before: datetime | None = None
-    look_at: datetime | None = None
+    next_lookup_at: datetime | None = None
     counts: bool = True
     collection_id: str | None = None
     start_eta: datetime | None = None
@@ -54,9 +54,9 @@ def after_reply(
     reply: TriggerReply,
     *,
     now: datetime,
-    first_look: timedelta,
+    first_lookup: timedelta,
 ) -> Transition:
-    """Say what a run becomes; it is first looked for *first_look* after its answer was lost."""
+    """Say what a run becomes; it is first looked for *first_lookup* after its answer was lost."""
     match reply:
         case Accepted(collection_id=collection_id, start_eta=start_eta):
             return Transition(
@@ -91,7 +91,7 @@ def after_reply(
                 reason=Reason.ANSWER_LOST,
                 outcome=Outcome.LOST,
                 detail=detail,
-                look_at=now + first_look,
+                next_lookup_at=now + first_lookup,
             )
         case _:
             assert_never(reply)
@@ -138,19 +138,21 @@ class Unreadable:
 Finding = Found | Absent | Several | Unreadable
 
 
-def after_looking(
+def after_lookup(
     finding: Finding,
     run: Run,
     *,
     now: datetime,
-    look_for_lost_after: tuple[timedelta, ...],
+    lookup_after: tuple[timedelta, ...],
     backoff: Backoff,
     chance: float,
+    sent_for: timedelta | None = None,
 ) -> Transition:
     """
-    Say what an unconfirmed run becomes after its look number `run.looks + 1`.
+    Say what an unconfirmed run becomes after its lookup number `run.lookups + 1`.
 
-    Only the last look decides anything but a find: a job may appear late in the list.
+    Only the last lookup decides anything but a find: a job may appear late in the list. It is not
+    the last while less time has passed by the upstream's clock, *sent_for*, however ours was set.
     """
     if isinstance(finding, Found):
         return Transition(
@@ -160,24 +162,43 @@ def after_looking(
             collection_id=finding.collection_id,
             triggered_at=finding.queued_at,
         )
-    if run.looks + 1 < len(look_for_lost_after):
-        pause = look_for_lost_after[run.looks + 1] - look_for_lost_after[run.looks]
+    pause = _pause_until_next(run.lookups, lookup_after, sent_for)
+    if pause is not None:
         return Transition(
             state=RunState.UNCONFIRMED,
             reason=run.reason,
             outcome=Outcome.LOST,
             detail=run.detail,
-            look_at=now + max(pause, timedelta(seconds=1)),
+            next_lookup_at=now + max(pause, _SHORTEST_PAUSE),
         )
     match finding:
         case Absent():
-            return _after_absence(run, now=now, pause=backoff.pause(run.attempts, chance=chance))
+            return _after_absence(
+                run, now=now, pause=backoff.pause(run.attempt_count, chance=chance)
+            )
         case Several(collection_ids=ids):
-            return _for_a_person(Reason.SEVERAL_CANDIDATES, f"could be any of {', '.join(ids)}")
+            more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+            detail = f"could be any of {', '.join(ids[:_MOST_NAMED])}{more}"
+            return _for_a_person(Reason.SEVERAL_CANDIDATES, detail)
         case Unreadable(detail=detail):
             return _for_a_person(Reason.LOOKUP_FAILED, detail)
         case _:
             assert_never(finding)
+
+
+_SHORTEST_PAUSE: Final = timedelta(seconds=1)
+_MOST_NAMED: Final = 10
+
+
+def _pause_until_next(
+    lookups: int, lookup_after: tuple[timedelta, ...], sent_for: timedelta | None
+) -> timedelta | None:
+    """Return how long to wait for the next lookup after this one; None if this one was the last."""
+    if lookups + 1 < len(lookup_after):
+        return lookup_after[lookups + 1] - lookup_after[lookups]
+    # The upstream tells whole seconds.
+    is_early = sent_for is not None and sent_for < lookup_after[-1] - 2 * _SHORTEST_PAUSE
+    return lookup_after[-1] - sent_for if is_early and sent_for is not None else None
 
 
 def _after_absence(run: Run, *, now: datetime, pause: timedelta) -> Transition:
@@ -193,12 +214,12 @@ def _after_absence(run: Run, *, now: datetime, pause: timedelta) -> Transition:
                 outcome=Outcome.ABSENT,
                 detail="not among the upstream's jobs; the policy is to skip",
             )
-        case OnUnconfirmed.RESEND if run.attempts >= run.max_attempts:
+        case OnUnconfirmed.RESEND if run.attempt_count >= run.max_attempts:
             return Transition(
                 state=RunState.FAILED,
                 reason=Reason.ATTEMPTS_EXHAUSTED,
                 outcome=Outcome.ABSENT,
-                detail=f"{run.attempts} attempts, none accepted; last: {run.detail}",
+                detail=f"{run.attempt_count} attempts, none accepted; last: {run.detail}",
             )
         case OnUnconfirmed.RESEND:
             return Transition(

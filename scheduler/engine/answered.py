@@ -1,15 +1,16 @@
-"""What came back for a claimed run: what it says of the account, and its line in the log."""
+"""What came back for a claimed run, and what it says of the account."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from datetime import datetime, timedelta
 
 import structlog
 
-from scheduler.domain.moments import moment_iso
 from scheduler.domain.records import Outcome, Reason, RunState, RunToSend
-from scheduler.domain.reply import Accepted, Deferred, Lost, Rejected, TriggerReply
-from scheduler.domain.transition import Transition
-from scheduler.engine.budget import Signal, signal_of_reply
+from scheduler.domain.reply import Accepted, TriggerReply
+from scheduler.domain.transition import Transition, after_reply
+from scheduler.engine.rate_limiter import Feedback, RateLimiter, feedback_of_reply
+from scheduler.storage.runs.outcomes import AttemptResult
 
 log = structlog.get_logger()
 
@@ -21,55 +22,70 @@ class Unsendable:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Its misfire grace ended before the first byte. Nothing was sent."""
+
+    detail: str
+
+
+Reply = TriggerReply | Unsendable | Withheld
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """A claimed run and what came back for it."""
 
     run: RunToSend
-    reply: TriggerReply | Unsendable
-    token_mark: str
+    reply: Reply
+    token_fingerprint: str
 
     @property
-    def signal(self) -> Signal | None:
+    def feedback(self) -> Feedback | None:
         """What the answer says about the account; None if nothing was asked."""
-        if isinstance(self.reply, Unsendable):
+        if isinstance(self.reply, Unsendable | Withheld):
             return None
-        return signal_of_reply(self.reply, token_mark=self.token_mark)
+        return feedback_of_reply(self.reply, token_fingerprint=self.token_fingerprint)
 
     @property
     def is_plain(self) -> bool:
         """Tell whether the account's brake has nothing to hear but that all is well."""
-        return isinstance(self.reply, Accepted) or self.signal in (None, Signal())
+        return isinstance(self.reply, Accepted) or self.feedback in (None, Feedback())
 
 
-def after_unsendable(reply: Unsendable) -> Transition:
-    """Say what becomes of a run whose request could not be made: it ends."""
+def feedbacks(limiter: RateLimiter, answers: Sequence[Answered]) -> list[Feedback]:
+    """Return what the *answers* of its account say to a limiter."""
+    of_account = (answer for answer in answers if answer.run.account == limiter.account.name)
+    said = (answer.feedback for answer in of_account)
+    return [feedback for feedback in said if feedback is not None]
+
+
+def result_of(answer: Answered, *, now: datetime, first_lookup: timedelta) -> AttemptResult:
+    """Say what becomes of the run that was answered."""
+    if isinstance(answer.reply, Unsendable | Withheld):
+        return AttemptResult(run=answer.run, change=_after_nothing_sent(answer.reply))
+    change = after_reply(answer.reply, now=now, first_lookup=first_lookup)
+    return AttemptResult(run=answer.run, change=change, http_status=answer.reply.status)
+
+
+def _after_nothing_sent(reply: Unsendable | Withheld) -> Transition:
+    """Say what becomes of a run: one that cannot be sent ends, one that was late waits again."""
+    cannot = isinstance(reply, Unsendable)
     return Transition(
-        state=RunState.FAILED,
-        reason=Reason.BAD_DEFINITION,
+        state=RunState.FAILED if cannot else RunState.QUEUED,
+        reason=Reason.BAD_DEFINITION if cannot else Reason.LEASE_ENDED,
         outcome=Outcome.DEFERRED,
         detail=reply.detail,
         counts=False,
     )
 
 
-def log_answer(one: Answered, *, kept: bool) -> None:
-    """Write the line of an answer that is on disk; *kept* unless its run went on without it."""
-    told = {"run_id": one.run.id, "schedule": one.run.schedule, "attempt": one.run.fence}
-    match one.reply:
-        case Accepted(collection_id=collection_id) if not kept:
-            # The run went on without this answer: what it brought is billed, and kept.
-            log.error("second_collection_for_run", **told, collection_id=collection_id)
-        case Accepted(collection_id=collection_id, start_eta=start_eta):
-            eta = moment_iso(start_eta) if start_eta else None
-            log.info("run_accepted", **told, collection_id=collection_id, start_eta=eta)
-        case Rejected(detail=detail, status=status):
-            log.error("run_rejected", **told, detail=detail, status=status)
-        case Deferred(deferral=deferral, detail=detail):
-            log.warning("run_deferred", **told, why=deferral.value, detail=detail)
-        case Lost(detail=detail):
-            log.warning("run_unconfirmed", **told, detail=detail)
-        case Unsendable(detail=detail):
-            log.error("run_unsendable", **told, detail=detail)
-        case _:
-            assert_never(one.reply)
+def log_second_collection(answer: Answered) -> None:
+    """Tell of an answer whose run went on without it: what it brought is billed, and kept."""
+    if isinstance(answer.reply, Accepted):
+        log.error(
+            "second_collection_for_run",
+            run_id=answer.run.id,
+            schedule=answer.run.schedule,
+            collection_id=answer.reply.collection_id,
+        )

@@ -27,6 +27,6 @@ class BodyCache:
         return self._kept[fingerprint]
 
     def _forget(self) -> None:
-        held = sum(body.byte_count for body in self._kept.values())
-        while len(self._kept) > 1 and (len(self._kept) > _MOST or held > _MOST_BYTES):
-            held -= self._kept.popitem(last=False)[1].byte_count
+        byte_count = sum(body.held_bytes for body in self._kept.values())
+        while len(self._kept) > 1 and (len(self._kept) > _MOST or byte_count > _MOST_BYTES):
+            byte_count -= self._kept.popitem(last=False)[1].held_bytes

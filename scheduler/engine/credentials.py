@@ -39,12 +39,12 @@ class CredentialsStep:
         for name, brake in accounts.list_paused(conn).items():
             if name not in names or brake.paused_token is None:
                 continue
-            mark = self.upstreams.token_mark(accounts.get_account(conn, name))
-            if mark not in (brake.paused_token, "unreadable"):
+            fingerprint = self.upstreams.token_fingerprint(accounts.get_account(conn, name))
+            if fingerprint not in (brake.paused_token, "unreadable"):
                 accounts.set_resumed(conn, name)
                 audit.record_change(
                     conn,
-                    who=audit.DAEMON,
+                    by=audit.DAEMON,
                     action="resume",
                     subject=f"accounts.{name}",
                     columns={"paused_reason": (brake.paused_reason, None)},

@@ -16,7 +16,9 @@ log = structlog.get_logger()
 
 def pause_failing(conn: Connection, failed: Collection[str | None], *, now: datetime) -> None:
     """Pause those of the schedules that just *failed* which have failed too often in a row."""
-    for name, limit in schedules.list_failure_limits(conn, [one for one in failed if one]):
+    for name, limit in schedules.list_failure_limits(
+        conn, [schedule for schedule in failed if schedule]
+    ):
         if runs.count_last_failures(conn, name, limit=limit) >= limit:
             reason = f"{limit} runs failed in a row"
             schedules.set_paused(conn, name, by="dca-scheduler", reason=reason, now=now, until=None)
@@ -33,7 +35,7 @@ def tell_account_paused(conn: Connection, account: str, *, reason: str, now: dat
 def _record_pause(conn: Connection, subject: str, reason: str, now: datetime) -> None:
     audit.record_change(
         conn,
-        who=audit.DAEMON,
+        by=audit.DAEMON,
         action="pause",
         subject=subject,
         columns={"paused_reason": (None, reason)},

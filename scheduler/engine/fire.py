@@ -9,9 +9,9 @@ from typing import Final
 import structlog
 
 from scheduler.domain.batch import Asked, Reading, Readings
-from scheduler.domain.deciding import Decision, Known, asks_for_check, decide
-from scheduler.domain.definition import Fallbacks
+from scheduler.domain.definition import RunDefaults
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
+from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, plan_schedule
 from scheduler.domain.records import (
     Batch,
     CatchUp,
@@ -24,7 +24,7 @@ from scheduler.domain.records import (
 )
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
-from scheduler.engine.fired import log_fired, log_set_aside
+from scheduler.engine.fired import log_invalid, log_standing
 from scheduler.engine.loop import Wake
 from scheduler.storage import (
     accounts,
@@ -34,13 +34,13 @@ from scheduler.storage import (
     overrides,
     runs,
     schedules,
-    sent,
-    unsent,
 )
+from scheduler.storage.body_parts import DatabaseSpool
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.definitions import Queue
 from scheduler.storage.dialect import announce
-from scheduler.storage.schedules import Mark, WholeSchedule
+from scheduler.storage.runs import end_queued, sent
+from scheduler.storage.schedules import HighWaterMark, ScheduleWithRefs
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ LOOK_AHEAD: Final = timedelta(seconds=0.05)
 """So long before schedules are due it is found out which."""
 
 _RUNS_AT_ONCE = 20_000
-_SET_ASIDE_AGAIN = timedelta(seconds=5)
+_INVALID_AGAIN = timedelta(seconds=5)
 _SOON = timedelta(seconds=1)
 """For what is still being read, or held locked by another client."""
 
@@ -64,7 +64,7 @@ _MOST_READINGS = 3
 class _Work:
     """Schedules to look at, when the first of them is due, and whether there may be more."""
 
-    found: list[WholeSchedule]
+    due: list[ScheduleWithRefs]
     is_full: bool
     due_at: datetime
 
@@ -83,82 +83,87 @@ class FireStep:
     """
     Decide every owed occurrence, write its run, and move the schedule's mark, in one transaction.
 
-    UNIQUE (schedule, due_at, part) and a mark that only grows make a pass repeatable: one that
+    1. Schedules are found a moment before they are due, and waited for.
+    2. Their batches are read, outside of any transaction.
+    3. One transaction locks the schedules, reads them again, and decides what is owed.
+    4. It writes the runs, ends what they replace, and moves the marks.
+    5. What it asks for and was not read is read, and the transaction made again.
+
+    UNIQUE (schedule, due_at, chunk) and a mark that only grows make a pass repeatable: one that
     crashed, or another daemon's, or a clock that went back writes nothing twice. What was found
     ahead is read again when it is due: until then, every edit and every pause counts.
     """
 
     db: Database
     reader: BatchReader
-    fallbacks: Callable[[], Fallbacks]
+    defaults: Callable[[], RunDefaults]
     wake_dispatch: Wake
-    _set_aside_seen: tuple[datetime, str] | None = None
+    _invalid_seen: tuple[datetime, str] | None = None
     _limit: int = _AT_FIRST
     _locked: int = 0
     _ahead: _Work | None = None
 
     async def run(self, now: datetime) -> datetime | None:
         """Fire what is due at *now*; return when to look at what is due next."""
-        work = await self._look(now)
-        if not work.found:
-            return _look_at(await self.db.read(schedules.find_next_fire))
+        work = await self._find_work(now)
+        if not work.due:
+            return _wake_at(await self.db.read(schedules.find_next_fire))
         if work.due_at > now:
             self._ahead = work
             return work.due_at
-        fired = await self._read_and_fire(work.found, now)
+        fired = await self._read_and_fire(work.due, now)
         if any(run.state is RunState.QUEUED for run in fired.runs):
             self.wake_dispatch()
-        log_fired(fired.runs, now)
         self._locked = fired.locked
-        if work.is_full and fired.locked < len(work.found):
+        if work.is_full and fired.locked < len(work.due):
             return now
         if fired.locked:
-            return min(_look_at(fired.following) or _soon(now), _soon(now))
+            return min(_wake_at(fired.following) or _soon(now), _soon(now))
         if fired.following is not None and self.reader.is_busy:
             return max(fired.following, _soon(now))
-        return _look_at(fired.following)
+        return _wake_at(fired.following)
 
-    async def _look(self, now: datetime) -> _Work:
+    async def _find_work(self, now: datetime) -> _Work:
         """Return what is to be looked at: what was found ahead, once that is due."""
         work, self._ahead = self._ahead, None
         if work is None or work.due_at > now:
             # Those that somebody holds locked shall not take up the room of the others.
             most = self._limit + self._locked
-            found = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD, most=most))
-            is_full = len(found) >= most
+            due = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD, most=most))
+            is_full = len(due) >= most
             self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
-            work = _Work(found, is_full=is_full, due_at=_due_at(found, now))
+            work = _Work(due, is_full=is_full, due_at=_due_at(due, now))
         return work
 
-    def _list_work(self, conn: Connection, *, until: datetime, most: int) -> list[WholeSchedule]:
-        found = schedules.list_due(conn, now=until, limit=most)
-        found += schedules.list_unplanned(conn, limit=most)
-        found += schedules.list_followers(conn, limit=most)
-        found += self._list_set_aside(conn, until)
-        found = list({whole.schedule.name: whole for whole in found}.values())
-        return overrides.lay_over(conn, found, now=until)
+    def _list_work(self, conn: Connection, *, until: datetime, most: int) -> list[ScheduleWithRefs]:
+        due = schedules.list_due(conn, now=until, limit=most)
+        due += schedules.list_unplanned(conn, limit=most)
+        due += schedules.list_followers(conn, limit=most)
+        due += self._list_invalid(conn, until)
+        due = list({whole.schedule.name: whole for whole in due}.values())
+        return overrides.apply_overrides(conn, due, now=until)
 
-    def _list_set_aside(self, conn: Connection, now: datetime) -> list[WholeSchedule]:
+    def _list_invalid(self, conn: Connection, now: datetime) -> list[ScheduleWithRefs]:
         """Return, once in a while, those after the ones of last time: some may only need time."""
-        seen_at, after = self._set_aside_seen or (None, "")
-        if seen_at is not None and now - seen_at < _SET_ASIDE_AGAIN:
+        seen_at, after = self._invalid_seen or (None, "")
+        if seen_at is not None and now - seen_at < _INVALID_AGAIN:
             return []
-        found = schedules.list_set_aside(conn, after=after, limit=_AT_ONCE)
-        last = found[-1].schedule.name if len(found) == _AT_ONCE else ""
-        self._set_aside_seen = (now, last)
-        return found
+        invalid = schedules.list_invalid(conn, after=after, limit=_AT_ONCE)
+        last = invalid[-1].schedule.name if len(invalid) == _AT_ONCE else ""
+        self._invalid_seen = (now, last)
+        return invalid
 
-    async def _read_and_fire(self, found: Sequence[WholeSchedule], now: datetime) -> _Fired:
+    async def _read_and_fire(self, due: Sequence[ScheduleWithRefs], now: datetime) -> _Fired:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
-        names = [whole.schedule.name for whole in found]
-        batches = {whole.batch.name: whole.batch for whole in found if whole.batch is not None}
-        store = partial(self._store, now=now)
+        names = [whole.schedule.name for whole in due]
+        batches = {whole.batch.name: whole.batch for whole in due if whole.batch is not None}
+        store, spool = partial(self._store, now=now), DatabaseSpool(self.db, now)
         readings: dict[Asked, Reading] = {}
-        asked: Collection[Asked] = _asked_at_first(found, now)
+        asked: Collection[Asked] = _asked_at_first(due, now)
         fired = _Fired(runs=[], following=None, locked=0)
         for _ in range(_MOST_READINGS):
-            wanted = {one: batches[one.batch] for one in asked if one.batch in batches}
-            readings |= await self.reader.read_all(wanted, store=store)
+            wanted = {ask: batches[ask.batch] for ask in asked if ask.batch in batches}
+            readings |= await self.reader.read_all(wanted, store=store, spool=spool)
             write = partial(self._fire, names=names, read=batches, readings=readings, now=now)
             last, asked = await self.db.write(write)
             fired = _Fired([*fired.runs, *last.runs], last.following, last.locked)
@@ -181,52 +186,60 @@ class FireStep:
         now: datetime,
     ) -> tuple[_Fired, list[Asked]]:
         """Decide those of *names* that can be held; return what is to be read for more, too."""
-        held = overrides.lay_over(conn, schedules.claim(conn, names), now=now)
-        _forget_edited(held, read, readings)
+        claimed = overrides.apply_overrides(conn, schedules.claim(conn, names), now=now)
+        _forget_edited(claimed, read, readings)
         # Many schedules name neither a queue nor a calendar: each question costs a lone one time.
-        has_queues = any(one.schedule.queue is not None for one in held)
+        has_queues = any(whole.schedule.queue is not None for whole in claimed)
         queues = definitions.list_queues(conn) if has_queues else {}
-        known = self._known(conn, held, queues, readings, now)
-        decided = [_decide(one, known) for one in held]
-        decisions = [one for one in decided if isinstance(one, Decision)]
-        unread = [asked for one in decided if not isinstance(one, Decision) for asked in one]
+        context = self._context(conn, claimed, queues, readings, now)
+        answers = [_decide(whole, context) for whole in claimed]
+        decisions = [answer for answer in answers if isinstance(answer, Decision)]
+        unread = [
+            asked for answer in answers if not isinstance(answer, Decision) for asked in answer
+        ]
         fired = [run for decision in decisions for run in decision.runs]
         fired = _refuse_beyond_depth(conn, fired, queues, now)
         _carry_out(conn, decisions, now)
-        _coalesce(conn, held, fired, now)
-        _insert(conn, fired, readings, now)
-        _record_marks(conn, held, decisions, now)
+        _coalesce(conn, claimed, fired, now)
+        fired = _insert(conn, fired, readings, now)
+        _record_marks(conn, claimed, decisions, now)
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        locked = len(names) - len(held)
+        locked = len(names) - len(claimed)
         following = schedules.find_next_fire(conn, after=now if locked else None)
         return _Fired(fired, following, locked), unread
 
-    def _known(
+    def _context(
         self,
         conn: Connection,
-        whole: Sequence[WholeSchedule],
+        wholes: Sequence[ScheduleWithRefs],
         queues: Mapping[str, Queue],
         readings: Readings,
         now: datetime,
-    ) -> Known:
-        held = [one.schedule for one in whole]
-        has_calendars = any(one.exclude is not None for one in held)
-        overlapping = [one.name for one in held if one.overlap not in _ASK_NOBODY]
-        return Known(
+    ) -> Context:
+        claimed = [whole.schedule for whole in wholes]
+        has_calendars = any(schedule.exclude is not None for schedule in claimed)
+        overlapping = [schedule.name for schedule in claimed if schedule.overlap not in _ASK_NOBODY]
+        return Context(
             now=now,
             accounts=frozenset(account.name for account in accounts.list_accounts(conn)),
-            after=schedules.list_before(conn, {one.after for one in held if one.after is not None}),
+            after=schedules.list_before(
+                conn, {schedule.after for schedule in claimed if schedule.after is not None}
+            ),
             calendars=definitions.list_calendars(conn) if has_calendars else {},
             orders={name: queue.queue_order for name, queue in queues.items()},
             freezes=freezes.list_freezes(conn),
             readings=readings,
-            sent=sent.count_last_sent(conn, _guarded(whole)),
+            sent=sent.count_last_sent(conn, _guarded(wholes)),
             unfinished=runs.list_unfinished(conn, overlapping),
-            ends=schedules.list_ends(conn, [one for one in held if one.after is not None]),
-            made=runs.count_made(conn, [one.name for one in held if one.max_runs is not None]),
-            fallbacks=self.fallbacks(),
-            most=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(held)))),
+            ends=schedules.list_ends(
+                conn, [schedule for schedule in claimed if schedule.after is not None]
+            ),
+            made=runs.count_made(
+                conn, [schedule.name for schedule in claimed if schedule.max_runs is not None]
+            ),
+            defaults=self.defaults(),
+            limit=min(MOST_AT_ONCE, max(1, _RUNS_AT_ONCE // max(1, len(claimed)))),
         )
 
 
@@ -234,30 +247,30 @@ def _soon(now: datetime) -> datetime:
     return now + _SOON
 
 
-def _look_at(due_at: datetime | None) -> datetime | None:
+def _wake_at(due_at: datetime | None) -> datetime | None:
     return None if due_at is None else due_at - LOOK_AHEAD
 
 
-def _due_at(found: Sequence[WholeSchedule], now: datetime) -> datetime:
-    """Return when the first of *found* is due; *now* if one is here for another reason."""
-    due = [
+def _due_at(due: Sequence[ScheduleWithRefs], now: datetime) -> datetime:
+    """Return when the first of *due* is due; *now* if one is here for another reason."""
+    moments = [
         now
         if whole.schedule.next_fire_at is None or asks_for_check(whole.schedule)
         else whole.schedule.next_fire_at
-        for whole in found
+        for whole in due
     ]
-    return min(due, default=now)
+    return min(moments, default=now)
 
 
 _ASK_NOBODY = (Overlap.QUEUE, Overlap.ALLOW)
 """For these it does not matter what else of their schedule is open."""
 
 
-def _decide(whole: WholeSchedule, known: Known) -> Decision | list[Asked]:
+def _decide(whole: ScheduleWithRefs, context: Context) -> Decision | list[Asked]:
     """Decide one schedule; whatever is wrong with it, the others go on."""
     schedule = whole.schedule
     try:
-        return decide(schedule, whole.collector, whole.batch, known)
+        return plan_schedule(schedule, whole.collector, whole.batch, context)
     except Exception as error:
         text = f"cannot be decided: {type(error).__name__}: {error}: mend its row, or see the log"
         if text != schedule.error:
@@ -265,11 +278,11 @@ def _decide(whole: WholeSchedule, known: Known) -> Decision | list[Asked]:
         return Decision(schedule=schedule.name, next_fire_at=schedule.next_fire_at, error=text)
 
 
-def _asked_at_first(found: Sequence[WholeSchedule], now: datetime) -> set[Asked]:
+def _asked_at_first(due: Sequence[ScheduleWithRefs], now: datetime) -> set[Asked]:
     """Return what is surely needed: batches that are due, and to be checked without a file."""
     return {
         Asked(whole.batch.name)
-        for whole in found
+        for whole in due
         if whole.batch is not None
         and (
             _may_owe(whole.schedule, now)
@@ -279,18 +292,18 @@ def _asked_at_first(found: Sequence[WholeSchedule], now: datetime) -> set[Asked]
 
 
 def _forget_edited(
-    held: Sequence[WholeSchedule], read: dict[str, Batch], readings: dict[Asked, Reading]
+    claimed: Sequence[ScheduleWithRefs], read: dict[str, Batch], readings: dict[Asked, Reading]
 ) -> None:
     """Forget what was *read* of batches that were edited since, so that it is asked for anew."""
-    now_named = {whole.batch.name: whole.batch for whole in held if whole.batch is not None}
+    now_named = {whole.batch.name: whole.batch for whole in claimed if whole.batch is not None}
     edited = {name for name, batch in now_named.items() if read.get(name) != batch}
-    for asked in [one for one in readings if one.batch in edited]:
+    for asked in [asked for asked in readings if asked.batch in edited]:
         del readings[asked]
     read |= now_named
 
 
-def _guarded(held: Sequence[WholeSchedule]) -> set[str]:
-    batches = (whole.batch for whole in held if whole.batch is not None)
+def _guarded(claimed: Sequence[ScheduleWithRefs]) -> set[str]:
+    batches = (whole.batch for whole in claimed if whole.batch is not None)
     return {batch.name for batch in batches if batch.max_change_percent is not None}
 
 
@@ -302,7 +315,7 @@ def _may_owe(schedule: Schedule, now: datetime) -> bool:
 def _carry_out(conn: Connection, decisions: Sequence[Decision], now: datetime) -> None:
     """Let waiting runs and running collections give way to those that replace them."""
     superseded = [run_id for decision in decisions for run_id in decision.supersedes]
-    unsent.supersede(conn, superseded, now=now)
+    end_queued.supersede(conn, superseded, now=now)
     for decision in decisions:
         for collection_id in decision.cancels:
             collections_.request_cancel(
@@ -332,7 +345,7 @@ def _refuse_beyond_depth(
 
 
 def _coalesce(
-    conn: Connection, held: Sequence[WholeSchedule], fired: Sequence[NewRun], now: datetime
+    conn: Connection, claimed: Sequence[ScheduleWithRefs], fired: Sequence[NewRun], now: datetime
 ) -> None:
     """Let what still waits to be sent give way to the newer occurrence, as `catch_up` says."""
     newly_due = {run.schedule for run in fired if run.state is RunState.QUEUED}
@@ -342,40 +355,50 @@ def _coalesce(
     ):
         names = [
             whole.schedule.name
-            for whole in held
+            for whole in claimed
             if whole.schedule.catch_up is catch_up and whole.schedule.name in newly_due
         ]
         if names:
-            unsent.coalesce_waiting(conn, names, due_before=now - PROMPT, reason=reason, now=now)
+            end_queued.coalesce_waiting(
+                conn, names, due_before=now - PROMPT, reason=reason, now=now
+            )
 
 
-def _insert(conn: Connection, fired: Sequence[NewRun], readings: Readings, now: datetime) -> None:
+def _insert(
+    conn: Connection, fired: Sequence[NewRun], readings: Readings, now: datetime
+) -> list[NewRun]:
+    """Write the runs that are not there yet, and return them."""
     used = {run.body for run in fired if run.body is not None}
-    parts = [part for read in readings.values() if isinstance(read, tuple) for part in read]
-    read = {part.fingerprint: part.body for part in parts if part.body is not None}
-    definitions.insert_bodies(conn, [read[one] for one in used & read.keys()], now=now)
-    runs.insert_runs(conn, fired)
-    if sum(run.state is RunState.QUEUED for run in fired) > 1:
+    chunks = [chunk for read in readings.values() if isinstance(read, tuple) for chunk in read]
+    read = {chunk.fingerprint: chunk.body for chunk in chunks if chunk.body is not None}
+    definitions.insert_bodies(conn, [read[name] for name in used & read.keys()], now=now)
+    written = runs.insert_runs(conn, fired)
+    log_standing(fired, written)
+    if sum(run.state is RunState.QUEUED for run in written) > 1:
         announce(conn)  # a single one is sent from here: the others need not wake up for it
+    return written
 
 
 def _record_marks(
-    conn: Connection, held: Sequence[WholeSchedule], decisions: Sequence[Decision], now: datetime
+    conn: Connection,
+    claimed: Sequence[ScheduleWithRefs],
+    decisions: Sequence[Decision],
+    now: datetime,
 ) -> None:
-    stood = {whole.schedule.name: whole.schedule for whole in held}
-    moved = [one for one in decisions if _moves(one, stood[one.schedule])]
+    stood = {whole.schedule.name: whole.schedule for whole in claimed}
+    moved = [decision for decision in decisions if _moves(decision, stood[decision.schedule])]
     marks = [
-        Mark(
-            schedule=one.schedule,
-            fired_until=one.fired_until,
-            next_fire_at=one.next_fire_at,
-            error=one.error,
+        HighWaterMark(
+            schedule=decision.schedule,
+            fired_until=decision.fired_until,
+            next_fire_at=decision.next_fire_at,
+            error=decision.error,
         )
-        for one in moved
+        for decision in moved
     ]
     schedules.record_marks(conn, marks, now=now)
-    for one in moved:
-        log_set_aside(one, stood[one.schedule])
+    for decision in moved:
+        log_invalid(decision, stood[decision.schedule])
 
 
 def _moves(decision: Decision, schedule: Schedule) -> bool:

@@ -5,254 +5,388 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, assert_never
 from urllib.parse import parse_qs
 
 import structlog
 
 from scheduler.clock import Clock
-from scheduler.domain.answers import CollectionLog, Gone, LogAnswer, Unanswered
+from scheduler.domain.answers import AskLog, CollectionLog, Gone, Unanswered
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import DatabaseError
-from scheduler.domain.records import Account, Collection, Reason, Run, RunState
+from scheduler.domain.records import Collection, Reason, Run, RunState
 from scheduler.domain.verdict import (
+    RowRules,
     Verdict,
+    is_clear,
+    is_overdue,
     judge,
     judge_endless,
+    judge_rows,
     judge_unknown,
-    next_look_after,
+    next_poll_after,
 )
 from scheduler.engine.accounts import Upstreams
-from scheduler.engine.budget import (
-    QUESTIONS_AT_ONCE,
-    Budget,
-    Signal,
-    close_budgets,
-    open_budgets,
-    signal_of_answer,
-)
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
-from scheduler.storage import accounts, collections_, runs
-from scheduler.storage.collections_ import Ended, Looked
+from scheduler.engine.polls import Asker, Chosen, Heard, Poll, Question, Seen, choose
+from scheduler.engine.rate_limiter import RateLimiter, close_limiters, open_limiters
+from scheduler.engine.tuning import LEASE_MARGIN, MOST_FOLLOWED, QUESTIONS_AT_ONCE
+from scheduler.storage import accounts, collections_, expected_rows, runs
+from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.runs import followed, outcomes
+from scheduler.storage.runs.followed import EndedCollection
 
 log = structlog.get_logger()
 
-_MARGIN = timedelta(seconds=30)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    collection: Collection
-    run: Run
-    account: Account
+class _Judged:
+    """
+    What was seen of a collection, and its verdict; None while it has not ended.
 
+    *asks_log* where only its log can tell, which is asked for at once.
+    """
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What a look came to, and what all its answers say of the account."""
-
-    look: _Look
-    answer: LogAnswer
-    signals: Sequence[Signal]
-    at: datetime
+    seen: Seen
+    verdict: Verdict | None
+    asks_log: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pass:
-    """What one transaction did: the looks to take, and the verdict on each that was taken."""
+    """What one transaction did: the questions to ask, and what came of those that were."""
 
-    looks: list[_Look]
-    verdicts: list[Verdict | None]
+    questions: list[Question]
+    judged: list[_Judged]
+    overdue: list[Poll]
     next_due_at: datetime | None
     ask_again_at: datetime | None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class FollowStep:
     """
     Ask how collections are doing, a few at a time, and end their runs when they have ended.
 
-    As in DispatchStep, one transaction records what was seen and takes what is due next: a look
-    that hangs holds up no other.
+    1. One transaction records what was seen, and judges it: ended runs end, overdue ones are told.
+    2. It opens the limiters of the accounts that were polled or have a poll due.
+    3. It takes what is due next, a few questions of each account: a page of the jobs list for all
+       of a collector that are due or soon will be, a log for one alone.
+    4. Each question is asked by itself, so that one that hangs holds up no other, and its answer is
+       kept here for the next pass.
+
+    By the list alone a run only ends well. Whatever is doubtful there, the log is asked for.
     """
 
     db: Database
     upstreams: Upstreams
     clock: Clock
     owner: str
-    first_pause: timedelta
-    longest_pause: timedelta
+    poll_initial: timedelta
+    poll_max: timedelta
+    overdue_after: timedelta
     request_timeout: timedelta
     wake: Wake
     wake_dispatch: Wake
     accepting: bool = True
-    _seen: list[_Seen] = field(default_factory=list)
-    _looking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _heard: list[Heard] = field(default_factory=list)
+    _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @cached_property
+    def _asker(self) -> Asker:
+        return Asker(
+            upstreams=self.upstreams, clock=self.clock, request_timeout=self.request_timeout
+        )
 
     @property
     def in_flight(self) -> int:
-        """How many looks are out, or answered and not yet recorded."""
-        return len(self._looking) + len(self._seen)
+        """How many questions are out, or answered and not yet recorded."""
+        return len(self._asking) + len(self._heard)
 
     async def run(self, now: datetime) -> datetime | None:
-        """Record what was seen, and look at what is due; return when the next is."""
-        seen = list(self._seen)
-        if not seen:
-            due = await self.db.read(collections_.find_next_look)
+        """Record what was seen, and poll what is due; return when the next is."""
+        heard = list(self._heard)
+        if not heard:
+            due = await self.db.read(collections_.find_next_poll)
             if due is None or due > now:
                 return due
         # Here and not in the transaction: meanwhile, what was asked may be answered.
-        looking = Counter(task.get_name() for task in self._looking.values())
-        done = await self.db.write(partial(self._pass, seen=seen, looking=looking, now=now))
-        del self._seen[: len(seen)]
-        for one, verdict in zip(seen, done.verdicts, strict=True):
-            _log_look(one, verdict)
-        if any(done.verdicts):
+        asking = Counter(task.get_name() for task in self._asking.values())
+        done = await self.db.write(partial(self._pass, heard=heard, asking=asking, now=now))
+        del self._heard[: len(heard)]
+        self._note_singles(done.judged)
+        _log_polls(done)
+        if any(one.verdict for one in done.judged) or done.overdue:
             self.wake_dispatch()  # a collector has room for another
-        for look in done.looks:
-            task = asyncio.create_task(self._look(look), name=look.account.name)
-            self._looking[look.collection.id] = task
+        for question in done.questions:
+            task = asyncio.create_task(self._ask(question), name=question.account.name)
+            self._asking[question.polls[0].collection.id] = task
         # What is due and was not taken waits for an answer, or for the brake.
         moments = (done.next_due_at, done.ask_again_at)
         return min((moment for moment in moments if moment is not None), default=None)
 
+    def _note_singles(self, judged: Sequence[_Judged]) -> None:
+        """Remember whose log is to be asked for, as long as they have not ended."""
+        for one in judged:
+            if one.asks_log:
+                self._asker.singly.add(one.seen.poll.collection.id)
+            elif one.verdict is not None:
+                self._asker.singly.discard(one.seen.poll.collection.id)
+
     async def drain(self, grace: timedelta) -> None:
-        """Look at nothing more, wait for the looks under way, and record what they saw."""
+        """Poll nothing more, wait for the polls under way, and record what they saw."""
         self.accepting = False
-        if self._looking:
-            await asyncio.wait(list(self._looking.values()), timeout=grace.total_seconds())
+        if self._asking:
+            await asyncio.wait(list(self._asking.values()), timeout=grace.total_seconds())
         try:
             await self.run(self.clock())
         except DatabaseError as error:
-            log.warning("trouble", loop="follow", trouble=str(error))
+            log.warning("loop_failed", loop="follow", error=str(error))
 
     def _pass(
-        self, conn: Connection, *, seen: Sequence[_Seen], looking: Mapping[str, int], now: datetime
+        self, conn: Connection, *, heard: Sequence[Heard], asking: Mapping[str, int], now: datetime
     ) -> _Pass:
-        verdicts = self._record(conn, seen, now)
-        heard = {one.look.account.name for one in seen}
-        concerned = {*heard, *collections_.list_accounts_to_look_at(conn, now=now)}
-        budgets = open_budgets(conn, accounts.list_named(conn, concerned), now=now)
-        taken: list[tuple[Account, Collection]] = []
+        judged = self._record(conn, heard, now)
+        overdue = self._overdue(judged, now)
+        followed.mark_overdue(conn, [poll.run.id for poll in overdue], now=now)
+        concerned = {one.account for one in heard}
+        concerned |= {*collections_.list_accounts_to_poll(conn, now=now)}
+        limiters = open_limiters(conn, accounts.list_named(conn, concerned), now=now)
+        questions: list[Question] = []
         again: list[datetime | None] = []
-        for budget in budgets:
-            name = budget.account.name
-            mine = [one for one in seen if one.look.account.name == name]
-            budget.heard(conn, [signal for one in mine for signal in one.signals])
-            most = min(QUESTIONS_AT_ONCE - looking.get(name, 0), budget.questions().count)
-            due = self._take(conn, budget, most, now=now)
-            taken += [(budget.account, one) for one in due]
-            if len(due) >= most:
-                again.append(budget.questions().ask_again_at)
-        close_budgets(conn, budgets)
-        run_of = runs.get_runs(conn, {one.run_id for _, one in taken}) if taken else {}
+        for limiter in limiters:
+            _settle(conn, limiter, heard)
+            free = QUESTIONS_AT_ONCE - asking.get(limiter.account.name, 0)
+            most = min(free, limiter.questions().count)
+            taken = self._take(conn, limiter, most, now=now)
+            questions += taken
+            if len(taken) >= most:
+                again.append(limiter.questions().ask_again_at)
+        close_limiters(conn, limiters)
         return _Pass(
-            looks=[
-                _Look(collection=one, run=run_of[one.run_id], account=account)
-                for account, one in taken
-                if one.run_id in run_of
-            ],
-            verdicts=verdicts,
-            next_due_at=collections_.find_next_look(conn, after=now),
+            questions=questions,
+            judged=judged,
+            overdue=overdue,
+            next_due_at=collections_.find_next_poll(conn, after=now),
             ask_again_at=min((moment for moment in again if moment is not None), default=None),
         )
 
     def _take(
-        self, conn: Connection, budget: Budget, most: int, *, now: datetime
-    ) -> list[Collection]:
+        self, conn: Connection, limiter: RateLimiter, most: int, *, now: datetime
+    ) -> list[Question]:
         if most <= 0 or not self.accepting:
             return []
-        due = collections_.claim_looks(
+        account = limiter.account
+        due = collections_.list_due_polls(
+            conn, account.name, now=now, until=now + self.poll_initial, limit=MOST_FOLLOWED
+        )
+        chosen = choose(
+            due,
+            now=now,
+            singly=self._asker.singly,
+            unlisted=self._asker.unlisted(account.name, now),
+            most=most,
+        )
+        taken = self._claim(conn, chosen, now)
+        limiter.ask(sum(group[0] in taken for group in map(_ids, chosen)))
+        of_groups = ([taken[one] for one in group.ids if one in taken] for group in chosen)
+        return [Question(account=account, polls=tuple(polls)) for polls in of_groups if polls]
+
+    def _claim(self, conn: Connection, chosen: Sequence[Chosen], now: datetime) -> dict[str, Poll]:
+        """Take the first of each question under a lease, and those beside it until it ends."""
+        if not chosen:
+            return {}
+        claimed = collections_.claim_polls(
             conn,
-            budget.account.name,
+            [group.ids[0] for group in chosen],
+            beside=[one for group in chosen for one in group.ids[1:]],
             now=now,
             owner=self.owner,
-            lease_until=now + 2 * self.request_timeout + _MARGIN,
-            limit=most,
+            lease_until=now + 2 * self.request_timeout + LEASE_MARGIN,
         )
-        budget.ask(len(due))
-        return due
+        run_of = runs.get_runs(conn, {collection.run_id for collection in claimed})
+        return {
+            collection.id: Poll(collection=collection, run=run_of[collection.run_id])
+            for collection in claimed
+            if collection.run_id in run_of
+        }
 
-    async def _look(self, look: _Look) -> None:
-        mark = self.upstreams.token_mark(look.account)
-        signals = []
-        answer: LogAnswer | None = None
-        if look.collection.cancel_requested_at is not None:
-            cancelled = await self.upstreams.client(look.account).cancel(look.collection.id)
-            _log_cancel(look, cancelled)
-            signals.append(signal_of_answer(cancelled, token_mark=mark))
-            # Who does not answer is not asked the next thing at once.
-            answer = cancelled if isinstance(cancelled, Unanswered) else None
-        if answer is None:
-            answer = await self.upstreams.client(look.account).get_log(look.collection.id)
-            signals.append(signal_of_answer(answer, token_mark=mark))
-        self._seen.append(_Seen(look=look, answer=answer, signals=signals, at=self.clock()))
-        self._looking.pop(look.collection.id, None)
+    async def _ask(self, question: Question) -> None:
+        try:
+            heard = await self._asker.ask(question)
+        except Exception as error:  # a bug: the next poll is due all the same
+            first = question.polls[0].collection.id
+            log.exception("look_failed", collection_id=first)
+            answer = Unanswered(detail=f"{type(error).__name__} while asking")
+            at = self.clock()
+            seen = [Seen(poll=poll, answer=answer, at=at) for poll in question.polls]
+            heard = Heard(question=question, seen=seen)
+        self._heard.append(heard)
+        self._asking.pop(question.polls[0].collection.id, None)
         self.wake()
 
-    def _record(
-        self, conn: Connection, seen: Sequence[_Seen], now: datetime
-    ) -> list[Verdict | None]:
-        verdicts = [_verdict_of(one) for one in seen]
-        judged = list(zip(seen, verdicts, strict=True))
-        looked = [
-            self._looked(one, has_ended=verdict is not None, now=now) for one, verdict in judged
-        ]
-        collections_.record_looks(conn, looked, now=now)
+    def _record(self, conn: Connection, heard: Sequence[Heard], now: datetime) -> list[_Judged]:
+        seen = [one for answer in heard for one in answer.seen] + _also_ended(conn, heard, now)
+        judged = _judge_all(conn, seen)
+        polled = [self._polled(one, now=now) for one in judged]
+        collections_.record_polls(conn, polled, now=now)
         ended = [
-            Ended(
-                collection=one.look.collection,
-                state=verdict.state,
-                reason=verdict.reason,
-                detail=verdict.detail,
+            EndedCollection(
+                collection=one.seen.poll.collection,
+                state=one.verdict.state,
+                reason=one.verdict.reason,
+                detail=one.verdict.detail,
             )
-            for one, verdict in judged
-            if verdict is not None
+            for one in judged
+            if one.verdict is not None
         ]
-        collections_.end_runs(conn, ended, now=now)
+        unknown = [end for end in ended if end.state is RunState.NEEDS_ATTENTION]
+        for end in unknown:
+            outcomes.undo_adoption(
+                conn, end.collection, reason=end.reason, detail=end.detail, now=now
+            )
+        followed.end_runs(conn, [end for end in ended if end not in unknown], now=now)
         failed = {
-            one.look.run.schedule
-            for one, verdict in judged
-            if verdict is not None and verdict.state is RunState.FAILED
+            one.seen.poll.run.schedule
+            for one in judged
+            if one.verdict is not None and one.verdict.state is RunState.FAILED
         }
         pause_failing(conn, failed, now=now)
-        return verdicts
+        return judged
 
-    def _looked(self, one: _Seen, *, has_ended: bool, now: datetime) -> Looked:
-        collection = one.look.collection
-        next_look = next_look_after(
+    def _overdue(self, judged: Sequence[_Judged], now: datetime) -> list[Poll]:
+        """Return those that have not ended, should have, and were not told yet."""
+        return [
+            one.seen.poll
+            for one in judged
+            if one.verdict is None
+            and one.seen.poll.run.overdue_at is None
+            and is_overdue(
+                one.seen.poll.collection.accepted_at,
+                _started_at(one.seen),
+                now,
+                deadline=_deadline_of(one.seen.poll.run),
+                overdue_after=self.overdue_after,
+            )
+        ]
+
+    def _polled(self, judged: _Judged, *, now: datetime) -> Polled:
+        collection, answer = judged.seen.poll.collection, judged.seen.answer
+        next_poll = next_poll_after(
             collection.accepted_at,
             now,
-            first_pause=self.first_pause,
-            longest_pause=self.longest_pause,
+            poll_initial=self.poll_initial,
+            poll_max=self.poll_max,
         )
-        return Looked(
+        if judged.asks_log:
+            next_poll = now
+        return Polled(
             collection=collection,
-            seen=_columns_of(one.answer) if isinstance(one.answer, CollectionLog) else {},
-            look_at=None if has_ended else next_look,
+            seen=_columns_of(answer) if isinstance(answer, CollectionLog) else {},
+            next_poll_at=None if judged.verdict is not None else next_poll,
+            errors_due_at=now if _has_failed_inputs(judged) else None,
         )
 
 
-def _verdict_of(one: _Seen) -> Verdict | None:
-    collection = one.look.collection
-    verdict = _judged(one, collection.accepted_at)
-    return None if verdict is None else _named(verdict, collection)
+def _has_failed_inputs(judged: _Judged) -> bool:
+    """Tell whether some of its inputs may have brought nothing: which, is asked by a step."""
+    if judged.verdict is None or not isinstance(judged.seen.answer, CollectionLog):
+        return False
+    return judged.verdict.state in (RunState.PARTIAL, RunState.FAILED)
 
 
-def _judged(one: _Seen, accepted_at: datetime) -> Verdict | None:
-    match one.answer:
+def _ids(chosen: Chosen) -> tuple[str, ...]:
+    return chosen.ids
+
+
+def _settle(conn: Connection, limiter: RateLimiter, heard: Sequence[Heard]) -> None:
+    """Let the account's brake hear of its answers, and pay for what one question cost beyond."""
+    mine = [one for one in heard if one.account == limiter.account.name]
+    limiter.apply(conn, [feedback for one in mine for feedback in one.feedbacks])
+    limiter.pay(sum(max(0, len(one.feedbacks) - 1) for one in mine))
+
+
+def _also_ended(conn: Connection, heard: Sequence[Heard], now: datetime) -> list[Seen]:
+    """Return those that a list shows to have ended though they were not asked about."""
+    ended = {
+        job.id: job for one in heard for job in one.jobs.values() if job.finished_at is not None
+    }
+    asked = {seen.poll.collection.id for one in heard for seen in one.seen}
+    found = collections_.list_open_among(conn, [one for one in ended if one not in asked])
+    run_of = runs.get_runs(conn, {collection.run_id for collection in found}) if found else {}
+    return [
+        Seen(
+            poll=Poll(collection=collection, run=run_of[collection.run_id]),
+            answer=ended[collection.id].as_log(),
+            at=now,
+        )
+        for collection in found
+        if collection.run_id in run_of
+    ]
+
+
+def _judge_all(conn: Connection, seen: Sequence[Seen]) -> list[_Judged]:
+    verdicts = [_judged(one) for one in seen]
+    ended = {one.poll.run.schedule for one, verdict in zip(seen, verdicts, strict=True) if verdict}
+    names = {name for name in ended if name is not None}
+    rules = expected_rows.list_row_rules(conn, names) if names else {}
+    return [
+        _verdict_of(conn, one, verdict, rules) for one, verdict in zip(seen, verdicts, strict=True)
+    ]
+
+
+def _verdict_of(
+    conn: Connection, seen: Seen, verdict: Verdict | None, rules: Mapping[str, RowRules]
+) -> _Judged:
+    answer = seen.answer
+    if verdict is None:
+        return _Judged(seen=seen, verdict=None, asks_log=isinstance(answer, AskLog))
+    if isinstance(answer, CollectionLog):
+        of_schedule = rules.get(seen.poll.run.schedule or "", RowRules())
+        verdict = judge_rows(verdict, answer, of_schedule)
+        if answer.is_listed and not is_clear(verdict, answer):
+            return _Judged(seen=seen, verdict=None, asks_log=True)
+    return _Judged(seen=seen, verdict=_named(conn, verdict, seen.poll.collection))
+
+
+def _judged(seen: Seen) -> Verdict | None:
+    answer, accepted_at = seen.answer, seen.poll.collection.accepted_at
+    match answer:
         case CollectionLog():
-            verdict = judge(one.answer, deadline=_deadline_of(one.look.run))
-            return verdict or judge_endless(accepted_at, one.at)
+            verdict = judge(answer, deadline=_deadline_of(seen.poll.run))
+            return verdict or judge_endless(accepted_at, seen.at)
         case Gone():
-            return judge_unknown(accepted_at, one.at)
-        case Unanswered():
-            return judge_endless(accepted_at, one.at)
+            if _was_never_seen(seen.poll):
+                return _unknown_adoption(seen.poll.collection)
+            return judge_unknown(accepted_at, seen.at)
+        case Unanswered() | AskLog():
+            return judge_endless(accepted_at, seen.at)
         case _:
-            assert_never(one.answer)
+            assert_never(answer)
+
+
+def _was_never_seen(poll: Poll) -> bool:
+    """Tell whether only a person has spoken of the collection so far."""
+    collection = poll.collection
+    is_unseen = collection.status is None and collection.inputs is None
+    return poll.run.reason is Reason.ADOPTED and is_unseen
+
+
+def _unknown_adoption(collection: Collection) -> Verdict:
+    return Verdict(
+        state=RunState.NEEDS_ATTENTION,
+        reason=Reason.LOOKUP_FAILED,
+        detail=f"it was adopted as {collection.id}, which the upstream does not know",
+    )
+
+
+def _started_at(seen: Seen) -> datetime | None:
+    if isinstance(seen.answer, CollectionLog):
+        return seen.answer.started_at
+    return seen.poll.collection.started_at
 
 
 def _deadline_of(run: Run) -> timedelta | None:
@@ -260,26 +394,23 @@ def _deadline_of(run: Run) -> timedelta | None:
     return parse_duration(sent[0]) if sent else None
 
 
-def _named(verdict: Verdict, collection: Collection) -> Verdict:
+def _named(conn: Connection, verdict: Verdict, collection: Collection) -> Verdict:
     """Say by whom a collection was cancelled, where that is known."""
     if verdict.state is not RunState.CANCELLED:
         return verdict
-    if collection.replaced_by is not None:
-        return Verdict(
-            state=verdict.state,
-            reason=Reason.REPLACED,
-            detail=f"run {collection.replaced_by} was triggered with confirm_cancel",
-        )
-    if collection.cancel_requested_at is not None:
-        note = collection.cancel_note
-        by_us = note == collections_.REPLACED_NOTE
-        reason = Reason.REPLACED if by_us else Reason.CANCELLED_BY_HAND
-        return Verdict(state=verdict.state, reason=reason, detail=note)
+    by = collections_.find_canceller(conn, collection)
+    if by.run_id is not None:
+        detail = f"run {by.run_id} was triggered with confirm_cancel"
+        return Verdict(state=verdict.state, reason=Reason.REPLACED, detail=detail)
+    if by.note is not None:
+        is_ours = by.note == collections_.REPLACED_NOTE
+        reason = Reason.REPLACED if is_ours else Reason.CANCELLED_BY_HAND
+        return Verdict(state=verdict.state, reason=reason, detail=by.note)
     return verdict
 
 
 def _columns_of(answer: CollectionLog) -> dict[str, Any]:
-    return {
+    columns = {
         "status": answer.status,
         "inputs": answer.inputs,
         "lines": answer.lines,
@@ -289,27 +420,25 @@ def _columns_of(answer: CollectionLog) -> dict[str, Any]:
         "started_at": answer.started_at,
         "finished_at": answer.finished_at,
     }
+    if not answer.is_listed:
+        return columns
+    columns |= {
+        "page_loads": answer.page_loads,
+        "failed_pages": answer.failed_pages,
+        "expired": answer.expired,
+    }
+    # What a row does not say leaves what the log has said.
+    return {name: value for name, value in columns.items() if value is not None}
 
 
-def _log_cancel(look: _Look, answer: object) -> None:
-    log.info(
-        "collection_cancel_asked",
-        collection_id=look.collection.id,
-        run_id=look.run.id,
-        answer=type(answer).__name__.lower(),
-    )
-
-
-def _log_look(one: _Seen, verdict: Verdict | None) -> None:
-    told = {"run_id": one.look.run.id, "collection_id": one.look.collection.id}
-    if verdict is not None:
-        log.info(
-            "run_ended",
-            **told,
-            schedule=one.look.run.schedule,
-            state=verdict.state.value,
-            reason=verdict.reason.value,
-            detail=verdict.detail,
-        )
-    elif isinstance(one.answer, Unanswered):
-        log.warning("collection_unanswered", **told, detail=one.answer.detail)
+def _log_polls(done: _Pass) -> None:
+    for one in done.judged:
+        if isinstance(one.seen.answer, Unanswered):
+            log.warning(
+                "collection_unanswered",
+                run_id=one.seen.poll.run.id,
+                collection_id=one.seen.poll.collection.id,
+                detail=one.seen.answer.detail,
+            )
+    for poll in done.overdue:
+        log.warning("collection_overdue", run_id=poll.run.id, collection_id=poll.collection.id)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from scheduler.engine.loop import Wake
-from scheduler.storage.news import Listener
+from scheduler.storage.listener import Listener
 
 _LIMIT = timedelta(seconds=15)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from scheduler.clock import Clock
-from scheduler.domain.errors import DatabaseDamaged, DatabaseError
+from scheduler.domain.errors import DatabaseDamaged, DatabaseError, DatabaseReplaced
 
 log = structlog.get_logger()
 
@@ -23,11 +23,16 @@ class Step(Protocol):
 
 
 @dataclass(slots=True)
-class Pulse:
-    """What troubles a loop, if anything, and for how many passes in a row."""
+class LoopHealth:
+    """
+    What troubles a loop, if anything, and for how many passes in a row.
 
-    trouble: str | None = None
+    *since* is when the pass began that it is in; None between two.
+    """
+
+    last_error: str | None = None
     failures: int = 0
+    since: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -38,7 +43,7 @@ class Loop:
     step: Step
     max_idle: timedelta
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
-    pulse: Pulse = field(default_factory=Pulse)
+    health: LoopHealth = field(default_factory=LoopHealth)
 
 
 async def run_loop(
@@ -51,13 +56,16 @@ async def run_loop(
     """
     Call the loop's step until *stopping* is set; a pass that has begun is finished.
 
-    Nothing that a pass raises ends the loop, but a damaged database: the trouble is
-    logged once, kept in the pulse, and the pass is tried again, after growing pauses.
+    Nothing that a pass raises ends the loop, but a database that is damaged, or not ours any
+    more: the error is logged once, kept in its health, and the pass is tried again, after
+    growing pauses.
     *passed* is told the loop's name after each pass.
     """
     while not stopping.is_set():
         loop.wakeup.clear()
+        loop.health.since = clock()
         wake_at = await _pass(loop, clock)
+        loop.health.since = None
         passed(loop.name)
         await _wait(loop, _idle(loop, wake_at, clock), stopping)
 
@@ -65,32 +73,32 @@ async def run_loop(
 async def _pass(loop: Loop, clock: Clock) -> datetime | None:
     try:
         wake_at = await loop.step.run(clock())
-    except DatabaseDamaged:
+    except (DatabaseDamaged, DatabaseReplaced):
         raise
     except DatabaseError as error:
-        _note_trouble(loop, str(error))
+        _note_error(loop, str(error))
     except Exception as error:
         log.exception("step_failed", loop=loop.name)
-        _note_trouble(loop, f"{type(error).__name__} in the {loop.name} loop: see the log")
+        _note_error(loop, f"{type(error).__name__} in the {loop.name} loop: see the log")
     else:
-        if loop.pulse.trouble is not None:
-            log.info("trouble_over", loop=loop.name, trouble=loop.pulse.trouble)
-        loop.pulse.trouble, loop.pulse.failures = None, 0
+        if loop.health.last_error is not None:
+            log.info("loop_recovered", loop=loop.name, error=loop.health.last_error)
+        loop.health.last_error, loop.health.failures = None, 0
         return wake_at
     return None
 
 
-def _note_trouble(loop: Loop, trouble: str) -> None:
-    if loop.pulse.trouble is None:
-        log.warning("trouble", loop=loop.name, trouble=trouble)
-    loop.pulse.trouble = trouble
-    loop.pulse.failures += 1
+def _note_error(loop: Loop, last_error: str) -> None:
+    if loop.health.last_error is None:
+        log.warning("loop_failed", loop=loop.name, error=last_error)
+    loop.health.last_error = last_error
+    loop.health.failures += 1
 
 
 def _idle(loop: Loop, wake_at: datetime | None, clock: Clock) -> timedelta:
-    if loop.pulse.failures:
+    if loop.health.failures:
         # A database that is away is asked again soon, then more and more seldom.
-        return min(timedelta(seconds=0.5 * 2.0 ** min(loop.pulse.failures, 10)), loop.max_idle * 5)
+        return min(timedelta(seconds=0.5 * 2.0 ** min(loop.health.failures, 10)), loop.max_idle * 5)
     if wake_at is None:
         return loop.max_idle
     return min(loop.max_idle, max(timedelta(), wake_at - clock()))

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 from scheduler.domain.errors import InputsError
 from scheduler.domain.records import JsonObject
+from scheduler.inputs.doubts import LARGEST_INPUT
 from scheduler.inputs.json_text import ONE_DOCUMENT, decode_at, flaw_of, read_json, reason_of
 
 _WINDOW: Final = 8 * 1024**2
-_LARGEST_INPUT: Final = 64 * 1024**2
+_CUT_WITHIN: Final = 16
+"""What breaks off does so at the end of the window, within a word, a number or an escape."""
+_TOO_LARGE: Final = "is larger than 16 MiB: link to what is so large"
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -29,9 +32,9 @@ def iter_json(
         yield from enumerate(_elements(seen), 1)
         return
     if not seen.is_last:
-        seen.grow(_LARGEST_INPUT)
-    if not seen.is_last:
-        raise InputsError(f"{place}: an input is larger than 64 MiB: write an array of objects")
+        seen.grow(LARGEST_INPUT + 1)
+    if not seen.is_last and len(seen.text) > LARGEST_INPUT:
+        raise InputsError(f"{place}: an input {_TOO_LARGE}, or write an array of objects")
     yield from enumerate(read_json("\n" * seen.lines_before + seen.text, place), 1)
 
 
@@ -104,15 +107,24 @@ class _Window:
                 value, self.position = decode_at(self.text, self.position)
                 break
             except JSONDecodeError as error:
-                if self.is_last or wanted > _LARGEST_INPUT:
+                if self.is_last or not self._may_go_on(error):
                     self.position = error.pos
                     raise self.problem(f"{error.msg.lower()}: {ONE_DOCUMENT}") from None
+                if len(self.text) - self.position > LARGEST_INPUT:
+                    raise InputsError(
+                        f"{self.place}:{self.line}: input {self.count} {_TOO_LARGE}"
+                    ) from None
             except (ValueError, RecursionError) as error:
                 raise InputsError(f"{self.place}:{self.line}: {reason_of(error)}") from None
             # What broke off may go on: the rest has not been read yet.
-            self.grow(wanted)
+            self.grow(min(wanted, LARGEST_INPUT + 1))
             wanted *= 2
         return self._checked(value)
+
+    def _may_go_on(self, error: JSONDecodeError) -> bool:
+        """Tell whether it only breaks off here: what is wrong further up is no matter of length."""
+        is_at_the_end = error.pos >= len(self.text) - _CUT_WITHIN
+        return is_at_the_end or error.msg.startswith("Unterminated string")
 
     def _checked(self, value: Any) -> JsonObject:
         if flaw := flaw_of(value, may_be_broken=True):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from math import isinf
@@ -9,6 +10,7 @@ from typing import Any, Final, NoReturn
 
 from scheduler.domain.errors import InputsError
 from scheduler.domain.records import JsonObject
+from scheduler.inputs.doubts import lone_object_flaw, object_flaw
 
 ONE_DOCUMENT: Final = "write one array of objects (an object a line goes into a .jsonl file)"
 _ONE_A_LINE: Final = "each line must hold one whole object"
@@ -27,6 +29,8 @@ def read_json(text: str, place: str) -> list[JsonObject]:
     value = _load(text, place, first_line=1, way_out=ONE_DOCUMENT)
     if not isinstance(value, list | dict):
         raise InputsError(f"{place}: is {_kind(value)}: {ONE_DOCUMENT}")
+    if isinstance(value, dict) and (flaw := object_flaw(value) or lone_object_flaw(value)):
+        raise InputsError(f"{place}: {flaw}")
     inputs = value if isinstance(value, list) else [value]
     may_be_broken = _may_be_broken(text)
     for number, one in enumerate(inputs, 1):
@@ -34,11 +38,6 @@ def read_json(text: str, place: str) -> list[JsonObject]:
             start = next(islice(_input_starts(text), number - 1, None))
             raise InputsError(f"{place}:{_line(text, start)}: input {number} {flaw}")
     return inputs
-
-
-def read_json_lines(text: str, place: str) -> list[JsonObject]:
-    """Return the inputs of a whole *text*; see `iter_json_lines`."""
-    return [one for _, one in iter_json_lines(text.split("\n"), place)]
 
 
 def iter_json_lines(lines: Iterable[str], place: str) -> Iterator[tuple[int, JsonObject]]:
@@ -97,6 +96,8 @@ def flaw_of(value: object, *, may_be_broken: bool) -> str | None:
     """Return what keeps *value* from being an input, if anything does."""
     if not isinstance(value, dict):
         return f"is {_kind(value)}, not an object: write it as {{…}}"
+    if flaw := object_flaw(value):
+        return flaw
     if may_be_broken and not _is_whole(value):
         return r"holds half a character (\ud800 to \udfff without the other half): mend the escape"
     return None
@@ -130,8 +131,8 @@ def _int(text: str) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise ValueError(f"an object has the key {twice!r} twice: keep one of them")
     return found
 

@@ -1,18 +1,19 @@
 """A file's inputs, by its suffix; and inputs that a row of the database holds as JSON."""
 
-import glob
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from scheduler.domain.errors import InputsError
 from scheduler.domain.records import JsonObject
 from scheduler.inputs.csv_table import iter_csv
+from scheduler.inputs.doubts import Warn, doubt_of, names_doubt, url_flaw
+from scheduler.inputs.files import ANY_FILE, InputFiles
 from scheduler.inputs.json_stream import iter_json
 from scheduler.inputs.json_text import iter_json_lines, read_json
-from scheduler.inputs.text import iter_chunks, iter_lines
+from scheduler.inputs.text import Raw, iter_chunks, iter_lines
 
-_Reader = Callable[[Path], Iterator[tuple[int, JsonObject]]]
+_Reader = Callable[[Raw, Path, Warn], Iterator[tuple[int, JsonObject]]]
 
 
 class Located(NamedTuple):
@@ -28,72 +29,111 @@ class Located(NamedTuple):
         return f"{self.source}{self.number}"
 
 
-def find_files(pattern: str) -> list[Path]:
-    """Return the files that *pattern* names, in the order of their names; it may be a glob."""
-    if not glob.has_magic(pattern) or Path(pattern).exists():
-        return [Path(pattern)]
-    # Path.glob would find hidden files, too: what an editor or a download leaves for a while.
-    matched = map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
-    found = sorted(path for path in matched if path.is_file())
-    if not found:
-        raise InputsError(f"{pattern}: matches no file: is the pattern right, and are they there?")
-    return found
-
-
-def iter_inputs(path: Path) -> Iterator[Located]:
+def iter_inputs(
+    path: Path, *, files: InputFiles = ANY_FILE, warn: Warn | None = None
+) -> Iterator[Located]:
     """
     Yield the inputs of *path* one by one, a window of the file held at a time.
 
     Raises InputsError naming the file, the line and the way out; what came before it was yielded.
+    What may be meant and hardly is, is told to *warn*.
     """
-    kind = path.suffix.lower()
-    if kind not in _READERS:
-        raise InputsError(f"{path}: must end in one of {' '.join(_READERS)}")
-    source = f"{path}: input " if kind == ".json" else f"{path}:"
-    for number, value in _READERS[kind](path):
-        yield Located(source, number, value)
+    with files.open(path) as (raw, real):
+        kind = real.suffix.lower()
+        if kind not in _READERS:
+            is_link = path.suffix.lower() != kind
+            what = f"is a link to {real.name}, which must" if is_link else "must"
+            raise InputsError(f"{path}: {what} end in one of {' '.join(_READERS)}")
+        source = f"{path}: input " if kind == ".json" else f"{path}:"
+        inputs = _READERS[kind](raw, path, warn or _tell_nobody)
+        yield from _doubted((Located(source, *each) for each in inputs), warn)
 
 
-def iter_parsed(text: str, *, place: str) -> Iterator[Located]:
+def iter_parsed(text: str, *, place: str, warn: Warn | None = None) -> Iterator[Located]:
     """Yield the inputs of a JSON text; *place* is named in errors."""
-    for number, value in enumerate(read_json(text, place), 1):
-        yield Located(f"{place}: input ", number, value)
+    inputs = enumerate(read_json(text, place), 1)
+    return _doubted((Located(f"{place}: input ", *each) for each in inputs), warn)
 
 
-def read_inputs(path: Path) -> list[JsonObject]:
+def _doubted(inputs: Iterator[Located], warn: Warn | None) -> Iterator[Located]:
+    """Yield *inputs*; the first that are doubtful, each in another way, are told to *warn*."""
+    if warn is None:
+        yield from inputs
+        return
+    told: set[str] = set()
+    for index, item in enumerate(inputs):
+        doubts = (doubt_of(item.value), None if index else names_doubt(item.value))
+        for doubt in doubts:
+            if doubt is not None and doubt not in told:
+                told.add(doubt)
+                warn(f"{item.place}: {doubt}")
+        yield item
+
+
+def read_inputs(
+    path: Path, *, files: InputFiles = ANY_FILE, warn: Warn | None = None
+) -> list[JsonObject]:
     """Return the inputs of *path*, at least one; raises as `iter_inputs` does."""
-    return [one.value for one in not_empty(iter_inputs(path), str(path))]
+    inputs = iter_inputs(path, files=files, warn=warn)
+    return [item.value for item in not_empty(inputs, str(path))]
 
 
 def parse_inputs(text: str, *, place: str) -> list[JsonObject]:
     """Return the inputs of a JSON text, at least one; *place* is named in errors."""
-    return [one.value for one in not_empty(iter_parsed(text, place=place), place)]
+    return [item.value for item in not_empty(iter_parsed(text, place=place), place)]
 
 
 def not_empty(inputs: Iterator[Located], place: str) -> Iterator[Located]:
     """Yield *inputs*; raises InputsError when there is none."""
     empty = True
-    for one in inputs:
+    for item in inputs:
         empty = False
-        yield one
+        yield item
     if empty:
         raise InputsError(f"{place}: holds no inputs: write at least one")
 
 
-def _urls(path: Path) -> Iterator[tuple[int, JsonObject]]:
-    for number, line in enumerate(iter_lines(path), 1):
+def _tell_nobody(_: str) -> None:
+    pass
+
+
+def _urls(raw: Raw, path: Path, warn: Warn) -> Iterator[tuple[int, JsonObject]]:
+    columns = {",", ";"}
+    for number, line in enumerate(_whole_lines(raw, path, warn), 1):
         url = line.strip()
         if url and not url.startswith("#"):
+            if flaw := url_flaw(url):
+                raise InputsError(f"{path}:{number}: {flaw}; columns go into a .csv with a header")
+            columns = {sign for sign in columns if sign in url}
             yield number, {"url": url}
+    for sign in columns:
+        warn(f"{path}: each line has a {sign!r}: columns go into a .csv with a header")
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    return iter_json_lines(iter_lines(path, newline="\n"), str(path))
+def _whole_lines(raw: Raw, path: Path, warn: Warn) -> Iterator[str]:
+    """Yield the lines of *raw*; where the last one may be cut off, that is told to *warn*."""
+    line = "\n"
+    for line in iter_lines(raw, path):
+        yield line
+    if not line.endswith(("\n", "\r")):
+        warn(f"{path}: its last line has no line break at its end: is the file whole?")
+
+
+def _csv(raw: Raw, path: Path, warn: Warn) -> Iterator[tuple[int, JsonObject]]:
+    return iter_csv(_whole_lines(raw, path, warn), str(path))
+
+
+def _json(raw: Raw, path: Path, _: Warn) -> Iterator[tuple[int, JsonObject]]:
+    return iter_json(iter_chunks(raw, path), str(path))
+
+
+def _json_lines(raw: Raw, path: Path, _: Warn) -> Iterator[tuple[int, JsonObject]]:
+    return iter_json_lines(iter_lines(raw, path, newline="\n"), str(path))
 
 
 _READERS: Final[Mapping[str, _Reader]] = {
-    ".csv": lambda path: iter_csv(iter_lines(path), str(path)),
-    ".json": lambda path: iter_json(iter_chunks(path), str(path)),
+    ".csv": _csv,
+    ".json": _json,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".txt": _urls,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class SandboxCall:
     """One request, read whole. *query* keeps the order and repetitions it arrived with."""
 
     method: str
@@ -34,7 +34,7 @@ class Answer:
     collection_id: str | None = None
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that gets an error instead of being carried out."""
 
     def __init__(self, status: int, text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
 
-from scheduler.sandbox.answers import Refused
+from scheduler.sandbox.answers import RequestRefused
 
 Input = Mapping[str, object]
 
@@ -26,9 +26,9 @@ def read_inputs(content_type: str, body: bytes) -> tuple[Input, ...]:
         case "multipart/form-data":
             inputs = _from_csv(_data_field(content_type, body))
         case other:
-            raise Refused(400, f"Unsupported content type {other!r}")
+            raise RequestRefused(400, f"Unsupported content type {other!r}")
     if not inputs:
-        raise Refused(400, "No inputs")
+        raise RequestRefused(400, "No inputs")
     return inputs
 
 
@@ -36,9 +36,9 @@ def _from_json(body: bytes) -> tuple[Input, ...]:
     try:
         inputs = json.loads(body)
     except ValueError:
-        raise Refused(400, "The body is not JSON") from None
+        raise RequestRefused(400, "The body is not JSON") from None
     if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
-        raise Refused(400, "The body must be a JSON array of objects")
+        raise RequestRefused(400, "The body must be a JSON array of objects")
     return tuple(inputs)
 
 
@@ -46,10 +46,10 @@ def _from_csv(body: bytes) -> tuple[Input, ...]:
     try:
         rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error):
-        raise Refused(400, "The body is not CSV in UTF-8") from None
+        raise RequestRefused(400, "The body is not CSV in UTF-8") from None
     header, *records = [row for row in rows if row] or [[]]
     if any(len(record) != len(header) for record in records):
-        raise Refused(400, "A CSV row has more or fewer columns than the header")
+        raise RequestRefused(400, "A CSV row has more or fewer columns than the header")
     return tuple(dict(zip(header, record, strict=True)) for record in records)
 
 
@@ -60,4 +60,4 @@ def _data_field(content_type: str, body: bytes) -> bytes:
         if part.get_param("name", header="content-disposition") == "data":
             payload = part.get_payload(decode=True)
             return payload if isinstance(payload, bytes) else b""
-    raise Refused(400, "The form has no field 'data'")
+    raise RequestRefused(400, "The form has no field 'data'")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from scheduler.sandbox.jobs import Job, Order, Status
+from scheduler.sandbox.jobs import Fate, FateOf, Job, JobStatus, Order
 from scheduler.sandbox.settings import SandboxSettings
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -32,10 +32,12 @@ class JobBook:
     The document does not say whether a name reaches across collectors; here it does not.
 
     Whatever happens between two calls is made up for in its true order by `advance`, which every
-    caller does first; time that runs backwards is taken as standing still.
+    caller does first; time that runs backwards is taken as standing still. *fate_of* says how long
+    an order takes and how it ends; without it, the settings do.
     """
 
-    def __init__(self, settings: SandboxSettings) -> None:
+    def __init__(self, settings: SandboxSettings, fate_of: FateOf | None = None) -> None:
+        self._fate_of = fate_of or self._usual_fate
         self.jobs: dict[str, Job] = {}
         self._settings = settings
         self._chance = Random(settings.seed)  # noqa: S311 - repeatable on purpose
@@ -78,7 +80,7 @@ class JobBook:
         if order.confirm_cancel:
             line.waiting.appendleft(job)
             if line.current:
-                self._end(line.current, Status.CANCELLED)
+                self._end(line.current, JobStatus.CANCELLED)
         else:
             line.waiting.append(job)
         self._take_next(_key(job), self._now)
@@ -86,7 +88,7 @@ class JobBook:
 
     def cancel(self, job: Job) -> None:
         """End a live *job* as cancelled; the next in its queue begins."""
-        self._end(job, Status.CANCELLED)
+        self._end(job, JobStatus.CANCELLED)
         self._take_next(_key(job), self._now)
 
     def pause(self, job: Job) -> None:
@@ -107,19 +109,27 @@ class JobBook:
         return [job for job in jobs[low:high] if job.listed_at <= self._now]
 
     def _record(self, order: Order) -> Job:
-        pace = 1 + self._settings.spread * self._chance.uniform(-1, 1)
+        fate = self._fate_of(order)
         job = Job(
             id=_job_id(self._now, len(self.jobs)),
             order=order,
             queued_at=self._now,
             listed_at=self._now,
-            build_time=self._settings.build_time,
-            time_per_input=pace * self._settings.time_per_input,
+            build_time=fate.build_time,
+            time_per_input=fate.time_per_input,
+            ends_as=fate.ends_as,
         )
         self.jobs[job.id] = job
         self._of_collector[order.collector].append(job)
         self._live[order.collector] += 1
         return job
+
+    def _usual_fate(self, _: Order) -> Fate:
+        pace = 1 + self._settings.spread * self._chance.uniform(-1, 1)
+        return Fate(
+            build_time=self._settings.build_time,
+            time_per_input=pace * self._settings.time_per_input,
+        )
 
     def _start_eta(self, job: Job, line: _Line) -> datetime:
         front = line.current
@@ -136,7 +146,7 @@ class JobBook:
         else:
             self._await(job)
 
-    def _end(self, job: Job, status: Status) -> None:
+    def _end(self, job: Job, status: JobStatus) -> None:
         job.end(status, self._now)
         self._leave(job)
 

@@ -1,6 +1,7 @@
 """The sandbox's own endpoints, for tests and rehearsals; open to callers on this machine only."""
 
 import ipaddress
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -8,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from scheduler.clock import Clock
 from scheduler.domain.errors import InvalidInput
-from scheduler.sandbox.account import Account
+from scheduler.sandbox.account import SandboxAccount
 from scheduler.sandbox.fault_plan import Fault
 
 _FAULTS: TypeAdapter[Fault | list[Fault]] = TypeAdapter(Fault | list[Fault])
@@ -16,15 +17,16 @@ _FAULTS: TypeAdapter[Fault | list[Fault]] = TypeAdapter(Fault | list[Fault])
 
 class Control:
     """
-    Arms faults, tells the log, begins anew. No token, but loopback callers only.
+    Arms faults, tells the log, begins anew. No token, but loopback callers only, and no browser.
 
     POST /sandbox/faults    one fault or a list of them: the fields of Fault
     DELETE /sandbox/faults  disarm all; what happened stays
     GET /sandbox/log        requests (those after number `since`), jobs, how many were received
+    POST /sandbox/jobs      start a job of `collector` as somebody in the vendor's panel does
     POST /sandbox/reset     forget everything; lifts the block of an address
     """
 
-    def __init__(self, account: Account, clock: Clock) -> None:
+    def __init__(self, account: SandboxAccount, clock: Clock) -> None:
         self._account = account
         self._clock = clock
 
@@ -34,6 +36,7 @@ class Control:
         app.router.add_post("/faults", self._arm)
         app.router.add_delete("/faults", self._disarm)
         app.router.add_get("/log", self._log)
+        app.router.add_post("/jobs", self._start)
         app.router.add_post("/reset", self._reset)
         return app
 
@@ -59,6 +62,13 @@ class Control:
         jobs = self._account.jobs_view(self._clock())
         return web.json_response({"requests": told, "jobs": jobs, "received": journal.received})
 
+    async def _start(self, request: web.Request) -> web.Response:
+        collector = request.query.get("collector", "")
+        if not collector.startswith("c_"):
+            return web.json_response({"error": "collector=c_… is missing"}, status=422)
+        job_id = self._account.start_elsewhere(collector, self._clock())
+        return web.json_response({"collection_id": job_id})
+
     async def _reset(self, request: web.Request) -> web.Response:
         self._account.reset()
         return web.json_response({})
@@ -70,6 +80,15 @@ async def _loopback_only(request: web.Request, handler: Handler) -> web.StreamRe
         local = ipaddress.ip_address(request.remote or "").is_loopback
     except ValueError:
         local = False
-    if not local:
-        return web.json_response({"error": "only from this machine"}, status=403)
+    if not local or "Origin" in request.headers or not _names_loopback(request.host):
+        return web.json_response({"error": "only from this machine, by its address"}, status=403)
     return await handler(request)
+
+
+def _names_loopback(host: str) -> bool:
+    """Tell whether the Host header is ours: a name of somebody else's may lead here, too."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -20,7 +20,7 @@ class When(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. `seconds`, `status` and `retry_after` are the fault's own fields."""
+    """What goes wrong. `seconds`, `status`, `retry_after` and `word` are the fault's own fields."""
 
     LOST = "lost"  # the connection is closed without an answer
     RESET = "reset"  # the connection is reset (RST) without an answer
@@ -32,6 +32,8 @@ class FaultKind(StrEnum):
     THROTTLE = "throttle"  # 429, with Retry-After if `retry_after` is set
     JOB_LIMIT = "job_limit"  # the text of the 100-jobs limit
     HTML = "html"  # an HTML page with 200
+    PAGE = "page"  # a gateway's page in plain text, with `status`
+    REDIRECT = "redirect"  # the 3xx `status`, to a login page elsewhere
     BROKEN_JSON = "broken_json"  # 200, but the JSON breaks off
     NO_ID = "no_id"  # 200 without collection_id
     NO_ETA = "no_eta"  # 200 without start_eta
@@ -40,6 +42,14 @@ class FaultKind(StrEnum):
     BUILDING_AS_200 = "building_as_200"  # "not ready yet" with 200 instead of 202 (DCA, 2)
     JSON_LINES = "json_lines"  # a dataset as JSON Lines (DCA, 2)
     LATE_LISTING = "late_listing"  # the created job is in the jobs list only after `seconds`
+    LATE_COUNT = "late_count"  # the jobs list shows 0 inputs of it until `seconds` are over
+    OTHER_NAME = "other_name"  # the jobs list shows the scraper's name, not the batch's
+    OTHER_KEYS = "other_keys"  # keys as in `Pages_left`, on the vendor's own page (DCA, 2)
+    NUMBERS_AS_TEXT = "numbers_as_text"  # numbers as "12", the success rate as "97%"
+    WRAPPED = "wrapped"  # the answer within `data`
+    OTHER_WORD = "other_word"  # a job's log with `word` for its status
+    NO_ROWS = "no_rows"  # the log of a job that brought nothing, and in which nothing failed
+    BARE_ROWS = "bare_rows"  # the jobs list tells id and status of a job, and no more
 
 
 _TRIGGER = "/dca/trigger"
@@ -52,12 +62,20 @@ _MOMENTS = {
     FaultKind.HANG: _EITHER,
     FaultKind.ERROR: (When.BEFORE, When.AFTER),
     FaultKind.HTML: (When.BEFORE, When.AFTER),
+    FaultKind.PAGE: (When.BEFORE, When.AFTER),
+    FaultKind.REDIRECT: (When.BEFORE, When.AFTER),
     FaultKind.SLOW: _FIRST,
     FaultKind.THROTTLE: _FIRST,
     FaultKind.JOB_LIMIT: _FIRST,
 }
 _PATHS = {
     FaultKind.NO_STATUS: "/dca/log/*",
+    FaultKind.OTHER_KEYS: "/dca/log/*",
+    FaultKind.NUMBERS_AS_TEXT: "/dca/log/*",
+    FaultKind.WRAPPED: "/dca/*",
+    FaultKind.OTHER_WORD: "/dca/log/*",
+    FaultKind.NO_ROWS: "/dca/log/*",
+    FaultKind.BARE_ROWS: "/dca/collector/jobs",
     FaultKind.EMPTY: "/dca/dataset",
     FaultKind.BUILDING_AS_200: "/dca/dataset",
     FaultKind.JSON_LINES: "/dca/dataset",
@@ -90,6 +108,7 @@ class Fault:
     seconds: float = 1.0
     status: int = 500
     retry_after: int | None = None
+    word: str = "completed"
 
     def __post_init__(self) -> None:
         if self.moment not in self._moments:

@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from datetime import datetime, timedelta
 
-from scheduler.sandbox.answers import Answer, Call, error_answer
+from scheduler.sandbox.answers import Answer, SandboxCall, error_answer
 from scheduler.sandbox.settings import SandboxSettings
 
 _BLOCK_COUNT = 25
@@ -31,7 +31,7 @@ class Gate:
             return None
         return error_answer(403, "This IP address is blocked: too many 429 answers in 5 minutes")
 
-    def refusal(self, call: Call, now: datetime) -> Answer | None:
+    def refusal(self, call: SandboxCall, now: datetime) -> Answer | None:
         """Return why *call* may not pass (401, 403, 429); None if it may."""
         settings = self._settings
         scheme, _, token = call.authorization.partition(" ")

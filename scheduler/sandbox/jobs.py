@@ -1,5 +1,6 @@
 """One job and its life over time. Pure: whoever asks says what time it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,7 +12,7 @@ _NOTHING = timedelta()
 _RETENTION = timedelta(days=16)
 
 
-class Status(StrEnum):
+class JobStatus(StrEnum):
     """Where a job is. QUEUED never leaves the sandbox: the document has no word for it."""
 
     QUEUED = "queued"
@@ -27,7 +28,7 @@ class Status(StrEnum):
 # An input may ask for the end of its job with this field, or for its own failure with the other.
 END_FIELD = "sandbox_status"
 ERROR_FIELD = "sandbox_error"
-_ENDS = {Status.FAILED.value: Status.FAILED, Status.CANCELED.value: Status.CANCELED}
+_ENDS = {JobStatus.FAILED.value: JobStatus.FAILED, JobStatus.CANCELED.value: JobStatus.CANCELED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,20 @@ class Order:
     confirm_cancel: bool = False
     deadline: timedelta | None = None
     peer: str = "127.0.0.1"
+    # "`CP` = started in the panel" (DCA, 3).
+    trigger_type: str = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What becomes of an order: how long it builds, how long each input takes, how it ends."""
+
+    build_time: timedelta
+    time_per_input: timedelta = timedelta()
+    ends_as: JobStatus = JobStatus.DONE
+
+
+FateOf = Callable[[Order], Fate]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,8 +73,13 @@ class Job:
     queued_at: datetime
     # Hidden from the jobs list until then.
     listed_at: datetime
+    # Shown there without its inputs until then, and under this name.
+    counted_at: datetime | None = None
+    listed_name: str | None = None
     build_time: timedelta
     time_per_input: timedelta
+    # How it ends when all is loaded, unless an input says otherwise.
+    ends_as: JobStatus = JobStatus.DONE
     # How many inputs it will load, if nothing stops it.
     pages: int = field(init=False)
 
@@ -69,22 +89,22 @@ class Job:
     _paused: bool = False
     _worked: timedelta = _NOTHING
     _working_since: datetime | None = None
-    _ended_as: Status | None = None
+    _ended_as: JobStatus | None = None
 
     def __post_init__(self) -> None:
         ends = (at for at, one in enumerate(self.order.inputs, 1) if one.get(END_FIELD) in _ENDS)
         self.pages = next(ends, len(self.order.inputs))
 
     @property
-    def status(self) -> Status:
+    def status(self) -> JobStatus:
         """Where the job is, as of its last change."""
         if self._ended_as:
             return self._ended_as
         if self._paused:
-            return Status.PAUSED
+            return JobStatus.PAUSED
         if self.taken_at is None:
-            return Status.QUEUED
-        return Status.BUILDING if self.started_at is None else Status.RUNNING
+            return JobStatus.QUEUED
+        return JobStatus.BUILDING if self.started_at is None else JobStatus.RUNNING
 
     @property
     def ended(self) -> bool:
@@ -126,10 +146,10 @@ class Job:
         if self.started_at is None:
             self.started_at = now
         elif self.reached(now) < self.pages:
-            self.end(Status.DONE, now)
+            self.end(JobStatus.DONE, now)
         else:
             last = self.order.inputs[self.pages - 1].get(END_FIELD)
-            self.end(_ENDS.get(str(last), Status.DONE), now)
+            self.end(_ENDS.get(str(last), self.ends_as), now)
 
     def take(self, now: datetime) -> None:
         """Let it leave the queue: its building begins, unless it was paused while waiting."""
@@ -148,7 +168,7 @@ class Job:
             self._paused = False
             self._working_since = now if self.taken_at else None
 
-    def end(self, status: Status, now: datetime) -> None:
+    def end(self, status: JobStatus, now: datetime) -> None:
         """End it for good; what it loaded so far stays."""
         self._settle(now)
         self.finished_at = now

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from scheduler.sandbox.answers import Answer, Call, timestamp
+from scheduler.sandbox.answers import Answer, SandboxCall, timestamp
 from scheduler.sandbox.fault_plan import Fault
 
 
 @dataclass(slots=True, kw_only=True)
-class Request:
+class ReceivedRequest:
     """
     One request, noted when its headers arrive and completed when it is answered.
 
@@ -58,18 +58,18 @@ class Journal:
 
     limit: int
     received: int = 0
-    _requests: deque[Request] = field(init=False)
+    _requests: deque[ReceivedRequest] = field(init=False)
 
     def __post_init__(self) -> None:
         self._requests = deque(maxlen=self.limit)
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[ReceivedRequest]:
         return iter(self._requests)
 
-    def note(self, call: Call, at: datetime) -> Request:
+    def note(self, call: SandboxCall, at: datetime) -> ReceivedRequest:
         """Add *call*, whose body need not have arrived yet."""
         self.received += 1
-        request = Request(
+        request = ReceivedRequest(
             number=self.received,
             at=at,
             peer=call.peer,
@@ -82,13 +82,15 @@ class Journal:
         return request
 
 
-def note_body(request: Request, body: bytes) -> None:
+def note_body(request: ReceivedRequest, body: bytes) -> None:
     """Complete *request* with the body that arrived."""
     request.body_bytes = len(body)
     request.body_sha256 = hashlib.sha256(body).hexdigest()
 
 
-def note_outcome(request: Request, answer: Answer, fault: Fault | None, *, sent: bool) -> None:
+def note_outcome(
+    request: ReceivedRequest, answer: Answer, fault: Fault | None, *, sent: bool
+) -> None:
     """Complete *request* with what came of it."""
     request.fault = fault.kind.value if fault else None
     request.collection_id = answer.collection_id

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import format_datetime
 
 from aiohttp import web
 
 from scheduler.clock import Clock, utc_now
-from scheduler.sandbox.account import Account
-from scheduler.sandbox.answers import Call
+from scheduler.sandbox.account import SandboxAccount
+from scheduler.sandbox.answers import SandboxCall
 from scheduler.sandbox.control import Control
 from scheduler.sandbox.fault_plan import Fault, FaultKind
 from scheduler.sandbox.faults import delay, leaves_an_answer, send
@@ -30,7 +31,7 @@ class Sandbox:
     """
 
     def __init__(self, settings: SandboxSettings | None = None, clock: Clock = utc_now) -> None:
-        self.account = Account(settings or SandboxSettings())
+        self.account = SandboxAccount(settings or SandboxSettings())
         self._clock = clock
 
     def arm(self, *faults: Fault) -> None:
@@ -55,9 +56,14 @@ class Sandbox:
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=_LARGEST_BODY)
+        app.on_response_prepare.append(self._date)
         app.add_subapp("/sandbox", Control(self.account, self._clock).app())
         app.router.add_route("*", "/{path:.*}", self._handle)
         return app
+
+    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Tell the time by which the jobs are dated."""
+        response.headers["Date"] = format_datetime(self._clock(), usegmt=True)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         account = self.account
@@ -93,8 +99,8 @@ async def serve_forever(
         await asyncio.Event().wait()
 
 
-def _call(request: web.Request, body: bytes) -> Call:
-    return Call(
+def _call(request: web.Request, body: bytes) -> SandboxCall:
+    return SandboxCall(
         method=request.method,
         path=request.path,
         query=tuple(request.query.items()),

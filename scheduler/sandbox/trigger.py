@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import timedelta
 
-from scheduler.sandbox.answers import Call, Refused
+from scheduler.sandbox.answers import RequestRefused, SandboxCall
 from scheduler.sandbox.bodies import Input, read_inputs
 from scheduler.sandbox.jobs import Order
 from scheduler.sandbox.settings import SandboxCollector, SandboxSettings
@@ -14,7 +14,7 @@ _DEADLINE = re.compile(r"(\d{1,9})([hms])")
 _UNITS = {"h": 3600, "m": 60, "s": 1}
 
 
-def read_order(call: Call, settings: SandboxSettings) -> Order:
+def read_order(call: SandboxCall, settings: SandboxSettings) -> Order:
     """
     Return what *call* asks for, or refuse it with the documented status.
 
@@ -24,7 +24,7 @@ def read_order(call: Call, settings: SandboxSettings) -> Order:
     """
     collector = known_collector(call, settings)
     if collector.real_time:
-        raise Refused(400, "Cannot trigger a batch job with a real-time scraper.")
+        raise RequestRefused(400, "Cannot trigger a batch job with a real-time scraper.")
     for name in ("notify", "deliver"):
         _check_object(name, call.param(name))
     order = Order(
@@ -40,16 +40,16 @@ def read_order(call: Call, settings: SandboxSettings) -> Order:
     return order
 
 
-def known_collector(call: Call, settings: SandboxSettings) -> SandboxCollector:
+def known_collector(call: SandboxCall, settings: SandboxSettings) -> SandboxCollector:
     """Return the collector that *call* names; 400 if it names none, 404 if the account has none."""
     name = call.param("collector")
     if name is None:
-        raise Refused(400, "Missing collector parameter")
+        raise RequestRefused(400, "Missing collector parameter")
     for collector in settings.collectors:
         if collector.id == name:
             return collector
     if settings.collectors or not name.startswith("c_"):
-        raise Refused(404, f"Collector {name} not found")
+        raise RequestRefused(404, f"Collector {name} not found")
     return SandboxCollector(id=name, required_fields=frozenset())
 
 
@@ -58,7 +58,7 @@ def _deadline(text: str | None) -> timedelta | None:
         return None
     found = _DEADLINE.fullmatch(text)
     if not found:
-        raise Refused(400, "deadline must be a number and its unit: h, m or s")
+        raise RequestRefused(400, "deadline must be a number and its unit: h, m or s")
     return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
 
 
@@ -68,13 +68,13 @@ def _check_object(name: str, text: str | None) -> None:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Refused(400, f"{name} must be a JSON object")
+        raise RequestRefused(400, f"{name} must be a JSON object")
 
 
 def _check_schema(inputs: Iterable[Input], collector: SandboxCollector) -> None:
     required, optional = collector.required_fields, collector.optional_fields
     for number, one in enumerate(inputs, 1):
         if missing := sorted(required - one.keys()):
-            raise Refused(422, f"Input {number} lacks the field {missing[0]!r}")
+            raise RequestRefused(422, f"Input {number} lacks the field {missing[0]!r}")
         if optional is not None and (unknown := sorted(one.keys() - required - optional)):
-            raise Refused(422, f"Input {number} has the unknown field {unknown[0]!r}")
+            raise RequestRefused(422, f"Input {number} has the unknown field {unknown[0]!r}")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from scheduler.sandbox.answers import timestamp
 from scheduler.sandbox.bodies import Input
-from scheduler.sandbox.jobs import ERROR_FIELD, Job, Status
+from scheduler.sandbox.jobs import ERROR_FIELD, Job, JobStatus
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -52,7 +52,7 @@ def list_view(job: Job, now: datetime, *, carry_name: bool) -> dict[str, object]
         "queued": timestamp(job.queued_at),
         "started": timestamp(job.started_at),
         "finished": timestamp(job.finished_at),
-        "inputs": len(job.order.inputs),
+        "inputs": 0 if job.counted_at and now < job.counted_at else len(job.order.inputs),
         "page_loads": pages,
         "total_pages": len(job.order.inputs),
         "failed_pages": fails,
@@ -60,31 +60,33 @@ def list_view(job: Job, now: datetime, *, carry_name: bool) -> dict[str, object]
         "trigger": _trigger(job),
         "expired": job.expired(now),
     }
-    return row | {"name": job.order.name} if carry_name else row
+    if job.listed_name is not None or carry_name:
+        row["name"] = job.listed_name or job.order.name
+    return row
 
 
 def rows_view(job: Job, now: datetime) -> list[dict[str, object]]:
     """Return the dataset: one row per loaded input, each with its `input`, failed ones included."""
-    return [_row(one) for one in job.order.inputs[: job.reached(now)]]
+    return [_row(item) for item in job.order.inputs[: job.reached(now)]]
 
 
 def errors_view(job: Job, now: datetime) -> dict[str, object]:
     """Return the answer of hp_errors; inputs that the job's end cut off are `aborted_page`."""
     reached = job.reached(now)
     errors = [
-        _page_error(one, str(one[ERROR_FIELD]))
-        for one in job.order.inputs[:reached]
-        if one.get(ERROR_FIELD)
+        _page_error(item, str(item[ERROR_FIELD]))
+        for item in job.order.inputs[:reached]
+        if item.get(ERROR_FIELD)
     ]
     if job.ended:
-        errors += [_page_error(one, "aborted_page") for one in job.order.inputs[reached:]]
+        errors += [_page_error(item, "aborted_page") for item in job.order.inputs[reached:]]
     return {"errors": errors}
 
 
 def failed_inputs(job: Job, now: datetime) -> tuple[Input, ...]:
     """Return the inputs that a rerun with failed_only loads again."""
     reached = job.reached(now)
-    failed = tuple(one for one in job.order.inputs[:reached] if one.get(ERROR_FIELD))
+    failed = tuple(item for item in job.order.inputs[:reached] if item.get(ERROR_FIELD))
     return failed + job.order.inputs[reached:]
 
 
@@ -95,27 +97,27 @@ def judge_view(job: Job, now: datetime) -> dict[str, object]:
 
 
 def _status(job: Job) -> str:
-    return (Status.BUILDING if job.status is Status.QUEUED else job.status).value
+    return (JobStatus.BUILDING if job.status is JobStatus.QUEUED else job.status).value
 
 
 def _trigger(job: Job) -> dict[str, object]:
-    return {"type": "api", "user": "sandbox", "ip": job.order.peer}
+    return {"type": job.order.trigger_type, "user": "sandbox", "ip": job.order.peer}
 
 
 def _failed_pages(job: Job, pages: int) -> int:
-    return sum(1 for one in job.order.inputs[:pages] if one.get(ERROR_FIELD))
+    return sum(1 for item in job.order.inputs[:pages] if item.get(ERROR_FIELD))
 
 
 def _duplicates(inputs: tuple[Input, ...]) -> int:
-    return len(inputs) - len({json.dumps(one, sort_keys=True) for one in inputs})
+    return len(inputs) - len({json.dumps(item, sort_keys=True) for item in inputs})
 
 
-def _row(one: Input) -> dict[str, object]:
-    code = one.get(ERROR_FIELD)
+def _row(item: Input) -> dict[str, object]:
+    code = item.get(ERROR_FIELD)
     if code:
-        return {"input": one, "error": f"The page failed: {code}", "error_code": code}
-    return {**one, "input": one}
+        return {"input": item, "error": f"The page failed: {code}", "error_code": code}
+    return {**item, "input": item}
 
 
-def _page_error(one: Input, error: str) -> dict[str, object]:
-    return {"url": one.get("url"), "error": error, "consumer": "sandbox"}
+def _page_error(item: Input, error: str) -> dict[str, object]:
+    return {"url": item.get("url"), "error": error, "consumer": "sandbox"}

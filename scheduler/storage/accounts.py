@@ -25,17 +25,27 @@ from sqlalchemy import (
 
 from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
+from scheduler.domain.holds import brake_scope
 from scheduler.domain.records import Account, RunState
-from scheduler.storage.collections_ import first_look
-from scheduler.storage.given import insert_rows
+from scheduler.storage import holds
+from scheduler.storage.collections_ import first_poll
+from scheduler.storage.json_rows import insert_rows
 from scheduler.storage.rows import record, records, values_of
-from scheduler.storage.tables import accounts, brakes, collections, in_state, runs, throttles
+from scheduler.storage.tables import (
+    ON_THE_WIRE,
+    accounts,
+    brakes,
+    collections,
+    in_state,
+    runs,
+    throttles,
+)
 
 
 def list_accounts(conn: Connection) -> list[Account]:
     """Return every account, by name."""
-    found = conn.execute(select(accounts).order_by(accounts.c.name))
-    return records(Account, found)
+    rows = conn.execute(select(accounts).order_by(accounts.c.name))
+    return records(Account, rows)
 
 
 def get_account(conn: Connection, name: str) -> Account:
@@ -48,8 +58,8 @@ def get_account(conn: Connection, name: str) -> Account:
 
 def find_account(conn: Connection, name: str) -> Account | None:
     """Return the account of that name; None if there is none, or no longer."""
-    found = conn.execute(select(accounts).where(accounts.c.name == name))
-    row = found.mappings().first()
+    rows = conn.execute(select(accounts).where(accounts.c.name == name))
+    row = rows.mappings().first()
     return None if row is None else record(Account, row)
 
 
@@ -63,19 +73,19 @@ class BrakeReading:
     """
     Everything that the brake's decision rests on, read under its lock.
 
-    *claimed* counts, for each daemon, the runs that it has claimed and not settled; *asked* the
-    questions under way. *look_due_at* is since when a collection waits to be looked at.
+    *claimed* counts, for each daemon, the runs that it has claimed and not resolved; *asked* the
+    questions under way. *poll_due_at* is since when a collection waits to be polled.
     """
 
     brake: Brake
     claimed: Mapping[str, int]
     asked: int
     throttled_at: Sequence[datetime]
-    look_due_at: datetime | None
+    poll_due_at: datetime | None
 
 
 _NAMES: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)
-_NOW = bindparam("now", type_=collections.c.look_at.type)
+_NOW = bindparam("now", type_=collections.c.next_poll_at.type)
 _NAMED = select(accounts).where(accounts.c.name.in_(_NAMES)).order_by(accounts.c.name)
 
 
@@ -88,11 +98,11 @@ def read_brakes(
     conn: Connection, names: Sequence[str], *, now: datetime
 ) -> dict[str, BrakeReading]:
     """Read the accounts' brakes and hold them until the transaction ends: one spender at a time."""
-    held = _hold_brakes(conn, names, now)
-    missing = [{"account": name} for name in names if name not in held]
+    brake_of = _hold_brakes(conn, names, now)
+    missing = [{"account": name} for name in names if name not in brake_of]
     if missing:
         insert_rows(conn, brakes, missing)
-        held = _hold_brakes(conn, names, now)
+        brake_of = _hold_brakes(conn, names, now)
     under_way = _count_under_way(conn, names, now=now)
     throttled = _list_throttled(conn, names, now=now)
     return {
@@ -101,32 +111,32 @@ def read_brakes(
             claimed=under_way.get(name, _NOTHING).claimed,
             asked=under_way.get(name, _NOTHING).asked,
             throttled_at=throttled.get(name, ()),
-            look_due_at=look_due_at,
+            poll_due_at=poll_due_at,
         )
-        for name, (brake, look_due_at) in held.items()
+        for name, (brake, poll_due_at) in brake_of.items()
     }
 
 
 def _hold_brakes(
     conn: Connection, names: Sequence[str], now: datetime
 ) -> dict[str, tuple[Brake, datetime | None]]:
-    found = conn.execute(_HELD, {"accounts": names, "now": now})
-    return {row["account"]: (record(Brake, row), row["look_due_at"]) for row in found.mappings()}
+    rows = conn.execute(_HELD, {"accounts": names, "now": now})
+    return {row["account"]: (record(Brake, row), row["poll_due_at"]) for row in rows.mappings()}
 
 
-def find_look_due(conn: Connection, account: str, *, now: datetime) -> datetime | None:
-    """Return since when a collection of the account waits to be looked at; None if none does."""
-    return conn.scalar(select(_first_look_waiting(literal(account))), {"now": now})
+def find_poll_due(conn: Connection, account: str, *, now: datetime) -> datetime | None:
+    """Return since when a collection of the account waits to be polled; None if none does."""
+    return conn.scalar(select(_first_poll_waiting(literal(account))), {"now": now})
 
 
-def _first_look_waiting(account: ColumnElement[str]) -> ScalarSelect[datetime]:
+def _first_poll_waiting(account: ColumnElement[str]) -> ScalarSelect[datetime]:
     is_free = or_(collections.c.lease_until.is_(None), collections.c.lease_until < _NOW)
-    return first_look(account, collections.c.look_at <= _NOW, is_free)
+    return first_poll(account, collections.c.next_poll_at <= _NOW, is_free)
 
 
 def _held() -> Select[Any]:
     return (
-        select(brakes, _first_look_waiting(brakes.c.account).label("look_due_at"))
+        select(brakes, _first_poll_waiting(brakes.c.account).label("poll_due_at"))
         .where(brakes.c.account.in_(_NAMES))
         # In order of name: two daemons that hold several never wait for each other in a circle.
         .order_by(brakes.c.account)
@@ -149,22 +159,22 @@ def list_throttled(conn: Connection, account: str, *, now: datetime) -> Sequence
 def _list_throttled(
     conn: Connection, names: Sequence[str], *, now: datetime
 ) -> dict[str, list[datetime]]:
-    found: dict[str, list[datetime]] = {}
+    moments: dict[str, list[datetime]] = {}
     certain = set()
     for row in conn.execute(_THROTTLED, {"accounts": names, "since": now - WINDOW}):
-        found.setdefault(row.account, []).append(row.at)
+        moments.setdefault(row.account, []).append(row.happened_at)
         if not row.suspected:
             certain.add(row.account)
-    return {name: at for name, at in found.items() if name in certain}
+    return {name: at for name, at in moments.items() if name in certain}
 
 
 _THROTTLED = (
-    select(throttles.c.account, throttles.c.at, throttles.c.suspected)
+    select(throttles.c.account, throttles.c.happened_at, throttles.c.suspected)
     .where(
         throttles.c.account.in_(_NAMES),
-        throttles.c.at > bindparam("since", type_=throttles.c.at.type),
+        throttles.c.happened_at > bindparam("since", type_=throttles.c.happened_at.type),
     )
-    .order_by(throttles.c.at)
+    .order_by(throttles.c.happened_at)
 )
 
 
@@ -176,8 +186,8 @@ def find_brake(conn: Connection, account: str) -> Brake | None:
 
 def count_in_flight(conn: Connection, account: str, *, now: datetime) -> int:
     """Count requests that may be on the wire: triggers, and questions under a lease."""
-    found = _count_under_way(conn, [account], now=now).get(account, _NOTHING)
-    return most_on_the_wire(found.claimed.values()) + found.asked
+    count = _count_under_way(conn, [account], now=now).get(account, _NOTHING)
+    return most_on_the_wire(count.claimed.values()) + count.asked
 
 
 @dataclass(slots=True)
@@ -192,21 +202,21 @@ _NOTHING = _UnderWay()
 def _count_under_way(
     conn: Connection, names: Sequence[str], *, now: datetime
 ) -> dict[str, _UnderWay]:
-    found: dict[str, _UnderWay] = {}
+    counts: dict[str, _UnderWay] = {}
     for account, owner, number in conn.execute(_UNDER_WAY, {"accounts": names, "now": now}):
-        of_account = found.setdefault(account, _UnderWay())
+        of_account = counts.setdefault(account, _UnderWay())
         if owner is None:
             of_account.asked += number
         else:
             of_account.claimed[owner] = number
-    return found
+    return counts
 
 
 def _under_way() -> Select[Any]:
     now = bindparam("now", type_=runs.c.lease_until.type)
     nobody = null().label("lease_owner")
     triggers = select(runs.c.account, runs.c.lease_owner).where(
-        runs.c.account.in_(_NAMES), in_state(runs, RunState.DISPATCHING)
+        runs.c.account.in_(_NAMES), ON_THE_WIRE
     )
     lookups = select(runs.c.account, nobody).where(
         runs.c.account.in_(_NAMES),
@@ -215,12 +225,12 @@ def _under_way() -> Select[Any]:
     )
     polls = select(collections.c.account, nobody).where(
         collections.c.account.in_(_NAMES),
-        collections.c.look_at.is_not(None),
+        collections.c.next_poll_at.is_not(None),
         collections.c.lease_until > now,
     )
-    found = union_all(triggers, lookups, polls).subquery()
-    return select(found.c.account, found.c.lease_owner, func.count()).group_by(
-        found.c.account, found.c.lease_owner
+    query = union_all(triggers, lookups, polls).subquery()
+    return select(query.c.account, query.c.lease_owner, func.count()).group_by(
+        query.c.account, query.c.lease_owner
     )
 
 
@@ -250,37 +260,50 @@ def insert_throttles(
         return
     conn.execute(
         insert(throttles),
-        [{"account": account, "at": moment, "suspected": suspected} for moment in at],
+        [{"account": account, "happened_at": moment, "suspected": suspected} for moment in at],
     )
-    old = throttles.c.at < min(at) - 2 * WINDOW
+    old = throttles.c.happened_at < min(at) - 2 * WINDOW
     conn.execute(delete(throttles).where(throttles.c.account == account, old))
 
 
 def suspect_throttles(conn: Connection, account: str, count: int, *, now: datetime) -> None:
     """
-    Note that nobody saw *count* answers. In a storm of 429 the account begins again with one probe.
+    Note that nobody saw *count* answers: the account begins again with one probe at a time.
 
-    Without one it goes on: a crash is no reason to silence the daemons that are well.
+    Each of them may have been 429, and the first to be seen makes them count as such.
     """
     insert_throttles(conn, account, [now] * count, suspected=True)
-    reading = read_brake(conn, account, now=now)
-    if reading.throttled_at:
-        record_brake(conn, account, after_crash(reading.brake))
+    holds.begin(conn, brake_scope(account), "a daemon died: one probe goes first", now=now)
+    record_brake(conn, account, after_crash(read_brake(conn, account, now=now).brake))
 
 
 def list_paused(conn: Connection) -> dict[str, Brake]:
     """Return the brakes of the accounts whose sending is paused, by account."""
-    found = conn.execute(select(brakes).where(brakes.c.paused_at.is_not(None)))
-    return {row["account"]: record(Brake, row) for row in found.mappings()}
+    rows = conn.execute(select(brakes).where(brakes.c.paused_at.is_not(None)))
+    return {row["account"]: record(Brake, row) for row in rows.mappings()}
 
 
-def set_paused(conn: Connection, account: str, *, reason: str, now: datetime) -> None:
+def set_paused(
+    conn: Connection,
+    account: str,
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    until: datetime | None = None,
+) -> None:
     """Pause the account's sending on a person's word: no new token lifts it."""
     insert_rows(conn, brakes, [{"account": account}])
     conn.execute(
         update(brakes)
         .where(brakes.c.account == account)
-        .values(paused_at=now, paused_reason=reason, paused_token=None)
+        .values(
+            paused_at=now,
+            paused_by=by,
+            paused_reason=reason,
+            paused_until=until,
+            paused_token=None,
+        )
     )
 
 
@@ -289,6 +312,16 @@ def set_resumed(conn: Connection, account: str) -> bool:
     lifted = conn.execute(
         update(brakes)
         .where(brakes.c.account == account, brakes.c.paused_at.is_not(None))
-        .values(paused_at=None, paused_reason=None, paused_token=None)
+        .values(_NOT_PAUSED)
     )
     return lifted.rowcount > 0
+
+
+def lift_lapsed_pauses(conn: Connection, *, now: datetime) -> None:
+    """Lift the pauses of accounts that have come to their end."""
+    conn.execute(update(brakes).where(brakes.c.paused_until <= now).values(_NOT_PAUSED))
+
+
+_NOT_PAUSED = dict.fromkeys(
+    ("paused_at", "paused_by", "paused_reason", "paused_until", "paused_token")
+)

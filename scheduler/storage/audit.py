@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 
+from scheduler.domain.timestamps import iso_time
 from scheduler.storage.rows import records
 from scheduler.storage.tables import changes
 
@@ -22,8 +23,8 @@ class RecordedChange:
     """One change; *detail* is JSON text: columns with their values before and after."""
 
     id: int
-    at: datetime
-    who: str
+    happened_at: datetime
+    by: str
     action: str
     subject: str
     detail: str | None
@@ -31,7 +32,7 @@ class RecordedChange:
     def columns(self) -> dict[str, Any]:
         """Return what *detail* says of each column: [before, after]."""
         try:
-            read = json.loads(self.detail or "{}")
+            read = json.loads(self.detail or "{}", strict=False)
         except ValueError:
             return {}
         return read if isinstance(read, dict) else {}
@@ -40,12 +41,12 @@ class RecordedChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewChange:
     """
-    That *who* did *action* to *subject*, such as `schedules.nightly` or `runs.17`.
+    That *by* did *action* to *subject*, such as `schedules.nightly` or `runs.17`.
 
     *columns* are the values before and after; whoever makes it leaves secrets and inputs out.
     """
 
-    who: str
+    by: str
     action: str
     subject: str
     columns: Columns | None = None
@@ -53,15 +54,15 @@ class NewChange:
 
 def record_change(
     conn: Connection,
-    *,
-    who: str,
+    by: str,
     action: str,
     subject: str,
-    now: datetime,
     columns: Columns | None = None,
+    *,
+    now: datetime,
 ) -> None:
     """Note one change: see NewChange."""
-    new = NewChange(who=who, action=action, subject=subject, columns=columns)
+    new = NewChange(by=by, action=action, subject=subject, columns=columns)
     record_changes(conn, [new], now=now)
 
 
@@ -71,27 +72,81 @@ def record_changes(conn: Connection, new: Sequence[NewChange], *, now: datetime)
         return
     rows = [
         {
-            "at": now,
-            "who": one.who,
-            "action": one.action,
-            "subject": one.subject,
-            "detail": _detail(one.columns),
+            "happened_at": now,
+            "by": change.by,
+            "action": change.action,
+            "subject": change.subject,
+            "detail": _detail(change.columns),
         }
-        for one in new
+        for change in new
     ]
     conn.execute(insert(changes), rows)
 
 
 def _detail(columns: Columns | None) -> str | None:
-    return json.dumps(columns, ensure_ascii=False, default=str) if columns else None
+    return json.dumps(columns, ensure_ascii=False, default=_as_text) if columns else None
 
 
 def list_changes(
-    conn: Connection, *, subject: str | None = None, limit: int
+    conn: Connection,
+    *,
+    subject: str | None = None,
+    by: str | None = None,
+    since: datetime | None = None,
+    limit: int,
+    before_id: int | None = None,
 ) -> list[RecordedChange]:
-    """Return the newest changes first; *subject* is a whole one, or a table such as `schedules`."""
-    query = select(changes).order_by(changes.c.id.desc()).limit(limit)
+    """
+    Return the newest changes first; *subject* is a whole one, or a table such as `schedules`.
+
+    *by* is a user or a token, by whatever stands with it: bob is also `root (sudo by bob)`.
+    """
+    conditions = _conditions(subject, by, since)
+    query = select(changes).where(*conditions).order_by(changes.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(changes.c.id < before_id)
+    return records(RecordedChange, conn.execute(query))
+
+
+def count_changes(
+    conn: Connection,
+    *,
+    subject: str | None = None,
+    by: str | None = None,
+    since: datetime | None = None,
+    most: int,
+) -> int:
+    """Return how many changes `list_changes` has; they are counted up to *most*."""
+    chosen = select(changes.c.id).where(*_conditions(subject, by, since)).limit(most)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def list_after(conn: Connection, change_id: int, *, limit: int) -> list[RecordedChange]:
+    """Return the changes after one, in the order of their numbers, as far as they are visible."""
+    newer = select(changes).where(changes.c.id > change_id)
+    return records(RecordedChange, conn.execute(newer.order_by(changes.c.id).limit(limit)))
+
+
+def newest_id(conn: Connection) -> int:
+    """Return the highest number of a change."""
+    return conn.scalar(select(func.max(changes.c.id))) or 0
+
+
+def _conditions(
+    subject: str | None, by: str | None, since: datetime | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
     if subject is not None:
         within = changes.c.subject.startswith(f"{subject}.", autoescape=True)
-        query = query.where(or_(changes.c.subject == subject, within))
-    return records(RecordedChange, conn.execute(query))
+        conditions.append(or_(changes.c.subject == subject, within))
+    if since is not None:
+        conditions.append(changes.c.happened_at >= since)
+    if by is not None:
+        through_sudo = changes.c.by.endswith(f"(sudo by {by})", autoescape=True)
+        by_http = changes.c.by.startswith(f"http:{by}@", autoescape=True)
+        conditions.append(or_(changes.c.by == by, through_sudo, by_http))
+    return conditions
+
+
+def _as_text(value: object) -> str:
+    return iso_time(value) if isinstance(value, datetime) else str(value)

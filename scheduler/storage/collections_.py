@@ -14,6 +14,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     ScalarSelect,
+    Select,
     Update,
     and_,
     bindparam,
@@ -21,27 +22,29 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
     update,
 )
 
-from scheduler.domain.records import Collection, Reason, RunState, RunToSend
+from scheduler.domain.errors import NotFound
+from scheduler.domain.records import UNRESOLVED_STATES, Collection, RunState, SentRun
 from scheduler.domain.transition import Transition
 from scheduler.storage.dialect import insert_new
-from scheduler.storage.given import Given, GivenValues
+from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.rows import records
-from scheduler.storage.tables import accounts, collections, in_state, runs
+from scheduler.storage.tables import accounts, bodies, collections, in_state, runs
 
 
 def insert_collections(
-    conn: Connection, accepted: Iterable[tuple[RunToSend, Transition]], *, now: datetime
+    conn: Connection, accepted: Iterable[tuple[SentRun, Transition]], *, now: datetime
 ) -> int:
     """
     Keep the collections of accepted runs, and return how many are new.
 
-    The first look is due when they are to start.
+    The first poll is due when they are to start.
     """
     rows = [
-        (run.id, change.collection_id, change.start_eta, _first_look_at(change, now))
+        (run.id, change.collection_id, change.start_eta, _first_poll_at(change, now))
         for run, change in accepted
     ]
     if not rows:
@@ -51,12 +54,12 @@ def insert_collections(
 
 REPLACED_NOTE = "replaced by a later occurrence (overlap = replace)"
 
-_ACCEPTED = Given(
+_ACCEPTED = JsonRows(
     "accepted",
     run_id=runs.c.id.type,
     id=collections.c.id.type,
     start_eta=collections.c.start_eta.type,
-    look_at=collections.c.look_at.type,
+    next_poll_at=collections.c.next_poll_at.type,
 )
 
 
@@ -69,12 +72,12 @@ def _kept() -> Insert:
         "collector_id": runs.c.collector_id,
         "start_eta": _ACCEPTED.c["start_eta"],
         "accepted_at": bindparam("now", type_=collections.c.accepted_at.type),
-        "look_at": _ACCEPTED.c["look_at"],
+        "next_poll_at": _ACCEPTED.c["next_poll_at"],
     }
-    found = select(*values.values()).where(runs.c.id == _ACCEPTED.c["run_id"])
+    query = select(*values.values()).where(runs.c.id == _ACCEPTED.c["run_id"])
     # Otherwise SQLAlchemy tells the number of rows of an UPDATE only.
     insert = insert_new(collections).execution_options(preserve_rowcount=True)
-    return insert.from_select(tuple(values), found)
+    return insert.from_select(tuple(values), query)
 
 
 _KEPT = _kept()
@@ -82,7 +85,7 @@ _KEPT = _kept()
 _LONGEST_WAIT = timedelta(hours=1)
 
 
-def _first_look_at(change: Transition, now: datetime) -> datetime:
+def _first_poll_at(change: Transition, now: datetime) -> datetime:
     # A promised start is only a promise: never wait long for one.
     return min(max(change.start_eta or now, now), now + _LONGEST_WAIT)
 
@@ -94,33 +97,157 @@ def list_owners(conn: Connection, ids: Sequence[str]) -> dict[str, int]:
     return {row.id: row.run_id for row in conn.execute(_OWNERS, _IDS.of(ids))}
 
 
-_IDS = GivenValues("ids", collections.c.id.type)
+_IDS = JsonValues("ids", collections.c.id.type)
 _OWNERS = select(collections.c.id, collections.c.run_id).where(_IDS.has(collections.c.id))
+
+
+def list_sent(conn: Connection, ids: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Return, for each of *ids* that some run has, the query and the number of inputs sent."""
+    return [(row.id, row.query, row.row_count) for row in conn.execute(_SENT, _IDS.of(ids))]
+
+
+_SENT = (
+    select(collections.c.id, runs.c.query, bodies.c.row_count)
+    .join(runs, runs.c.id == collections.c.run_id)
+    .join(bodies, bodies.c.fingerprint == runs.c.body)
+    .where(_IDS.has(collections.c.id))
+)
+
+
+def get_run_id(conn: Connection, collection_id: str) -> int:
+    """Return the run whose collection that is; raises NotFound."""
+    query = select(collections.c.run_id).where(collections.c.id == collection_id)
+    run_id = conn.scalar(query)
+    if run_id is None:
+        raise NotFound(f"no run has the collection {collection_id!r}")
+    return int(run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionFilter:
+    """Which collections to list; what is None does not narrow."""
+
+    account: str | None = None
+    collector_id: str | None = None
+    is_open: bool = False
+
+
+def list_page(
+    conn: Connection,
+    wanted: CollectionFilter,
+    *,
+    limit: int,
+    after: tuple[int, str] | None = None,
+    from_run: int | None = None,
+) -> list[Collection]:
+    """
+    Return collections, that of the newest run first, *after* that of a run and an id.
+
+    None of a run below *from_run* is looked at.
+    """
+    place = tuple_(collections.c.run_id, collections.c.id)
+    query = select(collections).where(*_conditions(wanted)).limit(limit)
+    if after is not None:
+        query = query.where(place < after)
+    if from_run is not None:
+        query = query.where(collections.c.run_id >= from_run)
+    newest_first = query.order_by(collections.c.run_id.desc(), collections.c.id.desc())
+    return records(Collection, conn.execute(newest_first))
+
+
+def find_bound(
+    conn: Connection, wanted: CollectionFilter, *, most: int, after: tuple[int, str] | None
+) -> int | None:
+    """Return from which run on *wanted* may be looked for; None where there are no more."""
+    if wanted.is_open or wanted == CollectionFilter():
+        return None
+    run_id = collections.c.run_id
+    newest = after[0] if after else conn.scalar(select(func.max(run_id))) or 0
+    bound = int(newest) - most
+    return bound if bound > (conn.scalar(select(func.min(run_id))) or 0) else None
+
+
+def count_collections(conn: Connection, wanted: CollectionFilter, *, most: int) -> int:
+    """Return how many collections *wanted* chooses; they are counted up to *most*."""
+    chosen = select(collections.c.id).where(*_conditions(wanted)).limit(most)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def _conditions(wanted: CollectionFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.account is not None:
+        conditions.append(collections.c.account == wanted.account)
+    if wanted.collector_id is not None:
+        conditions.append(collections.c.collector_id == wanted.collector_id)
+    if wanted.is_open:
+        # Through the index of those that are open: in the order of runs there are all others.
+        among = select(collections.c.id).where(collections.c.next_poll_at.is_not(None))
+        conditions.append(collections.c.id.in_(among))
+    return conditions
+
+
+def get_collection(conn: Connection, collection_id: str) -> Collection:
+    """Return the collection of that id; raises NotFound."""
+    rows = records(
+        Collection, conn.execute(select(collections).where(collections.c.id == collection_id))
+    )
+    if not rows:
+        raise NotFound(f"no run has the collection {collection_id!r}")
+    return rows[0]
 
 
 def list_collections(conn: Connection, run_id: int) -> list[Collection]:
     """Return the collections of a run: one, unless a late answer brought a second."""
-    found = conn.execute(
+    rows = conn.execute(
         select(collections)
         .where(collections.c.run_id == run_id)
         .order_by(collections.c.accepted_at, collections.c.id)
     )
-    return records(Collection, found)
+    return records(Collection, rows)
 
 
-def mark_replaced(conn: Connection, run: RunToSend, collection_id: str) -> None:
+def mark_replaced(conn: Connection, run: SentRun, collection_id: str) -> None:
     """Note which open collections of the collector the confirm_cancel of *run* ended."""
     conn.execute(
         update(collections)
         .where(
             collections.c.account == run.account,
             collections.c.collector_id == run.collector_id,
-            collections.c.look_at.is_not(None),
+            collections.c.next_poll_at.is_not(None),
             collections.c.id != collection_id,
             collections.c.replaced_by.is_(None),
         )
         .values(replaced_by=run.id)
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canceller:
+    """Who had a collection cancelled: the confirm_cancel of *run_id*, or, by its *note*, we."""
+
+    run_id: int | None
+    note: str | None
+
+
+def find_canceller(conn: Connection, collection: Collection) -> Canceller:
+    """
+    Return who is known to have had it cancelled, as of now and not of when it was polled.
+
+    A confirm_cancel whose answer is still open counts: the end of what it replaced is often
+    seen first.
+    """
+    row = conn.execute(select(collections).where(collections.c.id == collection.id)).one()
+    is_open = select(runs.c.id).where(
+        in_state(runs, *UNRESOLVED_STATES),
+        runs.c.account == collection.account,
+        runs.c.collector_id == collection.collector_id,
+        runs.c.confirm_cancel,
+    )
+    note = None if row.cancel_requested_at is None else row.cancel_note
+    run_id = row.replaced_by
+    if run_id is None and note is None:
+        run_id = conn.scalar(is_open.order_by(runs.c.id).limit(1))
+    return Canceller(run_id=run_id, note=note)
 
 
 _HASTENED = 20
@@ -130,27 +257,27 @@ CollectorKey = tuple[str, str]
 """An account's name and the upstream's id of a collector."""
 
 
-def hasten_looks(conn: Connection, full: AbstractSet[CollectorKey], *, now: datetime) -> None:
-    """Look now at the oldest collections of collectors that are full: some may have ended."""
+def hasten_polls(conn: Connection, full: AbstractSet[CollectorKey], *, now: datetime) -> None:
+    """Poll now the oldest collections of collectors that are full: some may have ended."""
     if full:
         values = _FULL.of(full) | {"now": now, "before": now - _LEFT_ALONE_FOR}
         conn.execute(_HASTEN, values)
 
 
-_FULL = Given(
+_FULL = JsonRows(
     "full", account=collections.c.account.type, collector_id=collections.c.collector_id.type
 )
 
 
 def _hasten() -> Update:
-    now = bindparam("now", type_=collections.c.look_at.type)
-    before = bindparam("before", type_=collections.c.looked_at.type)
+    now = bindparam("now", type_=collections.c.next_poll_at.type)
+    before = bindparam("before", type_=collections.c.polled_at.type)
 
     def of_collector(table: FromClause) -> list[ColumnElement[bool]]:
         return [
             table.c.account == _FULL.c["account"],
             table.c.collector_id == _FULL.c["collector_id"],
-            table.c.look_at.is_not(None),
+            table.c.next_poll_at.is_not(None),
         ]
 
     others = collections.alias("others")
@@ -167,132 +294,179 @@ def _hasten() -> Update:
         .where(
             *of_collector(collections),
             collections.c.accepted_at <= func.coalesce(last_of_oldest, now),
-            collections.c.look_at > now,
+            collections.c.next_poll_at > now,
             # Not again and again: what was just seen to run is left alone for a while.
-            or_(collections.c.looked_at.is_(None), collections.c.looked_at < before),
+            or_(collections.c.polled_at.is_(None), collections.c.polled_at < before),
         )
-        .values(look_at=now)
+        .values(next_poll_at=now)
     )
 
 
 _HASTEN = _hasten()
 
 
-def claim_looks(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuePoll:
+    """A collection that is to be polled, and whether it is to be cancelled first."""
+
+    id: str
+    collector_id: str
+    next_poll_at: datetime
+    is_to_be_cancelled: bool
+
+
+def list_due_polls(
+    conn: Connection, account: str, *, now: datetime, until: datetime, limit: int
+) -> list[DuePoll]:
+    """Return up to *limit* collections of the account that nobody polls and are due by *until*."""
+    rows = conn.execute(_DUE, {"account": account, "now": now, "until": until, "most": limit})
+    return [
+        DuePoll(id=id_, collector_id=collector_id, next_poll_at=at, is_to_be_cancelled=asked)
+        for id_, collector_id, at, asked in rows
+    ]
+
+
+def _due() -> Select[Any]:
+    now, until = (bindparam(name, type_=collections.c.next_poll_at.type) for name in _MOMENTS)
+    return (
+        select(
+            collections.c.id,
+            collections.c.collector_id,
+            collections.c.next_poll_at,
+            collections.c.cancel_requested_at.is_not(None),
+        )
+        .where(
+            collections.c.account == bindparam("account"),
+            collections.c.next_poll_at <= until,
+            or_(collections.c.lease_until.is_(None), collections.c.lease_until < now),
+        )
+        .order_by(collections.c.next_poll_at)
+        .limit(bindparam("most", type_=Integer()))
+    )
+
+
+_MOMENTS = ("now", "until")
+_DUE = _due()
+
+
+def claim_polls(
     conn: Connection,
-    account: str,
+    ids: Sequence[str],
     *,
+    beside: Sequence[str] = (),
     now: datetime,
     owner: str,
     lease_until: datetime,
-    limit: int,
 ) -> list[Collection]:
-    """Take up to *limit* collections of the account that are due for a look."""
-    due = (
-        select(collections.c.id)
-        .where(
-            collections.c.account == account,
-            collections.c.look_at <= now,
-            or_(collections.c.lease_until.is_(None), collections.c.lease_until < now),
-        )
-        .order_by(collections.c.look_at)
-        # Said in the statement itself: PostgreSQL takes a number that it does not know for many.
-        .limit(bindparam("limit", limit, type_=Integer(), literal_execute=True))
-        .with_for_update(skip_locked=True)
-        .cte("due")
+    """
+    Take those of *ids* that nobody else has, each under a lease: so many questions leave.
+
+    Those *beside* are told by the same answers. They have no lease, but are not due until then.
+    """
+    taken = records(
+        Collection,
+        conn.execute(
+            _CLAIMED, _IDS.of(ids) | {"now": now, "taker": owner, "taken_until": lease_until}
+        ),
     )
-    taken = conn.execute(
+    if beside:
+        values = _IDS.of(beside) | {"taken_until": lease_until}
+        taken += records(Collection, conn.execute(_BESIDE, values))
+    return taken
+
+
+def _claimed() -> Update:
+    now = bindparam("now", type_=collections.c.lease_until.type)
+    is_free = or_(collections.c.lease_until.is_(None), collections.c.lease_until < now)
+    return (
         update(collections)
-        .where(collections.c.id.in_(select(due.c.id)))
-        .values(lease_owner=owner, lease_until=lease_until, looks=collections.c.looks + 1)
+        .where(_IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None), is_free)
+        .values(
+            lease_owner=bindparam("taker"),
+            lease_until=bindparam("taken_until", type_=collections.c.lease_until.type),
+            polls=collections.c.polls + 1,
+        )
         .returning(collections)
     )
-    return records(Collection, taken)
+
+
+_CLAIMED = _claimed()
+_BESIDE = (
+    update(collections)
+    .where(_IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None))
+    .values(
+        next_poll_at=bindparam("taken_until", type_=collections.c.next_poll_at.type),
+        polls=collections.c.polls + 1,
+    )
+    .returning(collections)
+)
+
+
+def list_open_among(conn: Connection, ids: Sequence[str]) -> list[Collection]:
+    """Return those of *ids* that some run has and that have not ended."""
+    if not ids:
+        return []
+    return records(Collection, conn.execute(_OPEN_AMONG, _IDS.of(ids)))
+
+
+_OPEN_AMONG = select(collections).where(
+    _IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """What was *seen* of a collection, by column, and when to look again (None: it has ended)."""
+class Polled:
+    """What was *seen* of a collection, by column, and when to poll again (None: it has ended)."""
 
     collection: Collection
     seen: Mapping[str, Any]
-    look_at: datetime | None
+    next_poll_at: datetime | None
+    errors_due_at: datetime | None = None
 
 
-def record_looks(conn: Connection, looked: Iterable[Looked], *, now: datetime) -> None:
+def record_polls(conn: Connection, polled: Iterable[Polled], *, now: datetime) -> None:
     """
     Store what was seen; of a collection of which nothing was seen the rest stays.
 
-    A look that was asked for meanwhile, to cancel it, is due all the same, unless it has ended.
+    A poll that was asked for meanwhile, to cancel it, is due all the same, unless it has ended.
     """
-    free = {"looked_at": now, "lease_owner": None, "lease_until": None}
+    free = {"polled_at": now, "lease_owner": None, "lease_until": None}
     rows = [
         {
-            "of": one.collection.id,
-            "was": one.collection.look_at,
-            "next": one.look_at,
+            "of": poll.collection.id,
+            "was": poll.collection.next_poll_at,
+            "next": poll.next_poll_at,
             **free,
-            **one.seen,
+            **poll.seen,
+            **({} if poll.errors_due_at is None else {"errors_due_at": poll.errors_due_at}),
         }
-        for one in looked
+        for poll in polled
     ]
-    for _, alike in groupby(sorted(rows, key=len), key=len):
-        conn.execute(_LOOKED, list(alike))
+    for _, alike in groupby(sorted(rows, key=sorted), key=sorted):
+        conn.execute(_POLLED, list(alike))
 
 
-def _looked() -> Update:
-    was, following = (bindparam(name, type_=collections.c.look_at.type) for name in ("was", "next"))
-    is_asked_for = and_(following.is_not(None), collections.c.look_at != was)
+def _polled() -> Update:
+    was, following = (
+        bindparam(name, type_=collections.c.next_poll_at.type) for name in ("was", "next")
+    )
+    is_asked_for = and_(following.is_not(None), collections.c.next_poll_at != was)
     return (
         update(collections)
         .where(collections.c.id == bindparam("of"))
-        .values(look_at=case((is_asked_for, collections.c.look_at), else_=following))
+        .values(next_poll_at=case((is_asked_for, collections.c.next_poll_at), else_=following))
     )
 
 
-_LOOKED = _looked()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """How the run of a collection has ended."""
-
-    collection: Collection
-    state: RunState
-    reason: Reason
-    detail: str | None
-
-
-def end_runs(conn: Connection, ended: Sequence[Ended], *, now: datetime) -> None:
-    """End the runs of collections; one that does not wait for this collection is left alone."""
-    rows = [
-        {
-            "of": one.collection.run_id,
-            "by": one.collection.id,
-            "state": one.state,
-            "reason": one.reason,
-            "detail": one.detail,
-            "ended_at": now,
-        }
-        for one in ended
-    ]
-    if rows:
-        conn.execute(_ENDED, rows)
-
-
-_ENDED = update(runs).where(
-    runs.c.id == bindparam("of"),
-    runs.c.collection_id == bindparam("by"),
-    in_state(runs, RunState.COLLECTING),
-)
+_POLLED = _polled()
 
 
 def request_cancel(conn: Connection, collection_id: str, *, now: datetime, note: str) -> bool:
     """Ask for the upstream's job to be cancelled, at once; False when it has ended."""
     asked = conn.execute(
         update(collections)
-        .where(collections.c.id == collection_id, collections.c.look_at.is_not(None))
-        .values(cancel_requested_at=now, cancel_note=note, look_at=now)
+        .where(collections.c.id == collection_id, collections.c.next_poll_at.is_not(None))
+        .values(cancel_requested_at=now, cancel_note=note, next_poll_at=now)
     )
     return asked.rowcount == 1
 
@@ -307,15 +481,15 @@ def cancel_replaced(conn: Connection, *, now: datetime) -> None:
 
 
 def _cancel_replaced() -> Update:
-    now = bindparam("now", type_=collections.c.look_at.type)
+    now = bindparam("now", type_=collections.c.next_poll_at.type)
     return (
         update(collections)
         .where(
             collections.c.run_id.in_(select(runs.c.waits_for).where(REPLACING)),
-            collections.c.look_at.is_not(None),
+            collections.c.next_poll_at.is_not(None),
             collections.c.cancel_requested_at.is_(None),
         )
-        .values(cancel_requested_at=now, cancel_note=REPLACED_NOTE, look_at=now)
+        .values(cancel_requested_at=now, cancel_note=REPLACED_NOTE, next_poll_at=now)
     )
 
 
@@ -325,36 +499,38 @@ REPLACING = and_(in_state(runs, RunState.QUEUED), runs.c.replaces)
 _CANCEL_REPLACED = _cancel_replaced()
 
 
-def find_next_look(conn: Connection, *, after: datetime | None = None) -> datetime | None:
-    """Return when a collection is next due for a look, *after* that moment; None for never."""
+def find_next_poll(conn: Connection, *, after: datetime | None = None) -> datetime | None:
+    """Return when a collection is next due for a poll, *after* that moment; None for never."""
     if after is None:
         return conn.scalar(_NEXT)
     return conn.scalar(_NEXT_AFTER, {"now": after})
 
 
-def list_accounts_to_look_at(conn: Connection, *, now: datetime) -> list[str]:
-    """Return the accounts that have a collection due for a look, by name."""
-    return list(conn.scalars(_TO_LOOK_AT, {"now": now}))
+def list_accounts_to_poll(conn: Connection, *, now: datetime) -> list[str]:
+    """Return the accounts that have a collection due for a poll, by name."""
+    return list(conn.scalars(_TO_POLL, {"now": now}))
 
 
-def first_look(
+def first_poll(
     account: ColumnElement[str], *conditions: ColumnElement[bool]
 ) -> ScalarSelect[datetime]:
-    """Select an account's next look: a step into the index, however many collections are open."""
+    """Select an account's next poll: a step into the index, however many collections are open."""
     return (
-        select(collections.c.look_at)
-        .where(collections.c.account == account, collections.c.look_at.is_not(None), *conditions)
-        .order_by(collections.c.look_at)
+        select(collections.c.next_poll_at)
+        .where(
+            collections.c.account == account, collections.c.next_poll_at.is_not(None), *conditions
+        )
+        .order_by(collections.c.next_poll_at)
         .limit(1)
         .scalar_subquery()
     )
 
 
-_NOW = bindparam("now", type_=collections.c.look_at.type)
-_NEXT = select(func.min(first_look(accounts.c.name))).select_from(accounts)
+_NOW = bindparam("now", type_=collections.c.next_poll_at.type)
+_NEXT = select(func.min(first_poll(accounts.c.name))).select_from(accounts)
 _NEXT_AFTER = select(
-    func.min(first_look(accounts.c.name, collections.c.look_at > _NOW))
+    func.min(first_poll(accounts.c.name, collections.c.next_poll_at > _NOW))
 ).select_from(accounts)
-_TO_LOOK_AT = (
-    select(accounts.c.name).where(first_look(accounts.c.name) <= _NOW).order_by(accounts.c.name)
+_TO_POLL = (
+    select(accounts.c.name).where(first_poll(accounts.c.name) <= _NOW).order_by(accounts.c.name)
 )

@@ -5,13 +5,29 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from scheduler.storage.rows import records
-from scheduler.storage.tables import daemons
+from scheduler.storage import audit
+from scheduler.storage.rows import records, values_of
+from scheduler.storage.tables import daemons, schedules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Daemon:
-    """One start of a daemon; *trouble* is what it last could not do."""
+class Pulse:
+    """
+    How a daemon is doing; *last_error* is what it last could not do.
+
+    *loop_lag_seconds* is how late its event loop came to what was due, at worst since the pulse
+    before. *config_refused_at* is when it last could not load its file, None once it could.
+    """
+
+    last_error: str | None = None
+    loop_lag_seconds: float | None = None
+    config_loaded_at: datetime | None = None
+    config_refused_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon(Pulse):
+    """One start of a daemon, and its last pulse."""
 
     id: str
     host: str
@@ -20,42 +36,90 @@ class Daemon:
     started_at: datetime
     seen_at: datetime
     stopped_at: datetime | None
-    trouble: str | None
+    zone_data: str | None
+    process: str | None
 
 
 def insert_daemon(
-    conn: Connection, daemon_id: str, *, host: str, pid: int, version: str, now: datetime
+    conn: Connection,
+    daemon_id: str,
+    *,
+    host: str,
+    pid: int,
+    version: str,
+    zone_data: str,
+    now: datetime,
+    process: str | None = None,
 ) -> None:
-    """Make a starting daemon known."""
+    """
+    Make a starting daemon known.
+
+    If its *zone_data* is not that of the daemon before it, all schedules are planned anew.
+    """
+    newest = select(daemons.c.zone_data).order_by(daemons.c.started_at.desc()).limit(1)
+    before = conn.scalar(newest)
+    if before != zone_data:
+        conn.execute(update(schedules).values(planned_at=None))
+    if before not in (None, zone_data):
+        audit.record_change(
+            conn,
+            by=audit.DAEMON,
+            action="zone_data",
+            subject=f"daemons.{daemon_id}",
+            now=now,
+            columns={"zone_data": (before, zone_data)},
+        )
     conn.execute(
         insert(daemons).values(
-            id=daemon_id, host=host, pid=pid, version=version, started_at=now, seen_at=now
+            id=daemon_id,
+            host=host,
+            pid=pid,
+            version=version,
+            zone_data=zone_data,
+            process=process,
+            started_at=now,
+            seen_at=now,
+            config_loaded_at=now,
         )
     )
 
 
-def record_seen(conn: Connection, daemon_id: str, *, now: datetime, trouble: str | None) -> None:
-    """Note that a daemon is alive, and what troubles it."""
-    conn.execute(
-        update(daemons).where(daemons.c.id == daemon_id).values(seen_at=now, trouble=trouble)
+def record_seen(conn: Connection, daemon_id: str, pulse: Pulse, *, now: datetime) -> bool:
+    """Note that a daemon is alive, and how it is doing; False if it was forgotten meanwhile."""
+    seen = conn.execute(
+        update(daemons).where(daemons.c.id == daemon_id).values(seen_at=now, **values_of(pulse))
     )
+    return seen.rowcount == 1
 
 
-def record_stopped(conn: Connection, daemon_id: str, *, now: datetime) -> None:
-    """Note that a daemon has stopped by itself."""
-    conn.execute(
+def record_stopped(conn: Connection, daemon_id: str, *, now: datetime) -> bool:
+    """Note that a daemon has stopped by itself; False if it was forgotten meanwhile."""
+    stopped = conn.execute(
         update(daemons).where(daemons.c.id == daemon_id).values(seen_at=now, stopped_at=now)
     )
+    return stopped.rowcount == 1
 
 
 def list_daemons(conn: Connection, *, seen_since: datetime) -> list[Daemon]:
     """Return the daemons that were seen since then and have not stopped, the oldest first."""
-    found = conn.execute(
+    rows = conn.execute(
         select(daemons)
         .where(daemons.c.stopped_at.is_(None), daemons.c.seen_at >= seen_since)
         .order_by(daemons.c.started_at)
     )
-    return records(Daemon, found)
+    return records(Daemon, rows)
+
+
+def is_seen(conn: Connection, daemon_id: str, *, since: datetime) -> bool:
+    """Tell whether a daemon has said since then that it lives."""
+    seen = select(daemons.c.id).where(daemons.c.id == daemon_id, daemons.c.seen_at >= since)
+    return conn.scalar(seen) is not None
+
+
+def find_last(conn: Connection) -> Daemon | None:
+    """Return the daemon that was seen last; None where none is known."""
+    newest = select(daemons).order_by(daemons.c.seen_at.desc()).limit(1)
+    return next(iter(records(Daemon, conn.execute(newest))), None)
 
 
 def delete_gone(conn: Connection, *, before: datetime) -> None:

@@ -6,23 +6,35 @@ work over (`await db.write(work)`); the command line uses `with db.writing() as 
 """
 
 import asyncio
+import copy
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from typing import Self, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from scheduler.clock import boot_seconds
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
-from scheduler.storage.dialect import create_engines, read_at_leisure, shown_url, sqlite_file
+from scheduler.storage.dialect import create_engines, read_at_leisure
+from scheduler.storage.lines import STATEMENT_SECONDS, Line, watched
+from scheduler.storage.urls import shown_url, sqlite_file
 
 __all__ = ["Connection", "Database"]
 
 Result = TypeVar("Result")
+Observe = Callable[[float, str], None]
+"""Is told how many seconds an access took, and which: `read` or `write`."""
+
+
+def _unobserved(_: float, __: str) -> None:
+    pass
 
 
 class Database:
@@ -32,13 +44,32 @@ class Database:
     All doors raise DatabaseError, with the way out, when the database cannot be reached,
     opened or written; a broken rule of a table stays SQLAlchemy's IntegrityError. After a
     DatabaseError a commit may have happened or not: look, or make the work repeatable.
+    *by* is who moves runs through these doors: a daemon's id, or a person and their command.
+    *observe*, which may be set, is told in a thread how long each `read` and `write` took, the
+    wait for the lock included. One that is not *durable* is forgotten by a power loss: for scratch.
     """
 
-    def __init__(self, url: str, *, checkpoints: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        checkpoints: bool = False,
+        answer_within: float = STATEMENT_SECONDS,
+        by: str | None = None,
+        durable: bool = True,
+    ) -> None:
         self.name = shown_url(url)
         self.file: Path | None = sqlite_file(url)
-        self._writer, self._reader = create_engines(url, checkpoints=checkpoints)
+        self._writer, self._reader = create_engines(
+            url, checkpoints=checkpoints, by=by, durable=durable
+        )
+        self._answer_within = answer_within
+        self.observe: Observe = _unobserved
+        self._by = by
         self._identity: tuple[int, int] | None = None
+        self._log = Path(f"{self.file}-wal") if self.file is not None and checkpoints else None
+        self._log_identity: tuple[int, int] | None = None
+        event.listen(self._writer, "connect", self._note_new_log)
         # SQLite has one writer: a second thread would only wait.
         writers = 1 if self.file is not None else 4
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
@@ -57,9 +88,23 @@ class Database:
         self._writer.dispose()
         self._reader.dispose()
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """Open a transaction that may write; it commits at the end, or takes everything back."""
-        return self._transaction(self._writer)
+    def signed(self, by: str) -> Self:
+        """Return the same doors, with the same connections, for somebody else; do not close it."""
+        doors = copy.copy(self)
+        doors._by = by
+        return doors
+
+    @contextmanager
+    def writing(self, *, at_leisure: bool = False) -> Iterator[Connection]:
+        """
+        Open a transaction that may write; it commits at the end, or takes everything back.
+
+        *at_leisure* it may take as long as it needs, though others may wait for it.
+        """
+        with self._transaction(self._writer) as conn:
+            if at_leisure:
+                read_at_leisure(conn)
+            yield conn
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -72,42 +117,66 @@ class Database:
             read_at_leisure(conn)
             yield conn
 
-    async def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do *work* in a transaction that may write. If cancelled, it is finished all the same."""
-        return await self._hand_over(self._write_threads, self._writer, work)
+    async def write(
+        self, work: Callable[[Connection], Result], *, at_leisure: bool = False
+    ) -> Result:
+        """
+        Do *work* in a transaction that may write. If cancelled, it is finished all the same.
+
+        Unless *at_leisure*, a server that does not answer a statement in time is given up.
+        """
+        limit = inf if at_leisure else self._answer_within
+        return await self._hand_over(self._write_threads, self._writer, work, limit)
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do *work* in a transaction that only reads."""
-        return await self._hand_over(self._read_threads, self._reader, work)
+        return await self._hand_over(self._read_threads, self._reader, work, self._answer_within)
 
     async def _hand_over(
-        self, threads: Executor, engine: Engine, work: Callable[[Connection], Result]
+        self, threads: Executor, engine: Engine, work: Callable[[Connection], Result], limit: float
     ) -> Result:
+        line = Line()
+
+        access = "write" if engine is self._writer else "read"
+
         def job() -> Result:
-            with self._transaction(engine) as conn:
-                return work(conn)
+            began = boot_seconds()
+            try:
+                with watched(line), self._transaction(engine) as conn:
+                    return work(conn)
+            finally:
+                self.observe(boot_seconds() - began, access)
 
         running = asyncio.get_running_loop().run_in_executor(threads, job)
         try:
-            return await asyncio.shield(running)
+            with _breaking(line, limit):
+                return await asyncio.shield(running)
         except asyncio.CancelledError:
             # A cancelled write may have committed: nobody goes on before that is certain.
-            while not running.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([running])
+            with _breaking(line, limit):
+                while not running.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([running])
             raise
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         try:
             with engine.begin() as conn:
+                if self._by != conn.get_execution_options().get("by"):
+                    conn.execution_options(by=self._by)
                 if engine is self._writer:
                     self._check_identity()
                 yield conn
+        except _LogIsGone:
+            raise self._rescued() from None
         except (OperationalError, PoolTimeout, sqlite3.Error, OSError) as error:
+            if isinstance(error, OSError) and error.filename is None:
+                raise  # of what the work wrote to: a file of the database has a name
             raise self._explain(error) from error
         except DBAPIError as error:
-            if not (error.connection_invalidated or _is_damage(error) or _is_standby(error)):
+            is_circumstance = _is_circumstance(error) or _is_numbered_twice(error)
+            if not (error.connection_invalidated or _is_damage(error) or is_circumstance):
                 raise
             raise self._explain(error) from error
 
@@ -115,11 +184,7 @@ class Database:
         """Refuse to write into a file that has no name any more: all of it would be lost."""
         if self.file is None:
             return
-        try:
-            stat = self.file.stat()
-            identity = (stat.st_dev, stat.st_ino)
-        except FileNotFoundError:
-            identity = None
+        identity = _identity(self.file)
         if self._identity is None:
             self._identity = identity
         elif identity != self._identity:
@@ -128,6 +193,41 @@ class Database:
                 " put the right one there and start again"
             )
 
+        if self._log is not None:
+            identity = _identity(self._log)
+            if self._log_identity is None:
+                self._log_identity = identity
+            elif identity != self._log_identity:
+                raise _LogIsGone
+
+    def _note_new_log(self, *_: object) -> None:
+        self._log_identity = None
+
+    def _rescued(self) -> DatabaseError:
+        """
+        Bring what a deleted log holds into the file, and let go of it.
+
+        It has no name any more, and lives as long as our connections: nobody else, and no next
+        start, would find what it holds. Not if somebody has begun another log: both are right.
+        """
+        gone = f"{self.name}: its log (-wal) was deleted or replaced while it was open"
+        if self._log is not None and self._log.exists() and self._log.stat().st_size:
+            return DatabaseDamaged(
+                f"{gone}, and another program has begun a new one: stop it, and restore a backup"
+            )
+        raw = self._writer.raw_connection()
+        try:
+            cursor = raw.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            is_busy, *_ = cursor.fetchone() or (1,)
+        finally:
+            raw.close()
+        if is_busy:
+            return DatabaseError(f"{gone}: it is held by a reader, and rescued once that is gone")
+        self._writer.dispose()
+        self._reader.dispose()
+        return DatabaseError(f"{gone}: what it held is in the file now, and the daemon goes on")
+
     def _explain(self, error: Exception) -> DatabaseError:
         cause = str(_cause(error)).strip()
         first_line = cause.splitlines()[0] if cause else type(error).__name__
@@ -135,7 +235,25 @@ class Database:
         return kind(f"{self.name}: {first_line}{_way_out(first_line)}")
 
 
+class _LogIsGone(Exception):
+    """The log that our connections write to has no name any more."""
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
 _DAMAGE = ("malformed", "file is not a database")
+
+
+def _is_numbered_twice(error: Exception) -> bool:
+    """A sequence that is behind gave an id that is there already."""
+    constraint = getattr(getattr(_cause(error), "diag", None), "constraint_name", None)
+    return constraint in ("pk_runs", "pk_changes", "pk_overrides", "pk_throttles")
 
 
 def _is_damage(error: Exception) -> bool:
@@ -144,9 +262,38 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(cause, sqlite3.Error) and any(words in str(cause) for words in _DAMAGE)
 
 
-def _is_standby(error: Exception) -> bool:
-    """A server that only reads: after a failover, until the other one is found (SQLSTATE 25006)."""
-    return getattr(_cause(error), "sqlstate", None) == "25006"
+_CIRCUMSTANCES = (
+    "25006",  # a server that only reads: after a failover, until the other one is found
+    "42501",  # a role that may not
+    "42P05",  # prepared statements of others, and none of ours:
+    "26000",  # a pooler stands between
+    "3F000",  # no schema to create in
+)
+
+
+def _is_circumstance(error: Exception) -> bool:
+    """Tell whether PostgreSQL says by its SQLSTATE that the fault is not in the statement."""
+    return getattr(_cause(error), "sqlstate", None) in _CIRCUMSTANCES
+
+
+@contextmanager
+def _breaking(line: Line, limit: float) -> Iterator[None]:
+    """Look at *line* now and then, and break it when it was silent for too long."""
+    if limit == inf:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+
+    def look() -> None:
+        line.break_if_silent(limit)
+        timers[:] = [loop.call_later(limit / 10, look)]
+
+    timers.append(loop.call_later(limit / 10, look))
+    try:
+        yield
+    finally:
+        timers[0].cancel()
 
 
 def _cause(error: Exception) -> BaseException:
@@ -155,19 +302,31 @@ def _cause(error: Exception) -> BaseException:
 
 _WAYS_OUT = {
     "unable to open database file": "does its folder exist, and may this user write there?",
-    "readonly database": "may this user write the file and its folder?",
+    "readonly database": "may this user write the file and its folder? while no daemon runs, SQLite"
+    " needs that to read, too",
     "disk is full": "free some space; the daemon goes on by itself",
     "disk I/O error": "is the disk full, or failing?",
     "no such table": "run `dca-scheduler db upgrade`",
-    "does not exist": "create it, or run `dca-scheduler db upgrade`",
-    "file is not a database": "database.url names a file of another kind",
+    'role ".*" does not exist': "create it on the server, or name another user in database.url",
+    'database ".*" does not exist': "create it, then run `dca-scheduler db upgrade`",
+    "does not exist": "run `dca-scheduler db upgrade`",
+    "file is not a database": "database.url names a file of another kind, or its log is cut off:"
+    " look at the file before you move anything",
+    'duplicate key value .* "pk_': "its sequence is behind: a start of the daemon mends it",
     "malformed": "the file is damaged: restore a backup",
     "database is locked": "another program holds a transaction open",
-    "read-only transaction": "is the server a standby? the daemon goes on once it may write",
+    "read-only transaction": "is the server a standby, or default_transaction_read_only set for the"
+    " database or the role? the daemon goes on once it may write",
+    "permission denied": "this role may not: grant it the right, or use another role",
+    "prepared statement": "a pooler stands between: give the server's own address",
+    "unsupported startup parameter": "a pooler stands between: take options out of database.url and"
+    " set them for the role or the database, or give the server's own address",
+    "no schema has been selected": "search_path names no schema that is there: create it",
     "onnection refused": "is the server running, and at this address?",
     "authentication failed": "check user and password",
 }
 
 
 def _way_out(message: str) -> str:
-    return next((f" ({hint})" for words, hint in _WAYS_OUT.items() if words in message), "")
+    hints = (hint for words, hint in _WAYS_OUT.items() if re.search(words, message))
+    return next((f" ({hint})" for hint in hints), "")

@@ -4,9 +4,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, union, update
+from sqlalchemy import Connection, func, select, union, update
 
 from scheduler.domain.errors import NotFound
+from scheduler.domain.pauses import is_paused
 from scheduler.domain.records import (
     OPEN_STATES,
     Batch,
@@ -15,6 +16,9 @@ from scheduler.domain.records import (
     QueueOrder,
     StoredBody,
 )
+from scheduler.domain.suggestions import MOST_NAMES, did_you_mean
+from scheduler.storage.body_parts import delete_parts
+from scheduler.storage.definition_tables import signed_edit
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import record, records
 from scheduler.storage.tables import (
@@ -31,38 +35,64 @@ from scheduler.storage.tables import (
 
 def list_collectors(conn: Connection) -> list[Collector]:
     """Return every collector, by name."""
-    found = conn.execute(select(collectors).order_by(collectors.c.name))
-    return records(Collector, found)
+    rows = conn.execute(select(collectors).order_by(collectors.c.name))
+    return records(Collector, rows)
 
 
 def get_collector(conn: Connection, name: str) -> Collector:
     """Return the collector of that name, or raise NotFound."""
-    found = conn.execute(select(collectors).where(collectors.c.name == name))
-    row = found.mappings().first()
+    rows = conn.execute(select(collectors).where(collectors.c.name == name))
+    row = rows.mappings().first()
     if row is None:
-        raise NotFound(f"no collector is called {name!r}")
+        names = conn.scalars(select(collectors.c.name))
+        raise NotFound(f"no collector is called {name!r}{did_you_mean(name, names)}")
     return record(Collector, row)
 
 
 def list_batches(conn: Connection) -> list[Batch]:
     """Return every batch, by name."""
-    found = conn.execute(select(batches).order_by(batches.c.name))
-    return records(Batch, found)
+    rows = conn.execute(select(batches).order_by(batches.c.name))
+    return records(Batch, rows)
+
+
+def list_batch_rules(
+    conn: Connection, *, limit: int, after: str | None = None, name: str | None = None
+) -> list[tuple[Batch, int | None]]:
+    """
+    Return batches without their inputs, by name, each with how many characters those are.
+
+    Those *after* a name, or the one of that *name*.
+    """
+    rules = [column for column in batches.c if column.name != "inputs"]
+    length = func.length(batches.c.inputs).label("inputs")
+    query = select(*rules, length).order_by(batches.c.name).limit(limit)
+    if after is not None:
+        query = query.where(batches.c.name > after)
+    if name is not None:
+        query = query.where(batches.c.name == name)
+    rows = conn.execute(query).mappings().all()
+    return [(record(Batch, {**row, "inputs": None}), row["inputs"]) for row in rows]
+
+
+def count_batches(conn: Connection) -> int:
+    """Return how many batches there are."""
+    return conn.scalar(select(func.count()).select_from(batches)) or 0
 
 
 def get_batch(conn: Connection, name: str) -> Batch:
     """Return the batch of that name, or raise NotFound."""
-    found = conn.execute(select(batches).where(batches.c.name == name))
-    row = found.mappings().first()
+    rows = conn.execute(select(batches).where(batches.c.name == name))
+    row = rows.mappings().first()
     if row is None:
-        raise NotFound(f"no batch is called {name!r}")
+        names = conn.scalars(select(batches.c.name).limit(MOST_NAMES + 1))
+        raise NotFound(f"no batch is called {name!r}{did_you_mean(name, names)}")
     return record(Batch, row)
 
 
 def list_calendars(conn: Connection) -> dict[str, Calendar]:
     """Return every calendar by its name."""
-    found = conn.execute(select(calendars))
-    return {row["name"]: record(Calendar, row) for row in found.mappings()}
+    rows = conn.execute(select(calendars))
+    return {row["name"]: record(Calendar, row) for row in rows.mappings()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +105,11 @@ class Queue:
     paused_at: datetime | None
     paused_by: str | None
     paused_reason: str | None
+    paused_until: datetime | None
+
+    def is_paused(self, now: datetime) -> bool:
+        """Tell whether somebody has stopped it, and that lasts."""
+        return is_paused(self.paused_at, self.paused_until, now)
 
 
 def list_queues(conn: Connection) -> dict[str, Queue]:
@@ -95,6 +130,15 @@ def list_queue_names(conn: Connection) -> list[str]:
     )
 
 
+def check_queue(conn: Connection, name: str) -> None:
+    """Raise NotFound for a queue that nothing names and nothing is in."""
+    names = list_queue_names(conn)
+    if name not in names:
+        raise NotFound(
+            f"no schedule, run or rule names a queue {name!r}{did_you_mean(name, names)}"
+        )
+
+
 def set_queue_paused(
     conn: Connection,
     name: str,
@@ -102,19 +146,33 @@ def set_queue_paused(
     paused_at: datetime | None,
     by: str | None,
     reason: str | None,
+    until: datetime | None = None,
 ) -> None:
     """Pause a queue, or resume it with None; a queue without rules gets its row."""
-    conn.execute(insert_new(queues), {"name": name})
+    conn.execute(insert_new(queues), {"name": name, "edits": 1})
     conn.execute(
         update(queues)
         .where(queues.c.name == name)
-        .values(paused_at=paused_at, paused_by=by, paused_reason=reason)
+        .values(
+            paused_at=paused_at,
+            paused_by=by,
+            paused_reason=reason,
+            paused_until=until,
+            **signed_edit(queues),
+        )
     )
 
 
+def lift_lapsed_pauses(conn: Connection, *, now: datetime) -> None:
+    """Lift the pauses of queues that have come to their end."""
+    names = conn.scalars(select(queues.c.name).where(queues.c.paused_until <= now)).all()
+    for name in names:
+        set_queue_paused(conn, name, paused_at=None, by=None, reason=None)
+
+
 def insert_bodies(conn: Connection, sent: Collection[StoredBody], *, now: datetime) -> None:
-    """Store each body once, whoever stored it before."""
-    known = set(
+    """Store each body once, whoever stored it before; parts that are there twice are dropped."""
+    stored = set(
         conn.scalars(
             select(bodies.c.fingerprint).where(
                 bodies.c.fingerprint.in_([body.fingerprint for body in sent])
@@ -129,18 +187,22 @@ def insert_bodies(conn: Connection, sent: Collection[StoredBody], *, now: dateti
             "byte_count": body.byte_count,
             "text": body.text,
             "created_at": now,
+            "parts": body.parts,
         }
         for body in sent
-        if body.fingerprint not in known
+        if body.fingerprint not in stored
     ]
     if new:
         conn.execute(insert_new(bodies), new)
+    for body in sent:
+        if body.parts is not None and get_body(conn, body.fingerprint).parts != body.parts:
+            delete_parts(conn, body.parts)
 
 
 def get_body(conn: Connection, fingerprint: str) -> StoredBody:
     """Return the body of that fingerprint, or raise NotFound: SQLite's shell names any."""
-    found = conn.execute(select(bodies).where(bodies.c.fingerprint == fingerprint))
-    row = found.mappings().first()
+    rows = conn.execute(select(bodies).where(bodies.c.fingerprint == fingerprint))
+    row = rows.mappings().first()
     if row is None:
         raise NotFound(f"no body has the fingerprint {fingerprint!r}")
     return record(StoredBody, row)

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from scheduler.storage.dialect import seconds_between
+from scheduler.storage.dialect import in_a_minute, seconds_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
-    """A rule, and the query that finds what breaks it; `{age}` is in seconds."""
+    """A rule, and the query that finds what breaks it; `{age}` in seconds, `{now}` the time."""
 
     name: str
     sentence: str
@@ -26,13 +26,13 @@ class Invariant:
 INVARIANTS: Final = (
     Invariant(
         name="one_run_per_occurrence",
-        sentence="an occurrence of a schedule has one run, or one for each of its parts",
+        sentence="an occurrence of a schedule has one run, or one for each of its chunks",
         sql="""
             SELECT schedule, due_at FROM runs
             WHERE schedule IS NOT NULL AND retry_of IS NULL
             GROUP BY schedule, due_at
-            HAVING count(*) <> max(parts) OR count(DISTINCT part) <> max(parts)
-                OR min(parts) <> max(parts) OR max(part) <> max(parts)
+            HAVING count(*) <> max(chunks) OR count(DISTINCT chunk) <> max(chunks)
+                OR min(chunks) <> max(chunks) OR max(chunk) <> max(chunks)
         """,
     ),
     Invariant(
@@ -46,27 +46,28 @@ INVARIANTS: Final = (
               AND runs.created_at >= schedules.created_at
               -- What a person asked for stands beside the timetable; it is never too late.
               AND runs.send_before IS NOT NULL
-              AND (schedules.fired_until IS NULL OR runs.due_at > schedules.fired_until)
+              AND (schedules.fired_until IS NULL
+                   OR coalesce(runs.due_until, runs.due_at) > schedules.fired_until)
         """,
     ),
     Invariant(
-        name="one_unsettled_per_lane",
-        sentence="of a lane, at most one run is on the wire or unconfirmed",
+        name="one_unresolved_per_order_key",
+        sentence="of an order key, at most one run is on the wire or unconfirmed",
         sql="""
-            SELECT lane FROM runs
-            WHERE lane IS NOT NULL AND state IN ('dispatching', 'unconfirmed')
-            GROUP BY lane HAVING count(*) > 1
+            SELECT order_key FROM runs
+            WHERE order_key IS NOT NULL AND state IN ('dispatching', 'unconfirmed')
+            GROUP BY order_key HAVING count(*) > 1
         """,
     ),
     Invariant(
-        name="unsettled_within_limit",
-        sentence="of a collector, no more triggers are unsettled than its least max_unsettled",
+        name="unresolved_within_limit",
+        sentence="of a collector, no more triggers are unresolved than its least max_unresolved",
         sql="""
-            SELECT runs.account, runs.collector_id, count(*) AS unsettled FROM runs
+            SELECT runs.account, runs.collector_id, count(*) AS unresolved FROM runs
             WHERE state IN ('dispatching', 'unconfirmed')
             GROUP BY runs.account, runs.collector_id
             HAVING count(*) > coalesce(
-                (SELECT min(collectors.max_unsettled) FROM collectors
+                (SELECT min(collectors.max_unresolved) FROM collectors
                  WHERE collectors.account = runs.account
                    AND collectors.collector_id = runs.collector_id), 1)
         """,
@@ -104,26 +105,26 @@ INVARIANTS: Final = (
     ),
     Invariant(
         name="open_attempt_means_open_run",
-        sentence="an attempt is open just while its run waits for it to be settled",
+        sentence="an attempt is open just while its run waits for it to be resolved",
         sql="""
             SELECT runs.id AS run, runs.state FROM runs
-            JOIN attempts ON attempts.run_id = runs.id AND attempts.settled_at IS NULL
+            JOIN attempts ON attempts.run_id = runs.id AND attempts.resolved_at IS NULL
             WHERE runs.state NOT IN ('dispatching', 'unconfirmed', 'needs_attention')
             UNION ALL
             SELECT runs.id AS run, runs.state FROM runs
             WHERE runs.state IN ('dispatching', 'unconfirmed', 'needs_attention')
               AND NOT EXISTS (SELECT 1 FROM attempts
-                              WHERE attempts.run_id = runs.id AND attempts.settled_at IS NULL)
+                              WHERE attempts.run_id = runs.id AND attempts.resolved_at IS NULL)
         """,
     ),
     Invariant(
         name="no_trigger_before_the_last_was_settled",
-        sentence="no trigger of a run was sent before the one before it was settled",
+        sentence="no trigger of a run was sent before the one before it was resolved",
         sql="""
             SELECT earlier.run_id AS run, later.number AS attempt FROM attempts AS earlier
             JOIN attempts AS later
               ON later.run_id = earlier.run_id AND later.number > earlier.number
-            WHERE earlier.settled_at IS NULL OR later.claimed_at < earlier.settled_at
+            WHERE earlier.resolved_at IS NULL OR later.claimed_at < earlier.resolved_at
         """,
     ),
     Invariant(
@@ -134,20 +135,20 @@ INVARIANTS: Final = (
             LEFT JOIN (SELECT run_id, max(number) AS last, count(*) AS made
                        FROM attempts GROUP BY run_id) AS sent ON sent.run_id = runs.id
             WHERE runs.fence <> coalesce(sent.last, 0) OR runs.fence <> coalesce(sent.made, 0)
-               OR runs.attempts > runs.fence
+               OR runs.attempt_count > runs.fence
         """,
     ),
     Invariant(
         name="nobody_overtakes_in_a_strict_queue",
-        sentence="in a strict queue, no run is sent while one before it waits or is unsettled",
+        sentence="in a strict queue, no run is sent while one before it waits or is unresolved",
         sql="""
             SELECT ahead.id AS waiting, behind.id AS sent FROM runs AS ahead
             JOIN runs AS behind
-              ON behind.lane = ahead.lane
+              ON behind.order_key = ahead.order_key
              AND (behind.priority < ahead.priority OR (behind.priority = ahead.priority
                   AND (behind.due_at, behind.id) > (ahead.due_at, ahead.id)))
             JOIN attempts ON attempts.run_id = behind.id
-            WHERE ahead.lane LIKE 'queue:%' AND attempts.claimed_at > ahead.created_at
+            WHERE ahead.order_key LIKE 'queue:%' AND attempts.claimed_at > ahead.created_at
               AND ahead.state IN ('queued', 'dispatching', 'unconfirmed', 'needs_attention')
         """,
     ),
@@ -174,12 +175,17 @@ INVARIANTS: Final = (
         name="fewer_than_ten_429",
         sentence="an account collects fewer than ten answers of 429 in any five minutes",
         sql="""
-            SELECT last.account, last.at FROM throttles AS last
+            SELECT last.account, last.happened_at FROM throttles AS last
             JOIN throttles AS other ON other.account = last.account
              AND {age} >= 0 AND {age} < 300
             WHERE NOT last.suspected AND NOT other.suspected
-            GROUP BY last.id, last.account, last.at HAVING count(*) >= 10
+            GROUP BY last.id, last.account, last.happened_at HAVING count(*) >= 10
         """,
+    ),
+    Invariant(
+        name="no_mark_ahead_of_now",
+        sentence="no schedule is decided beyond the present: `clock reset` mends it",
+        sql="SELECT name AS schedule, fired_until FROM schedules WHERE fired_until > {now}",
     ),
 )
 
@@ -200,11 +206,12 @@ def list_violations(conn: Connection) -> list[Violation]:
     violations = []
     for invariant in INVARIANTS:
         rows = conn.execute(text(_for_dialect(conn, invariant.sql))).mappings()
-        found = [dict(row) for row in rows.fetchmany(_MOST_ROWS)]
-        if found:
-            violations.append(Violation(invariant=invariant, rows=found))
+        breaches = [dict(row) for row in rows.fetchmany(_MOST_ROWS)]
+        if breaches:
+            violations.append(Violation(invariant=invariant, rows=breaches))
     return violations
 
 
 def _for_dialect(conn: Connection, sql: str) -> str:
-    return sql.replace("{age}", seconds_between(conn, "other.at", "last.at"))
+    sql = sql.replace("{now}", in_a_minute(conn))
+    return sql.replace("{age}", seconds_between(conn, "other.happened_at", "last.happened_at"))

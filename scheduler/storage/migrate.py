@@ -1,5 +1,6 @@
 """The schema's versions: bring a database to the newest one, or say which one it has."""
 
+from functools import cache
 from pathlib import Path
 
 import alembic.command
@@ -31,7 +32,16 @@ def _config() -> Config:
 
 def newest_revision() -> str:
     """Return the revision that this program knows as the newest."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return _known_revisions(_scripts_folder())[0]
+
+
+@cache  # they are files, and a server asks for each probe
+def _known_revisions(folder: Path) -> tuple[str, frozenset[str]]:
+    """Return the newest revision in *folder*, and all of them."""
+    scripts = ScriptDirectory.from_config(_config())
+    return str(scripts.get_current_head()), frozenset(
+        script.revision for script in scripts.walk_revisions()
+    )
 
 
 def current_revision(conn: Connection) -> str | None:
@@ -56,12 +66,20 @@ def upgrade(conn: Connection) -> tuple[str | None, str]:
     try:
         alembic.command.upgrade(config, "head")
     except ProgrammingError as error:
+        if not _is_for_good(error):
+            raise
         reason = str(error.orig).strip().splitlines()[0]
         raise SchemaError(
             f"the schema cannot be brought to {newest_revision()}: {reason}: may this user create"
             " tables in this database, and is it dca-scheduler's own?"
         ) from error
     return before, newest_revision()
+
+
+def _is_for_good(error: ProgrammingError) -> bool:
+    """Tell whether trying again cannot help: a pooler's mix-up of statements goes by itself."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return state[:2] in ("42", "3F") and state != "42P05"
 
 
 def require_current(conn: Connection) -> None:
@@ -82,8 +100,8 @@ def require_current(conn: Connection) -> None:
 
 
 def _refuse_unknown(revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision is not None and revision not in known:
+    _, revisions = _known_revisions(_scripts_folder())
+    if revision is not None and revision not in revisions:
         raise SchemaError(
             f"the database has schema {revision}, which is newer than this program:"
             " install the newer dca-scheduler"
@@ -91,8 +109,8 @@ def _refuse_unknown(revision: str | None) -> None:
 
 
 def _refuse_foreign(conn: Connection) -> None:
-    found = inspect(conn)
-    names = (*found.get_table_names(), *found.get_view_names())
+    inspector = inspect(conn)
+    names = (*inspector.get_table_names(), *inspector.get_view_names())
     # SQLite takes Runs and runs for the same.
     taken = sorted(name for name in names if name.lower() in metadata.tables)
     if taken:

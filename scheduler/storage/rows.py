@@ -25,27 +25,28 @@ def record(kind: type[Record], row: Mapping[Any, Any]) -> Record:
     )
 
 
-def records(kind: type[Record], found: CursorResult[Any]) -> list[Record]:
+def records(kind: type[Record], result: CursorResult[Any]) -> list[Record]:
     """Build a *kind* from each row of *found*."""
-    read = reader(kind, tuple(found.keys()))
-    return [read(row) for row in found.all()]
+    read = reader(kind, tuple(result.keys()))  # type: ignore[arg-type]  # a class is hashable
+    return [read(row) for row in result.all()]
 
 
+@cache
 def reader(
-    kind: type[Record], columns: Sequence[str], prefix: str = ""
+    kind: type[Record], columns: tuple[str, ...], prefix: str = ""
 ) -> Callable[[Sequence[Any]], Record]:
     """
     Return what builds a *kind* from a row of these *columns*.
 
     Its fields' columns begin with *prefix*. They are looked up once, for any number of rows.
     """
-    place = {column: index for index, column in enumerate(columns)}
-    found = [
-        (name, place[prefix + name], convert)
+    index_of = {column: index for index, column in enumerate(columns)}
+    getters = [
+        (name, index_of[prefix + name], convert)
         for name, convert in _converters(kind)  # type: ignore[arg-type]  # a class is hashable
     ]
-    as_they_are = [(name, index) for name, index, convert in found if convert is _as_it_is]
-    converted = [(name, index, to) for name, index, to in found if to is not _as_it_is]
+    as_they_are = [(name, index) for name, index, convert in getters if convert is _as_it_is]
+    converted = [(name, index, to) for name, index, to in getters if to is not _as_it_is]
 
     def read(row: Sequence[Any]) -> Record:
         values = {name: row[index] for name, index in as_they_are}
@@ -61,9 +62,9 @@ def columns_of(kind: type[Any], table: FromClause) -> list[ColumnElement[Any]]:
     return [table.c[field.name] for field in fields(kind)]
 
 
-def values_of(one: "DataclassInstance") -> dict[str, Any]:
+def values_of(item: "DataclassInstance") -> dict[str, Any]:
     """Return a record's fields by name, as a row: unlike asdict it copies nothing."""
-    return {field.name: getattr(one, field.name) for field in fields(one)}
+    return {field.name: getattr(item, field.name) for field in fields(item)}
 
 
 @cache

@@ -1,6 +1,6 @@
 """Schedules: what is due, and how far each has been fired."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     LABEL_STYLE_TABLENAME_PLUS_COL,
     BindParameter,
+    ColumnElement,
     Connection,
     Integer,
     Select,
@@ -17,23 +18,25 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     update,
 )
 
 from scheduler.domain.errors import NotFound
-from scheduler.domain.follow_up import Ended
-from scheduler.domain.nearest import MOST_NAMES, did_you_mean
-from scheduler.domain.records import Batch, Collector, RunState, Schedule
-from scheduler.storage.given import Given, GivenValues
-from scheduler.storage.parts import is_last_of_parts, state_of_all_parts
+from scheduler.domain.follow_up import EndedRun
+from scheduler.domain.records import Batch, Collector, Origin, RunState, Schedule
+from scheduler.domain.suggestions import MOST_NAMES, did_you_mean
+from scheduler.storage.definition_tables import signed_edit
+from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.rows import reader, records
+from scheduler.storage.runs.chunks import is_last_of_chunks, state_of_all_chunks
 from scheduler.storage.tables import batches, collectors, runs, schedules
 
 Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WholeSchedule:
+class ScheduleWithRefs:
     """
     A schedule with the collector and the batch that it names.
 
@@ -63,33 +66,76 @@ _LIMIT: BindParameter[int] = bindparam("limit", type_=Integer())
 
 def list_schedules(conn: Connection) -> list[Schedule]:
     """Return every schedule, by name."""
-    found = conn.execute(select(schedules).order_by(schedules.c.name))
-    return records(Schedule, found)
+    rows = conn.execute(select(schedules).order_by(schedules.c.name))
+    return records(Schedule, rows)
 
 
-def find_schedule(conn: Connection, name: str) -> Schedule | None:
-    """Return the row of that name; None if it is gone."""
-    found = _whole(conn, _OF_NAME, name=name)
-    return found[0].schedule if found else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleFilter:
+    """Which schedules to list; what is None does not narrow."""
+
+    collector: str | None = None
+    batch: str | None = None
+    queue: str | None = None
+    label: str | None = None
+    enabled: bool | None = None
+    paused: bool | None = None
+    invalid: bool | None = None
 
 
-def get_schedule(conn: Connection, name: str) -> WholeSchedule:
+def list_page(
+    conn: Connection, wanted: ScheduleFilter, *, limit: int, after: str | None = None
+) -> list[Schedule]:
+    """Return schedules by name, those *after* a name."""
+    query = select(schedules).where(*_conditions(wanted)).order_by(schedules.c.name).limit(limit)
+    if after is not None:
+        query = query.where(schedules.c.name > after)
+    return records(Schedule, conn.execute(query))
+
+
+def count_schedules(conn: Connection, wanted: ScheduleFilter, *, most: int) -> int:
+    """Return how many schedules *wanted* chooses; they are counted up to *most*."""
+    chosen = select(schedules.c.name).where(*_conditions(wanted)).limit(most)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def _conditions(wanted: ScheduleFilter) -> list[ColumnElement[bool]]:
+    columns = schedules.c
+    conditions = [
+        column == value
+        for column, value in (
+            (columns.collector, wanted.collector),
+            (columns.batch, wanted.batch),
+            (columns.queue, wanted.queue),
+            (columns.enabled, wanted.enabled),
+        )
+        if value is not None
+    ]
+    if wanted.label is not None:
+        conditions.append(columns.labels.contains(f",{wanted.label},", autoescape=True))
+    for column, is_set in ((columns.paused_at, wanted.paused), (columns.error, wanted.invalid)):
+        if is_set is not None:
+            conditions.append(column.is_not(None) if is_set else column.is_(None))
+    return conditions
+
+
+def get_schedule(conn: Connection, name: str) -> ScheduleWithRefs:
     """Return the schedule of that name with all it needs, or raise NotFound."""
-    found = _whole(conn, _OF_NAME, name=name)
-    if not found:
+    wholes = _whole(conn, _OF_NAME, name=name)
+    if not wholes:
         names = conn.scalars(select(schedules.c.name).limit(MOST_NAMES + 1))
         raise NotFound(f"no schedule is called {name!r}{did_you_mean(name, names)}")
-    return found[0]
+    return wholes[0]
 
 
 _OF_NAME = _JOINED.where(schedules.c.name == bindparam("name"))
 
 _runnable = and_(schedules.c.enabled, schedules.c.error.is_(None))
 _unplanned = and_(schedules.c.enabled, schedules.c.planned_at.is_(None))
-_set_aside = and_(schedules.c.enabled, schedules.c.error.is_not(None))
+_invalid = and_(schedules.c.enabled, schedules.c.error.is_not(None))
 
 
-def list_due(conn: Connection, *, now: datetime, limit: int) -> list[WholeSchedule]:
+def list_due(conn: Connection, *, now: datetime, limit: int) -> list[ScheduleWithRefs]:
     """Return up to *limit* enabled schedules that are due, the longest due first."""
     return _whole(conn, _DUE, now=now, limit=limit)
 
@@ -101,7 +147,7 @@ _DUE = (
 )
 
 
-def list_unplanned(conn: Connection, *, limit: int) -> list[WholeSchedule]:
+def list_unplanned(conn: Connection, *, limit: int) -> list[ScheduleWithRefs]:
     """Return up to *limit* enabled schedules that are new, or were edited since last planned."""
     return _whole(conn, _UNPLANNED, limit=limit)
 
@@ -109,19 +155,19 @@ def list_unplanned(conn: Connection, *, limit: int) -> list[WholeSchedule]:
 _UNPLANNED = _JOINED.where(_unplanned).limit(_LIMIT)
 
 
-def list_set_aside(conn: Connection, *, after: str, limit: int) -> list[WholeSchedule]:
-    """Return up to *limit* enabled schedules set aside for an error, by name, *after* that one."""
-    return _whole(conn, _SET_ASIDE, after=after, limit=limit)
+def list_invalid(conn: Connection, *, after: str, limit: int) -> list[ScheduleWithRefs]:
+    """Return up to *limit* invalid enabled schedules, by name, *after* that one."""
+    return _whole(conn, _INVALID, after=after, limit=limit)
 
 
-_SET_ASIDE = (
-    _JOINED.where(_set_aside, schedules.c.name > bindparam("after"))
+_INVALID = (
+    _JOINED.where(_invalid, schedules.c.name > bindparam("after"))
     .order_by(schedules.c.name)
     .limit(_LIMIT)
 )
 
 
-def list_followers(conn: Connection, *, limit: int) -> list[WholeSchedule]:
+def list_followers(conn: Connection, *, limit: int) -> list[ScheduleWithRefs]:
     """Return schedules with `after` for which a run of the one before has ended since."""
     return _whole(conn, _FOLLOWERS, limit=limit)
 
@@ -129,7 +175,7 @@ def list_followers(conn: Connection, *, limit: int) -> list[WholeSchedule]:
 _one_before_ended = exists().where(
     runs.c.schedule == schedules.c.after,
     runs.c.collection_id.is_not(None),
-    is_last_of_parts(),
+    is_last_of_chunks(),
     runs.c.ended_at > func.coalesce(schedules.c.fired_until, schedules.c.created_at),
 )
 _FOLLOWERS = _JOINED.where(_runnable, schedules.c.after.is_not(None), _one_before_ended).limit(
@@ -137,26 +183,27 @@ _FOLLOWERS = _JOINED.where(_runnable, schedules.c.after.is_not(None), _one_befor
 )
 
 
-def list_ends(conn: Connection, followers: Sequence[Schedule]) -> dict[str, list[Ended]]:
+def list_ends(conn: Connection, followers: Sequence[Schedule]) -> dict[str, list[EndedRun]]:
     """Return, for each follower, the ends since its mark of the schedule that it comes after."""
-    found = {}
+    ends = {}
     for follower in followers:
         since = follower.fired_until or follower.created_at
         ended = conn.execute(
-            select(runs.c.id, state_of_all_parts().label("state"), runs.c.ended_at)
+            select(runs.c.id, state_of_all_chunks().label("state"), runs.c.ended_at)
             .where(
                 runs.c.schedule == follower.after,
                 runs.c.collection_id.is_not(None),
-                is_last_of_parts(),
+                is_last_of_chunks(),
                 runs.c.ended_at > since,
             )
             .order_by(runs.c.ended_at)
             .limit(_MOST_ENDS)
         )
-        found[follower.name] = [
-            Ended(run_id=row.id, state=RunState(row.state), ended_at=row.ended_at) for row in ended
+        ends[follower.name] = [
+            EndedRun(run_id=row.id, state=RunState(row.state), ended_at=row.ended_at)
+            for row in ended
         ]
-    return found
+    return ends
 
 
 _MOST_ENDS = 1000
@@ -164,13 +211,13 @@ _MOST_ENDS = 1000
 
 def list_before(conn: Connection, names: Collection[str]) -> dict[str, str | None]:
     """Return those of *names* that are there, each with the one that it comes after, and so on."""
-    found: dict[str, str | None] = {}
+    before: dict[str, str | None] = {}
     wanted = set(names)
     while wanted:
         rows = conn.execute(_BEFORE, {"names": list(wanted)}).all()
-        found |= {row.name: row.after for row in rows}
-        wanted = {row.after for row in rows if row.after is not None} - found.keys()
-    return found
+        before |= {row.name: row.after for row in rows}
+        wanted = {row.after for row in rows if row.after is not None} - before.keys()
+    return before
 
 
 _BEFORE = select(schedules.c.name, schedules.c.after).where(
@@ -190,14 +237,14 @@ def list_failure_limits(conn: Connection, names: Sequence[str]) -> list[tuple[st
     """Return those of *names* that are to be paused after so many failures, and are not yet."""
     if not names:
         return []
-    found = conn.execute(
+    rows = conn.execute(
         select(schedules.c.name, schedules.c.pause_after_failures).where(
             schedules.c.name.in_(names),
             schedules.c.pause_after_failures.is_not(None),
             schedules.c.paused_at.is_(None),
         )
     )
-    return [(row.name, row.pause_after_failures) for row in found]
+    return [(row.name, row.pause_after_failures) for row in rows]
 
 
 def set_paused(
@@ -207,7 +254,13 @@ def set_paused(
     conn.execute(
         update(schedules)
         .where(schedules.c.name == name)
-        .values(paused_at=now, paused_by=by, paused_reason=reason, paused_until=until)
+        .values(
+            paused_at=now,
+            paused_by=by,
+            paused_reason=reason,
+            paused_until=until,
+            **signed_edit(schedules),
+        )
     )
 
 
@@ -218,21 +271,39 @@ def set_resumed(conn: Connection, names: Sequence[str]) -> None:
     conn.execute(
         update(schedules)
         .where(schedules.c.name.in_(names))
-        .values(paused_at=None, paused_by=None, paused_reason=None, paused_until=None)
+        .values(
+            paused_at=None,
+            paused_by=None,
+            paused_reason=None,
+            paused_until=None,
+            **signed_edit(schedules),
+        )
     )
 
 
-def claim(conn: Connection, names: Sequence[str]) -> list[WholeSchedule]:
+def set_defined_in(conn: Connection, names: Iterable[str], file_id: str | None) -> None:
+    """Note which file has those of these schedules that come from one; None where none does."""
+    moved = and_(
+        _CHOSEN.has(schedules.c.name),
+        schedules.c.origin == Origin.FILE,
+        schedules.c.defined_in.is_distinct_from(file_id),
+    )
+    conn.execute(update(schedules).where(moved).values(defined_in=file_id), _CHOSEN.of(names))
+
+
+def claim(conn: Connection, names: Sequence[str]) -> list[ScheduleWithRefs]:
     """
     Return those of *names* that are enabled, in that order, held until the transaction ends.
 
     What another daemon holds at this moment is left out: it is being fired there.
     """
-    held = {whole.schedule.name: whole for whole in _whole(conn, _CLAIMED, **_CHOSEN.of(names))}
-    return [held[name] for name in names if name in held]
+    schedule_of = {
+        whole.schedule.name: whole for whole in _whole(conn, _CLAIMED, **_CHOSEN.of(names))
+    }
+    return [schedule_of[name] for name in names if name in schedule_of]
 
 
-_CHOSEN = GivenValues("chosen", schedules.c.name.type)
+_CHOSEN = JsonValues("chosen", schedules.c.name.type)
 _CLAIMED = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled).with_for_update(
     skip_locked=True, of=schedules
 )
@@ -245,6 +316,17 @@ def find_next_fire(conn: Connection, *, after: datetime | None = None) -> dateti
     return conn.scalar(_NEXT_FIRE.where(schedules.c.next_fire_at > after))
 
 
+def list_next_due(conn: Connection, *, limit: int) -> list[Schedule]:
+    """Return the *limit* schedules that are due next, whatever stops them, the first due first."""
+    rows = conn.execute(
+        select(schedules)
+        .where(_runnable, schedules.c.next_fire_at.is_not(None))
+        .order_by(schedules.c.next_fire_at)
+        .limit(limit)
+    )
+    return records(Schedule, rows)
+
+
 _NEXT_FIRE = (
     select(schedules.c.next_fire_at)
     .where(_runnable, schedules.c.next_fire_at.is_not(None))
@@ -254,19 +336,33 @@ _NEXT_FIRE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
+class NextFire:
+    """When a schedule is due next."""
+
+    name: str
+    next_fire_at: datetime
+
+
+def list_next_fires(conn: Connection, *, limit: int) -> list[NextFire]:
+    """Return the schedules that are due first, those that are held included."""
+    soon = _NEXT_FIRE.with_only_columns(schedules.c.name, schedules.c.next_fire_at)
+    return records(NextFire, conn.execute(soon.limit(limit)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidSchedule:
     """A schedule that does not fire because of an error in it or in what it names."""
 
     name: str
     error: str
 
 
-def list_errors(conn: Connection) -> list[SetAside]:
-    """Return the enabled schedules that are set aside, by name."""
-    found = conn.execute(
-        select(schedules.c.name, schedules.c.error).where(_set_aside).order_by(schedules.c.name)
+def list_errors(conn: Connection) -> list[InvalidSchedule]:
+    """Return the enabled schedules that are invalid, by name."""
+    rows = conn.execute(
+        select(schedules.c.name, schedules.c.error).where(_invalid).order_by(schedules.c.name)
     )
-    return records(SetAside, found)
+    return records(InvalidSchedule, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +370,7 @@ class PausedSchedule:
     """A schedule that somebody paused, and why."""
 
     name: str
+    paused_at: datetime
     paused_by: str | None
     paused_reason: str | None
     paused_until: datetime | None
@@ -281,8 +378,8 @@ class PausedSchedule:
 
 def list_paused(conn: Connection, *, now: datetime) -> list[PausedSchedule]:
     """Return the schedules that are paused at *now*, by name."""
-    columns = [schedules.c[one.name] for one in fields(PausedSchedule)]
-    found = conn.execute(
+    columns = [schedules.c[field.name] for field in fields(PausedSchedule)]
+    rows = conn.execute(
         select(*columns)
         .where(
             schedules.c.paused_at.is_not(None),
@@ -290,7 +387,19 @@ def list_paused(conn: Connection, *, now: datetime) -> list[PausedSchedule]:
         )
         .order_by(schedules.c.name)
     )
-    return records(PausedSchedule, found)
+    return records(PausedSchedule, rows)
+
+
+def list_unowned(conn: Connection, *, now: datetime, limit: int) -> list[str]:
+    """Return schedules that fire, came from a file, and are in none that was applied since."""
+    free = or_(schedules.c.paused_at.is_(None), schedules.c.paused_until <= now)
+    in_no_file = and_(_of_files, schedules.c.defined_in.is_(None), schedules.c.enabled, free)
+    query = select(schedules.c.name).where(in_no_file).order_by(schedules.c.name).limit(limit)
+    return list(conn.scalars(query))
+
+
+# Literally: no partial index is used for a value that is learned only at execution.
+_of_files = text("origin = 'file'")
 
 
 def count_enabled(conn: Connection) -> int:
@@ -301,14 +410,16 @@ def count_enabled(conn: Connection) -> int:
 def set_enabled(conn: Connection, name: str, *, enabled: bool) -> bool:
     """Switch a schedule on or off; False when none has that name."""
     changed = conn.execute(
-        update(schedules).where(schedules.c.name == name).values(enabled=enabled)
+        update(schedules)
+        .where(schedules.c.name == name)
+        .values(enabled=enabled, **signed_edit(schedules))
     )
     return changed.rowcount == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """How far a schedule is decided now, or the error for which it is set aside."""
+class HighWaterMark:
+    """How far a schedule is decided now, or the error for which it is invalid."""
 
     schedule: str
     fired_until: datetime | None
@@ -316,7 +427,7 @@ class Mark:
     error: str | None = None
 
 
-def record_marks(conn: Connection, marks: Sequence[Mark], *, now: datetime) -> None:
+def record_marks(conn: Connection, marks: Sequence[HighWaterMark], *, now: datetime) -> None:
     """Move each schedule's marks, never back; the caller holds the rows since `claim`."""
     if not marks:
         return
@@ -326,7 +437,7 @@ def record_marks(conn: Connection, marks: Sequence[Mark], *, now: datetime) -> N
     conn.execute(_MOVED, _MARKS.of(moved))
 
 
-_MARKS = Given(
+_MARKS = JsonRows(
     "marks",
     schedule=schedules.c.name.type,
     fired_until=schedules.c.fired_until.type,
@@ -353,15 +464,15 @@ _MOVED = (
 )
 
 
-def _whole(conn: Connection, query: Select[Any], **values: Any) -> list[WholeSchedule]:
-    found = conn.execute(query, values)
-    columns = tuple(found.keys())
+def _whole(conn: Connection, query: Select[Any], **values: Any) -> list[ScheduleWithRefs]:
+    rows = conn.execute(query, values)
+    columns = tuple(rows.keys())
     schedule = reader(Schedule, columns, "schedules_")
     collector = _named(reader(Collector, columns, "collectors_"), columns, "collectors_name")
     batch = _named(reader(Batch, columns, "batches_"), columns, "batches_name")
     return [
-        WholeSchedule(schedule=schedule(row), collector=collector(row), batch=batch(row))
-        for row in found.all()
+        ScheduleWithRefs(schedule=schedule(row), collector=collector(row), batch=batch(row))
+        for row in rows.all()
     ]
 
 
@@ -370,12 +481,12 @@ def _named(
 ) -> Callable[[Sequence[Any]], Record | None]:
     """Return what reads a joined row, each name's once; None where nothing was joined."""
     index = columns.index(name)
-    known: dict[str, Record] = {}
+    record_of: dict[str, Record] = {}
 
     def find(row: Sequence[Any]) -> Record | None:
         key = row[index]
-        if key is not None and key not in known:
-            known[key] = read(row)
-        return None if key is None else known[key]
+        if key is not None and key not in record_of:
+            record_of[key] = read(row)
+        return None if key is None else record_of[key]
 
     return find

@@ -7,10 +7,9 @@ docs/database.md are its own; everything else may be edited at any time.
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
@@ -19,61 +18,55 @@ from sqlalchemy import (
     FromClause,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
+    and_,
     literal_column,
     text,
 )
 
+from scheduler.config.limit_keys import LimitKeys
+from scheduler.config.schedule_keys import PolicyKeys, TimetableKeys
 from scheduler.domain.records import (
     ENDED_STATES,
     IN_LINE_STATES,
     OPEN_OUTCOMES,
     OPEN_STATES,
-    UNSETTLED_STATES,
-    AfterWhen,
-    CatchUp,
+    UNRESOLVED_STATES,
     OnUnconfirmed,
     Origin,
     Outcome,
-    Overlap,
     QueueOrder,
     Reason,
     RunState,
 )
+from scheduler.storage.access_tables import api_sessions as api_sessions
+from scheduler.storage.access_tables import api_tokens as api_tokens
+from scheduler.storage.body_tables import bodies as bodies
+from scheduler.storage.body_tables import failed_inputs as failed_inputs
+from scheduler.storage.budget_tables import price_column
+from scheduler.storage.collection_tables import collections as collections
 from scheduler.storage.dialect import Id, UtcDateTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _quoted(values: Iterable[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
-def _one_of(column: str, values: type[StrEnum] | Iterable[str]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({_quoted(values)})", name=column)
-
-
-# Of PostgreSQL's integers. The bounds keep words out of SQLite's number columns as well, which
-# would take them: there, text is greater than any number.
-_LARGEST = 2**31 - 1
+from scheduler.storage.key_columns import LARGEST, boolean, key_columns, one_of, quoted
+from scheduler.storage.metadata import added_flag, edits
+from scheduler.storage.metadata import metadata as metadata
+from scheduler.storage.metadata import partial_index as _partial
+from scheduler.storage.notice_tables import alerts as alerts
+from scheduler.storage.notice_tables import deliveries as deliveries
+from scheduler.storage.notice_tables import notices as notices
+from scheduler.storage.stop_tables import freezes as freezes
+from scheduler.storage.stop_tables import holds as holds
+from scheduler.storage.stop_tables import overrides as overrides
+from scheduler.storage.upkeep_tables import daemons as daemons
+from scheduler.storage.upkeep_tables import restores as restores
 
 
 def _number(column: str, *, least: int = 1) -> CheckConstraint:
-    return CheckConstraint(f"{column} BETWEEN {least} AND {_LARGEST}", name=column)
+    return CheckConstraint(f"{column} BETWEEN {least} AND {LARGEST}", name=column)
 
 
 def _state_in(states: Iterable[str]) -> str:
-    return f"state IN ({_quoted(states)})"
+    return f"state IN ({quoted(states)})"
 
 
 def in_state(table: FromClause, *states: RunState) -> ColumnElement[bool]:
@@ -93,12 +86,13 @@ def _exactly_one_timetable() -> str:
     return " + ".join((*given, "CASE WHEN manual THEN 1 ELSE 0 END")) + " = 1"
 
 
-def _boolean(column: str) -> Boolean:
-    return Boolean(create_constraint=True, name=column)
-
-
 def _origin() -> Column[str]:
     return Column("origin", Text, nullable=False, server_default=Origin.DATABASE)
+
+
+def _of_account(**options: Any) -> Column[str]:
+    named = ForeignKey("accounts.name", onupdate="CASCADE", ondelete="CASCADE")
+    return Column("account", named, **options)
 
 
 accounts = Table(
@@ -109,7 +103,11 @@ accounts = Table(
     Column("token", Text, nullable=False),
     Column("max_in_flight", Integer, nullable=False, server_default="32"),
     Column("requests_per_second", Float, nullable=False, server_default="20"),
+    added_flag("accept_unknown_collectors"),
+    price_column(),
+    *key_columns(LimitKeys, added=True),
     _origin(),
+    edits(),
     CheckConstraint(
         "token LIKE 'env:%' OR token LIKE 'file:%' OR token LIKE 'credential:%'",
         name="token_is_a_reference",
@@ -118,41 +116,35 @@ accounts = Table(
     CheckConstraint(
         "requests_per_second > 0 AND requests_per_second <= 1000000", name="requests_per_second"
     ),
-    _one_of("origin", Origin),
+    one_of("origin", Origin),
 )
 
 brakes = Table(
     "brakes",
     metadata,
-    Column(
-        "account",
-        ForeignKey("accounts.name", onupdate="CASCADE", ondelete="CASCADE"),
-        primary_key=True,
-    ),
+    _of_account(primary_key=True),
     Column("tokens", Float, nullable=False, server_default="1"),
     Column("refilled_at", UtcDateTime),
     Column("open_until", UtcDateTime),
-    Column("strikes", Integer, nullable=False, server_default="0"),
-    Column("losses", Integer, nullable=False, server_default="0"),
+    Column("trips", Integer, nullable=False, server_default="0"),
+    Column("consecutive_losses", Integer, nullable=False, server_default="0"),
     Column("slow_start", Integer),
     Column("paused_at", UtcDateTime),
     Column("paused_reason", Text),
     Column("paused_token", Text),
+    Column("paused_by", Text),
+    Column("paused_until", UtcDateTime),
 )
 
 throttles = Table(
     "throttles",
     metadata,
     Column("id", Id, primary_key=True),
-    Column(
-        "account",
-        ForeignKey("accounts.name", onupdate="CASCADE", ondelete="CASCADE"),
-        nullable=False,
-    ),
-    Column("at", UtcDateTime, nullable=False),
+    _of_account(nullable=False),
+    Column("happened_at", UtcDateTime, nullable=False),
     # Nobody saw the answer: its daemon died. It counts once another 429 was seen.
-    Column("suspected", _boolean("suspected"), nullable=False, server_default=text("FALSE")),
-    Index("ix_throttles_account_at", "account", "at"),
+    Column("suspected", boolean("suspected"), nullable=False, server_default=text("FALSE")),
+    Index("ix_throttles_account_happened_at", "account", "happened_at"),
 )
 
 collectors = Table(
@@ -162,25 +154,28 @@ collectors = Table(
     Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
     Column("collector_id", Text, nullable=False),
     Column("deadline", Text),
-    Column("no_downloads", _boolean("no_downloads"), nullable=False, server_default=text("FALSE")),
+    Column("no_downloads", boolean("no_downloads"), nullable=False, server_default=text("FALSE")),
     Column("version", Text),
     Column("trigger_name", Text),
     Column("notify", Text),
     Column("deliver", Text),
     Column("max_running", Integer, nullable=False, server_default="100"),
-    Column("max_unsettled", Integer, nullable=False, server_default="1"),
+    Column("max_unresolved", Integer, nullable=False, server_default="1"),
     Column("max_attempts", Integer),
-    Column("first_pause", Text),
-    Column("longest_pause", Text),
+    Column("backoff_initial", Text),
+    Column("backoff_max", Text),
     Column("on_unconfirmed", Text),
+    Column("max_inputs_per_trigger", Integer, _number("max_inputs_per_trigger")),
+    *key_columns(LimitKeys, added=True),
     _origin(),
+    edits(),
     CheckConstraint("collector_id LIKE 'c\\_%' ESCAPE '\\'", name="collector_id"),
     CheckConstraint("version IN ('dev')", name="version"),
     _number("max_running"),
-    _number("max_unsettled"),
+    _number("max_unresolved"),
     _number("max_attempts"),
-    _one_of("on_unconfirmed", OnUnconfirmed),
-    _one_of("origin", Origin),
+    one_of("on_unconfirmed", OnUnconfirmed),
+    one_of("origin", Origin),
     Index("ix_collectors_collector_id", "account", "collector_id"),
 )
 
@@ -190,7 +185,8 @@ calendars = Table(
     Column("name", Text, primary_key=True),
     Column("rules", Text, nullable=False),
     _origin(),
-    _one_of("origin", Origin),
+    edits(),
+    one_of("origin", Origin),
 )
 
 batches = Table(
@@ -200,28 +196,19 @@ batches = Table(
     Column("file", Text),
     Column("inputs", Text),
     Column("send_as", Text, nullable=False, server_default="json"),
-    Column("dedupe", _boolean("dedupe"), nullable=False, server_default=text("FALSE")),
+    Column("dedupe", boolean("dedupe"), nullable=False, server_default=text("FALSE")),
     Column("max_inputs_per_trigger", Integer),
     Column("required", Text),
     Column("max_change_percent", Integer),
+    Column("max_inputs", Integer, _number("max_inputs")),
+    Column("max_chunks", Integer, _number("max_chunks")),
     _origin(),
+    edits(),
     _number("max_inputs_per_trigger"),
     _number("max_change_percent", least=0),
     CheckConstraint("(file IS NULL) <> (inputs IS NULL)", name="file_or_inputs"),
-    _one_of("send_as", ("json", "csv", "multipart")),
-    _one_of("origin", Origin),
-)
-
-bodies = Table(
-    "bodies",
-    metadata,
-    Column("fingerprint", Text, primary_key=True),
-    Column("send_as", Text, nullable=False),
-    Column("row_count", Integer, nullable=False),
-    Column("byte_count", Id, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    _one_of("send_as", ("json", "csv", "multipart")),
+    one_of("send_as", ("json", "csv", "multipart")),
+    one_of("origin", Origin),
 )
 
 queues = Table(
@@ -231,13 +218,17 @@ queues = Table(
     Column("queue_order", Text, nullable=False, server_default=QueueOrder.STRICT),
     Column("max_depth", Integer),
     _origin(),
+    edits(),
     Column("paused_at", UtcDateTime),
     Column("paused_by", Text),
     Column("paused_reason", Text),
-    _one_of("queue_order", QueueOrder),
+    Column("paused_until", UtcDateTime),
+    one_of("queue_order", QueueOrder),
     _number("max_depth"),
-    _one_of("origin", Origin),
+    one_of("origin", Origin),
 )
+
+_LIMITED = " OR ".join(f"{name} IS NOT NULL" for name in LimitKeys.model_fields)
 
 schedules = Table(
     "schedules",
@@ -245,48 +236,28 @@ schedules = Table(
     Column("name", Text, primary_key=True),
     Column("collector", ForeignKey("collectors.name", onupdate="CASCADE"), nullable=False),
     Column("batch", ForeignKey("batches.name", onupdate="CASCADE"), nullable=False),
-    Column("cron", Text),
-    Column("every", Text),
-    Column("calendar_interval", Text),
-    Column("at", Text),
-    Column("manual", _boolean("manual"), nullable=False, server_default=text("FALSE")),
-    Column("after", Text),
-    Column("after_when", Text, nullable=False, server_default=AfterWhen.ENDED),
-    Column("anchor", Text),
-    Column("timezone", Text, nullable=False, server_default="UTC"),
-    Column("dst_gap", Text, nullable=False, server_default="shift"),
-    Column("dst_fold", Text, nullable=False, server_default="first"),
-    Column("valid_from", Text),
-    Column("valid_until", Text),
-    Column("jitter", Text),
-    Column("spread", Text),
-    Column("exclude", Text),
-    Column("max_runs", Integer),
-    Column("overlap", Text, nullable=False, server_default=Overlap.QUEUE),
+    *key_columns(TimetableKeys),
     Column("queue", Text),
     Column(
-        "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
+        "confirm_cancel", boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
     ),
     Column("deadline", Text),
-    Column("no_downloads", _boolean("no_downloads")),
+    Column("no_downloads", boolean("no_downloads")),
     Column("version", Text),
     Column("trigger_name", Text),
     Column("notify", Text),
     Column("deliver", Text),
-    Column("priority", Integer, nullable=False, server_default="0"),
-    Column("misfire_grace", Text, nullable=False, server_default="1h"),
-    Column("catch_up", Text, nullable=False, server_default=CatchUp.LATEST),
-    Column("catch_up_window", Text),
-    Column("catch_up_max", Integer),
-    Column("catch_up_pace", Text),
-    Column("pause_after_failures", Integer),
-    Column("labels", Text),
+    *key_columns(PolicyKeys),
+    *key_columns(LimitKeys, added=True),
     Column("max_attempts", Integer),
-    Column("first_pause", Text),
-    Column("longest_pause", Text),
+    Column("backoff_initial", Text),
+    Column("backoff_max", Text),
     Column("on_unconfirmed", Text),
-    Column("enabled", _boolean("enabled"), nullable=False, server_default=text("TRUE")),
+    Column("enabled", boolean("enabled"), nullable=False, server_default=text("TRUE")),
     _origin(),
+    edits(),
+    # HOST:PATH of the file that has it; NULL where none does.
+    Column("defined_in", Text),
     Column("paused_at", UtcDateTime),
     Column("paused_by", Text),
     Column("paused_reason", Text),
@@ -302,82 +273,46 @@ schedules = Table(
         "anchor IS NULL OR every IS NOT NULL OR calendar_interval IS NOT NULL",
         name="anchor_needs_a_beat",
     ),
-    _one_of("dst_gap", ("shift", "skip")),
-    _one_of("dst_fold", ("first", "both")),
     CheckConstraint("queue IS NULL OR NOT confirm_cancel", name="one_behaviour"),
     CheckConstraint("queue <> ''", name="queue"),
-    _number("priority", least=-_LARGEST),
     CheckConstraint("version IN ('dev')", name="version"),
     _number("max_attempts"),
-    _number("max_runs"),
-    _number("catch_up_max"),
-    _number("pause_after_failures"),
-    _one_of("catch_up", CatchUp),
-    _one_of("overlap", Overlap),
-    _one_of("after_when", AfterWhen),
-    _one_of("on_unconfirmed", OnUnconfirmed),
-    _one_of("origin", Origin),
+    one_of("on_unconfirmed", OnUnconfirmed),
+    one_of("origin", Origin),
     Index("ix_schedules_collector", "collector"),
     Index("ix_schedules_batch", "batch"),
     # What is due, and what was edited: both stay small however many are stored.
-    Index(
+    _partial(
         "ix_schedules_due",
         "next_fire_at",
-        sqlite_where=text("enabled = 1 AND error IS NULL"),
-        postgresql_where=text("enabled AND error IS NULL"),
+        where="enabled = 1 AND error IS NULL",
+        postgresql_where="enabled AND error IS NULL",
     ),
-    Index(
-        "ix_schedules_paused_until",
-        "paused_until",
-        sqlite_where=text("paused_until IS NOT NULL"),
-        postgresql_where=text("paused_until IS NOT NULL"),
-    ),
-    Index(
-        "ix_schedules_after",
-        "after",
-        sqlite_where=text("after IS NOT NULL"),
-        postgresql_where=text("after IS NOT NULL"),
-    ),
+    _partial("ix_schedules_paused_until", "paused_until", where="paused_until IS NOT NULL"),
+    _partial("ix_schedules_after", "after", where="after IS NOT NULL"),
     # An edited calendar asks who excludes it.
-    Index(
-        "ix_schedules_exclude",
-        "exclude",
-        sqlite_where=text("exclude IS NOT NULL"),
-        postgresql_where=text("exclude IS NOT NULL"),
-    ),
+    _partial("ix_schedules_exclude", "exclude", where="exclude IS NOT NULL"),
     # Whoever applies a file reads what files own, and not a million others.
-    Index(
-        "ix_schedules_of_files",
-        "name",
-        sqlite_where=text("origin = 'file'"),
-        postgresql_where=text("origin = 'file'"),
-    ),
-    Index(
-        "ix_schedules_set_aside",
-        "name",
-        sqlite_where=text("error IS NOT NULL"),
-        postgresql_where=text("error IS NOT NULL"),
-    ),
-    Index(
-        "ix_schedules_unplanned",
-        "name",
-        sqlite_where=text("planned_at IS NULL"),
-        postgresql_where=text("planned_at IS NULL"),
-    ),
+    _partial("ix_schedules_of_files", "name", where="origin = 'file'"),
+    _partial("ix_schedules_invalid", "name", where="error IS NOT NULL"),
+    _partial("ix_schedules_limited", "name", where=_LIMITED),
+    _partial("ix_schedules_unplanned", "name", where="planned_at IS NULL"),
+    _partial("ix_schedules_fresh_within", "name", where="fresh_within IS NOT NULL"),
 )
 
 _ENDED = f"({_state_in(ENDED_STATES)})"
-_ONE_IN_FLIGHT = text(_state_in(UNSETTLED_STATES))
-_WAITING = text("state = 'queued'")
-_REPLACES = text("state = 'queued' AND replaces = 1")
-_PG_REPLACES = text("state = 'queued' AND replaces")
-_STOPPED = text("state = 'needs_attention'")
-_HAS_GRACE = text("state = 'queued' AND send_before IS NOT NULL")
-_LEASED = text("state = 'dispatching'")
-_UNCONFIRMED = text("state = 'unconfirmed'")
-_IN_LINE = text(_state_in(IN_LINE_STATES))
-_OPEN = text(_state_in(OPEN_STATES))
-_COLLECTING = text("state = 'collecting'")
+_ONE_IN_FLIGHT = _state_in(UNRESOLVED_STATES)
+_WAITING = "state = 'queued'"
+_STOPPED = "state = 'needs_attention'"
+_HAS_GRACE = "state = 'queued' AND send_before IS NOT NULL"
+_UNCONFIRMED = "state = 'unconfirmed'"
+_IN_LINE = _state_in(IN_LINE_STATES)
+_OPEN = _state_in(OPEN_STATES)
+_COLLECTING = "state = 'collecting'"
+_OVERDUE = "state = 'collecting' AND overdue_at IS NOT NULL"
+_LOST = "(state = 'failed' OR state = 'skipped' AND reason = 'missed')"
+LOST = text(_LOST)
+"""What an operator must hear of: written as its index has it."""
 
 runs = Table(
     "runs",
@@ -393,9 +328,9 @@ runs = Table(
     Column("query", Text, nullable=False),
     Column("queue", Text),
     Column(
-        "confirm_cancel", _boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
+        "confirm_cancel", boolean("confirm_cancel"), nullable=False, server_default=text("FALSE")
     ),
-    Column("lane", Text),
+    Column("order_key", Text),
     Column("labels", Text),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("state", Text, nullable=False),
@@ -403,29 +338,46 @@ runs = Table(
     Column("detail", Text),
     Column("not_before", UtcDateTime, nullable=False),
     Column("send_before", UtcDateTime),
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempt_count", Integer, nullable=False, server_default="0"),
     Column("max_attempts", Integer, nullable=False),
-    Column("first_pause", Text, nullable=False),
-    Column("longest_pause", Text, nullable=False),
+    Column("backoff_initial", Text, nullable=False),
+    Column("backoff_max", Text, nullable=False),
     Column("on_unconfirmed", Text, nullable=False),
     Column("retry_of", ForeignKey("runs.id")),
-    Column("part", Integer, nullable=False, server_default="1"),
-    Column("parts", Integer, nullable=False, server_default="1"),
+    # Beside retry_of, which holds the reference.
+    Column("failed_inputs_of", Id),
+    Column("chunk", Integer, nullable=False, server_default="1"),
+    Column("chunks", Integer, nullable=False, server_default="1"),
     Column("waits_for", ForeignKey("runs.id")),
-    Column("replaces", _boolean("replaces"), nullable=False, server_default=text("FALSE")),
+    Column("replaces", boolean("replaces"), nullable=False, server_default=text("FALSE")),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("lease_owner", Text),
     Column("lease_until", UtcDateTime),
-    Column("look_at", UtcDateTime),
-    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("next_lookup_at", UtcDateTime),
+    Column("lookups", Integer, nullable=False, server_default="0"),
     Column("triggered_at", UtcDateTime),
+    # Its collection has outlived its deadline, or any sane time: it holds up nobody any more.
+    Column("overdue_at", UtcDateTime),
     Column("collection_id", Text),
     Column("start_eta", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    _one_of("state", RunState),
-    _one_of("reason", Reason),
-    _one_of("on_unconfirmed", OnUnconfirmed),
+    # Of a run asked for by hand: by whom, and what a repeated request is known by.
+    Column("created_by", Text),
+    Column("request_key", Text),
+    Column("request_digest", Text),
+    # Of a long gap that is one skipped run: when its last occurrence was due, and how many it had.
+    Column("due_until", UtcDateTime),
+    Column("occurrences", Integer, nullable=False, server_default="1"),
+    # On a person's word, whatever limits and budgets say.
+    added_flag("past_limits"),
+    # Who made the last change of the state, and when. A client that counts no move is not ours.
+    Column("moves", Integer, nullable=False, server_default="0"),
+    Column("moved_at", UtcDateTime),
+    Column("moved_by", Text),
+    one_of("state", RunState),
+    one_of("reason", Reason),
+    one_of("on_unconfirmed", OnUnconfirmed),
     CheckConstraint(f"{_ENDED} = (ended_at IS NOT NULL)", name="ended_has_a_time"),
     CheckConstraint(
         "state <> 'dispatching' OR (lease_owner IS NOT NULL AND lease_until IS NOT NULL)",
@@ -437,91 +389,120 @@ runs = Table(
     ),
     CheckConstraint("body IS NOT NULL OR state IN ('failed', 'skipped')", name="sent_has_a_body"),
     CheckConstraint(
-        "state <> 'unconfirmed' OR look_at IS NOT NULL", name="unconfirmed_is_looked_for"
+        "state <> 'unconfirmed' OR next_lookup_at IS NOT NULL", name="unconfirmed_is_looked_for"
     ),
-    # One run an occurrence, or one each of its parts; retries by hand stand beside it.
-    Index(
-        "uq_runs_schedule_due_at_part",
-        "schedule",
-        "due_at",
-        "part",
-        unique=True,
-        sqlite_where=text("retry_of IS NULL"),
-        postgresql_where=text("retry_of IS NULL"),
-    ),
-    Index("uq_runs_collection_id", "collection_id", unique=True),
-    # The backstop of order: one run of a lane on the wire or unsettled.
-    Index(
-        "uq_runs_lane_in_flight",
-        "lane",
-        unique=True,
-        sqlite_where=_ONE_IN_FLIGHT,
-        postgresql_where=_ONE_IN_FLIGHT,
-    ),
-    # What a claim reads follows open work; only the last four below grow with history.
-    Index(
+    # The backstop of order: one run of an order key on the wire or unresolved.
+    _partial("uq_runs_order_key_in_flight", "order_key", where=_ONE_IN_FLIGHT, unique=True),
+    # What a claim reads follows open work; only the last five below grow with history.
+    _partial(
         "ix_runs_waiting",
         "account",
         "collector_id",
         text("priority DESC"),
         "due_at",
         "id",
-        sqlite_where=_WAITING,
-        postgresql_where=_WAITING,
+        where=_WAITING,
     ),
-    Index("ix_runs_ready", "not_before", sqlite_where=_WAITING, postgresql_where=_WAITING),
-    Index("ix_runs_too_late", "send_before", sqlite_where=_HAS_GRACE, postgresql_where=_HAS_GRACE),
-    Index(
+    _partial("ix_runs_ready", "not_before", where=_WAITING),
+    _partial("ix_runs_too_late", "send_before", where=_HAS_GRACE),
+    _partial(
         "ix_runs_replacing",
         "account",
         "confirm_cancel",
         "collector_id",
-        sqlite_where=text("state = 'queued' AND confirm_cancel = 1"),
-        postgresql_where=text("state = 'queued' AND confirm_cancel"),
+        where="state = 'queued' AND confirm_cancel = 1",
+        postgresql_where="state = 'queued' AND confirm_cancel",
     ),
-    Index(
-        "ix_runs_in_line",
-        "lane",
-        "priority",
-        "due_at",
-        "id",
-        sqlite_where=_IN_LINE,
-        postgresql_where=_IN_LINE,
-    ),
-    Index("ix_runs_to_replace", "waits_for", sqlite_where=_REPLACES, postgresql_where=_PG_REPLACES),
-    Index("ix_runs_stopped", "lane", sqlite_where=_STOPPED, postgresql_where=_STOPPED),
-    Index(
-        "ix_runs_unsettled",
-        "account",
-        "collector_id",
-        sqlite_where=_ONE_IN_FLIGHT,
-        postgresql_where=_ONE_IN_FLIGHT,
-    ),
-    Index(
-        "ix_runs_collecting",
-        "account",
-        "collector_id",
-        sqlite_where=_COLLECTING,
-        postgresql_where=_COLLECTING,
-    ),
-    Index("ix_runs_lease", "lease_until", sqlite_where=_LEASED, postgresql_where=_LEASED),
-    Index("ix_runs_look", "look_at", sqlite_where=_UNCONFIRMED, postgresql_where=_UNCONFIRMED),
-    Index("ix_runs_open", "state", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_runs_schedule_open", "schedule", sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_runs_schedule_id", "schedule", "id"),
-    Index("ix_runs_schedule_ended_at", "schedule", "ended_at"),
-    Index(
-        "ix_runs_waits_for",
+    _partial("ix_runs_in_line", "order_key", "priority", "due_at", "id", where=_IN_LINE),
+    _partial(
+        "ix_runs_to_replace",
         "waits_for",
-        sqlite_where=text("waits_for IS NOT NULL"),
-        postgresql_where=text("waits_for IS NOT NULL"),
+        where="state = 'queued' AND replaces = 1",
+        postgresql_where="state = 'queued' AND replaces",
     ),
-    Index(
-        "ix_runs_retry_of",
-        "retry_of",
-        sqlite_where=text("retry_of IS NOT NULL"),
-        postgresql_where=text("retry_of IS NOT NULL"),
+    _partial("ix_runs_gaps", "schedule", "due_until", where="due_until IS NOT NULL"),
+    _partial("ix_runs_stopped", "order_key", where=_STOPPED),
+    _partial("ix_runs_unresolved", "account", "collector_id", where=_ONE_IN_FLIGHT),
+    _partial("ix_runs_collecting", "account", "collector_id", where=_COLLECTING),
+    _partial("ix_runs_overdue", "id", where=_OVERDUE),
+    _partial("ix_runs_lost", "ended_at", where=_LOST),
+    _partial("ix_runs_lookup", "next_lookup_at", where=_UNCONFIRMED),
+    _partial("ix_runs_schedule_open", "schedule", where=_OPEN),
+    Index("ix_runs_schedule_id", "schedule", "id"),
+    _partial("ix_runs_schedule_ended_at", "schedule", "ended_at", where="ended_at IS NOT NULL"),
+    _partial("ix_runs_waits_for", "waits_for", where="waits_for IS NOT NULL"),
+    # The inputs that failed in a run are sent once more by one run at most.
+    _partial(
+        "uq_runs_failed_inputs_of",
+        "failed_inputs_of",
+        where="failed_inputs_of IS NOT NULL",
+        unique=True,
     ),
+    _partial("ix_runs_retry_of", "retry_of", where="retry_of IS NOT NULL"),
+    Index("ix_runs_body", "body"),
+)
+
+ON_THE_WIRE = and_(in_state(runs, RunState.DISPATCHING), in_state(runs, *UNRESOLVED_STATES))
+"""Claimed: said so that SQLite knows the index of what is unresolved to hold it."""
+
+# One run an occurrence, or one each of its chunks; retries by hand stand beside it.
+ONE_RUN_PER_OCCURRENCE = _partial(
+    "uq_runs_schedule_due_at_chunk",
+    runs.c.schedule,
+    runs.c.due_at,
+    runs.c.chunk,
+    where="retry_of IS NULL",
+    unique=True,
+)
+
+# A request that is repeated under its key is the same run.
+ONE_RUN_PER_KEY = _partial(
+    "uq_runs_request_key", runs.c.request_key, where="request_key IS NOT NULL", unique=True
+)
+
+# Written by triggers on `runs` alone, and never changed. They go with their run.
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("happened_at", UtcDateTime, nullable=False),
+    Column("run_id", Id, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text),
+    Column("by", Text, nullable=False),
+    # PostgreSQL's number of the transaction: ids may become visible out of order, these do not.
+    Column("transaction_id", Id, nullable=False, server_default="0"),
+    Index("ix_run_events_run_id", "run_id", "id"),
+    # Elsewhere all are of one transaction, and in the order of their ids.
+    Index("ix_run_events_order", "transaction_id", "id").ddl_if(dialect="postgresql"),
+    # An id is never given again, though the last events may go with their runs.
+    sqlite_autoincrement=True,
+)
+
+event_cursors = Table(
+    "event_cursors",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("transaction_id", Id, nullable=False),
+    Column("event_id", Id, nullable=False),
+)
+
+# What metrics count: a daemon's own, or of no writer (''), and then it only grows.
+tallies = Table(
+    "tallies",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("metric", "labels", "writer")),
+    Column("value", Float, nullable=False),
+)
+
+last_ends = Table(
+    "last_ends",
+    metadata,
+    Column("schedule", Text, primary_key=True),
+    Column("ended_at", UtcDateTime, nullable=False),
+    Column("succeeded_at", UtcDateTime),
 )
 
 attempts = Table(
@@ -533,131 +514,31 @@ attempts = Table(
     Column("request", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
-    Column("settled_at", UtcDateTime),
+    Column("upstream_at", UtcDateTime),
+    Column("resolved_at", UtcDateTime),
     Column("http_status", Integer),
     Column("detail", Text),
     Column("collection_id", Text),
-    _one_of("outcome", Outcome),
+    one_of("outcome", Outcome),
     CheckConstraint(
-        f"(outcome IN ({_quoted(OPEN_OUTCOMES)})) = (settled_at IS NULL)", name="settled_has_a_time"
+        f"(outcome IN ({quoted(OPEN_OUTCOMES)})) = (resolved_at IS NULL)",
+        name="resolved_has_a_time",
     ),
     CheckConstraint(
         "(outcome IN ('accepted', 'adopted')) = (collection_id IS NOT NULL)",
         name="accepted_has_a_collection",
     ),
-    Index("uq_attempts_collection_id", "collection_id", unique=True),
-    Index(
-        "uq_attempts_one_open",
-        "run_id",
-        unique=True,
-        sqlite_where=text("settled_at IS NULL"),
-        postgresql_where=text("settled_at IS NULL"),
-    ),
-)
-
-collections = Table(
-    "collections",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("run_id", ForeignKey("runs.id"), nullable=False),
-    Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
-    Column("collector_id", Text, nullable=False),
-    Column("start_eta", UtcDateTime),
-    Column("status", Text),
-    Column("inputs", Integer),
-    Column("lines", Integer),
-    Column("fails", Integer),
-    Column("pages", Integer),
-    Column("success_rate", Float),
-    Column("started_at", UtcDateTime),
-    Column("finished_at", UtcDateTime),
-    Column("accepted_at", UtcDateTime, nullable=False),
-    Column("look_at", UtcDateTime),
-    Column("looked_at", UtcDateTime),
-    Column("looks", Integer, nullable=False, server_default="0"),
-    Column("lease_owner", Text),
-    Column("lease_until", UtcDateTime),
-    Column("replaced_by", ForeignKey("runs.id")),
-    Column("cancel_requested_at", UtcDateTime),
-    Column("cancel_note", Text),
-    Index("ix_collections_run_id", "run_id"),
-    Index(
-        "ix_collections_running",
-        "account",
-        "collector_id",
-        "accepted_at",
-        sqlite_where=text("look_at IS NOT NULL"),
-        postgresql_where=text("look_at IS NOT NULL"),
-    ),
-    Index(
-        "ix_collections_look",
-        "account",
-        "look_at",
-        sqlite_where=text("look_at IS NOT NULL"),
-        postgresql_where=text("look_at IS NOT NULL"),
-    ),
-    # Those that are asked about at this moment, among any number that run.
-    Index(
-        "ix_collections_leased",
-        "account",
-        "lease_until",
-        sqlite_where=text("lease_until IS NOT NULL"),
-        postgresql_where=text("lease_until IS NOT NULL"),
-    ),
-)
-
-freezes = Table(
-    "freezes",
-    metadata,
-    Column("scope", Text, primary_key=True),
-    Column("frozen_at", UtcDateTime, nullable=False),
-    Column("frozen_by", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("until", UtcDateTime),
-    CheckConstraint(
-        "scope = 'all' OR scope LIKE 'collector:%' OR scope LIKE 'label:%'", name="scope"
-    ),
-)
-
-overrides = Table(
-    "overrides",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column(
-        "schedule",
-        ForeignKey("schedules.name", onupdate="CASCADE", ondelete="CASCADE"),
-        nullable=False,
-    ),
-    Column("field", Text, nullable=False),
-    Column("value", Text),
-    Column("made_at", UtcDateTime, nullable=False),
-    Column("made_by", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("until", UtcDateTime, nullable=False),
-    Index("uq_overrides_schedule_field", "schedule", "field", unique=True),
+    _partial("uq_attempts_one_open", "run_id", where="resolved_at IS NULL", unique=True),
 )
 
 changes = Table(
     "changes",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("happened_at", UtcDateTime, nullable=False),
+    Column("by", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("subject", Text, nullable=False),
     Column("detail", Text),
-    Index("ix_changes_subject_at", "subject", "at"),
-)
-
-daemons = Table(
-    "daemons",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("started_at", UtcDateTime, nullable=False),
-    Column("seen_at", UtcDateTime, nullable=False),
-    Column("stopped_at", UtcDateTime),
-    Column("trouble", Text),
+    Index("ix_changes_subject_happened_at", "subject", "happened_at"),
 )

@@ -1,38 +1,52 @@
 """One account's upstream: every call it knows, and no other HTTP client in this program."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
+from math import inf
 from typing import Final
 from urllib.parse import quote
 
 import httpx
 
 from scheduler import __version__
-from scheduler.clock import Clock, utc_now
+from scheduler.clock import Clock, boot_seconds, utc_now
 from scheduler.domain.answers import (
     CancelAnswer,
+    Done,
+    ErrorsAnswer,
     InputsAnswer,
     JobsAnswer,
     ListedJob,
     LogAnswer,
+    PageAnswer,
+    Refused,
     Unanswered,
 )
 from scheduler.domain.errors import InvalidInput, SchedulerError
 from scheduler.domain.reply import TriggerReply
-from scheduler.domain.request import Params, TriggerRequest, query_string
+from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
 from scheduler.upstream.dataset import DatasetReader
-from scheduler.upstream.exchange import CappedBody, Exchanges, Sink
-from scheduler.upstream.heard import Heard
+from scheduler.upstream.exchange import (
+    BodyReader,
+    CappedBody,
+    Exchanges,
+    Forward,
+    HeadOfBody,
+)
+from scheduler.upstream.observed import Observe, call_of, class_of, unobserved
 from scheduler.upstream.question_answers import (
-    JobsPage,
     read_cancel,
+    read_errors,
+    read_failure,
     read_inputs,
     read_jobs_page,
     read_log,
 )
-from scheduler.upstream.redaction import scrub
-from scheduler.upstream.transport import Gate, RequestBody, UpstreamTransport
+from scheduler.upstream.redaction import redact
+from scheduler.upstream.response import Response
+from scheduler.upstream.transport import RequestBody, SendGuard, UpstreamTransport, Wire
 from scheduler.upstream.trigger_reply import read_trigger_reply
 
 _MOST_TRIGGER_ANSWER: Final = 64 * 1024
@@ -40,6 +54,11 @@ _MOST_ANSWER: Final = 8 * 1024 * 1024
 # "limit=(0-500)" (DCA, 2).
 _PAGE_SIZE: Final = 500
 _MOST_PAGES: Final = 20
+_LONGEST_RELAY: Final = timedelta(hours=1)
+
+NOT_PASSED_ON: Final = (401, 403, 429, *range(300, 400))
+"""What the upstream says to us and not to a client: of our token, of our rate, to go elsewhere."""
+
 _HEADERS: Final = (
     (b"User-Agent", f"dca-scheduler/{__version__}".encode()),
     (b"Accept", b"application/json"),
@@ -53,8 +72,9 @@ class Dca:
 
     *token* is asked before each request, so a new one is used at once; where it cannot be read,
     nothing is sent. Each request, the wait for one of the *connections* included, lasts
-    *total_timeout* at most. It goes on when its caller is cancelled, so no connection is lost.
-    *clock_difference* is how far the upstream's clock is ahead of ours, as it last told.
+    *total_timeout* at most, a large one a second longer for each MiB. It goes on when its caller
+    is cancelled, so no connection is lost. *observe* is told of each. *wire* opens what carries
+    them to an origin.
     """
 
     def __init__(
@@ -65,17 +85,20 @@ class Dca:
         total_timeout: timedelta,
         connections: int,
         clock: Clock = utc_now,
+        observe: Observe = unobserved,
+        wire: Wire = UpstreamTransport,
     ) -> None:
-        url = httpx.URL(base_url)
+        self._flaw, url = _read_url(base_url)
         self._url = url
         self._prefix = url.raw_path.decode().rstrip("/")
         self._token = token
         # Not for ever: tokens are renewed, and a multipart body brings its own content type.
         self._headers = lru_cache(maxsize=8)(_headers)
         self._clock = clock
-        self.clock_difference: timedelta | None = None
+        self._observe = observe
+        self._told_time: tuple[datetime, float] | None = None
         self._exchanges = Exchanges(
-            UpstreamTransport(f"{url.scheme}://{url.netloc.decode()}"),
+            wire(f"{url.scheme}://{url.netloc.decode()}"),
             total_timeout=total_timeout,
             connections=connections,
             clock=clock,
@@ -92,8 +115,8 @@ class Dca:
 
     async def get_log(self, collection_id: str) -> LogAnswer:
         """Ask how a collection fares."""
-        heard = await self._ask("GET", f"/dca/log/{quote(collection_id, safe='')}")
-        return read_log(heard, collection_id)
+        response = await self._ask("GET", f"/dca/log/{quote(collection_id, safe='')}")
+        return read_log(response, collection_id)
 
     async def list_jobs(self, collector_id: str, *, from_date: date, to_date: date) -> JobsAnswer:
         """
@@ -101,14 +124,17 @@ class Dca:
 
         Takes one request per 500 jobs and 20 at most. Either all are listed, or Unanswered.
         """
-        days = (("from_date", from_date.isoformat()), ("to_date", to_date.isoformat()))
-        fixed = (("collector", collector_id), *days, ("limit", str(_PAGE_SIZE)), ("sort_asc", "1"))
         found: dict[str, ListedJob] = {}
         offset = 0
         for _ in range(_MOST_PAGES):
-            page = await self._jobs_page((*fixed, ("offset", str(offset))))
+            params = _page_params(collector_id, from_date, to_date, offset, is_ascending=True)
+            page = await self._jobs_page(params)
             if isinstance(page, Unanswered):
                 return page
+            if isinstance(page, Refused):
+                return Unanswered(detail=page.detail, status=page.status)
+            if page.unread:  # it might be the very job that is looked for
+                return Unanswered(detail="a row of the jobs list has no readable id", status=200)
             found.update((job.id, job) for job in page.jobs)
             # By what came, not by what was asked for: the upstream may give smaller pages.
             offset += len(page.jobs)
@@ -118,17 +144,70 @@ class Dca:
                 return _listed_to_the_end(found, page.total)
         return Unanswered(detail=f"more than {_MOST_PAGES} pages of jobs on these days")
 
+    async def list_newest(
+        self, collector_id: str, *, from_date: date, to_date: date, offset: int = 0
+    ) -> PageAnswer:
+        """Ask for one page of a collector's jobs on these UTC days: 500, the newest first."""
+        params = _page_params(collector_id, from_date, to_date, offset, is_ascending=False)
+        return await self._jobs_page(params)
+
     async def get_inputs(self, collection_id: str) -> InputsAnswer:
         """Ask which inputs a collection's rows echo, in bounded memory whatever its size."""
         reader = DatasetReader()
-        heard = await self._ask("GET", _path("/dca/dataset", (("id", collection_id),)), reader)
-        return read_inputs(heard, reader)
+        response = await self._ask("GET", _path("/dca/dataset", (("id", collection_id),)), reader)
+        return read_inputs(response, reader)
+
+    async def get_errors(self, collection_id: str) -> ErrorsAnswer:
+        """Ask which pages of a collection failed, and why."""
+        path = f"/dca/jobs/{quote(collection_id, safe='')}/hp_errors"
+        return read_errors(await self._ask("GET", path))
+
+    async def ask_time(self) -> Unanswered | None:
+        """Ask something small, for the time that any answer bears: see `time_at`."""
+        response = await self._ask("GET", "/dca/collectors_list")
+        return None if response.status == 200 else read_failure(response)
 
     async def cancel(self, collection_id: str) -> CancelAnswer:
         """Ask the upstream to end a collection."""
         return read_cancel(
             await self._ask("POST", f"/dca/jobs/{quote(collection_id, safe='')}/cancel")
         )
+
+    async def relay(
+        self, method: str, path: str, content: bytes, forward: Forward
+    ) -> Done | Unanswered:
+        """
+        Pass a client's question on; its answer goes to *forward* while it comes, up to an hour.
+
+        Done once that has taken all of it; Unanswered also for what is no client's business: a
+        refused token, a 429, a failure of the upstream.
+        """
+        body = RequestBody(content, SendGuard(send_before=inf)) if content else None
+        asking = self._exchange(
+            method,
+            path,
+            HeadOfBody(_MOST_TRIGGER_ANSWER),
+            body,
+            content_type="application/json" if content else None,
+            longer=_LONGEST_RELAY,
+            forward=forward,
+        )
+        response = await self._exchanges.finish(asking)
+        is_theirs = response.status is not None and response.status < 500
+        if response.failure or not is_theirs or response.status in NOT_PASSED_ON:
+            return replace(read_failure(response), credentials=response.status in (401, 403))
+        return Done()
+
+    def time_at(self, boot: float) -> datetime | None:
+        """
+        Return what the upstream's clock showed when `boot_seconds` read *boot*.
+
+        By the last answer that told the time, whatever our own clock says; None before the first.
+        """
+        if self._told_time is None:
+            return None
+        told, received_at = self._told_time
+        return told + timedelta(seconds=boot - received_at)
 
     async def close(self) -> None:
         """
@@ -139,35 +218,39 @@ class Dca:
         await self._exchanges.close()
 
     async def _trigger(self, request: TriggerRequest, send_before: float) -> TriggerReply:
-        gate = Gate(send_before=send_before)
-        heard = await self._exchange(
+        guard = SendGuard(send_before=send_before)
+        response = await self._exchange(
             "POST",
             _path("/dca/trigger", request.params),
             CappedBody(_MOST_TRIGGER_ANSWER),
-            RequestBody(request.body, gate),
+            RequestBody(request.body, guard),
             content_type=request.content_type,
             params=request.params,
         )
-        return read_trigger_reply(heard)
+        return read_trigger_reply(response)
 
-    async def _ask(self, method: str, path: str, sink: Sink | None = None) -> Heard:
-        sink = sink or CappedBody(_MOST_ANSWER)
-        return await self._exchanges.finish(self._exchange(method, path, sink))
+    async def _ask(self, method: str, path: str, reader: BodyReader | None = None) -> Response:
+        reader = reader or CappedBody(_MOST_ANSWER)
+        return await self._exchanges.finish(self._exchange(method, path, reader))
 
     async def _exchange(
         self,
         method: str,
         path: str,
-        sink: Sink,
+        reader: BodyReader,
         body: RequestBody | None = None,
         *,
         content_type: str | None = None,
         params: Params = (),
-    ) -> Heard:
+        longer: timedelta = timedelta(),
+        forward: Forward | None = None,
+    ) -> Response:
+        if self._flaw is not None:
+            return Response(received_at=self._clock(), failure=self._flaw)
         try:
             token = _check_token(self._token())
         except (SchedulerError, OSError) as error:
-            return Heard(heard_at=self._clock(), flaw=f"the token cannot be read: {error}")
+            return Response(received_at=self._clock(), failure=f"the token cannot be read: {error}")
         request = httpx.Request(
             method,
             self._url,
@@ -176,14 +259,32 @@ class Dca:
             # Apart from the URL, which httpx would take to pieces and quote again.
             extensions={"target": self._prefix + path},
         )
-        secrets = partial(scrub, token=token, params=params)
-        gate = body.gate if body else None
-        heard = await self._exchanges.run(request, sink, scrub=secrets, gate=gate)
-        self.clock_difference = heard.clock_difference() or self.clock_difference
-        return heard
+        secrets = partial(redact, token=token, params=params)
+        guard = body.guard if body else None
+        longer += time_to_send(body.length) if body else timedelta()
+        began = boot_seconds()
+        response = await self._exchanges.run(
+            request, reader, redact=secrets, guard=guard, longer=longer, forward=forward
+        )
+        self._observe(call_of(path), class_of(response, guard), boot_seconds() - began)
+        if (told := response.told_time()) is not None:
+            self._told_time = told, boot_seconds()
+        return response
 
-    async def _jobs_page(self, params: Params) -> JobsPage | Unanswered:
+    async def _jobs_page(self, params: Params) -> PageAnswer:
         return read_jobs_page(await self._ask("GET", _path("/dca/collector/jobs", params)))
+
+
+def _read_url(base_url: str) -> tuple[str | None, httpx.URL]:
+    """Read an account's base_url; a row may hold anything, and with a failure nothing is sent."""
+    try:
+        url = httpx.URL(base_url)
+        if url.scheme in ("http", "https") and url.host:
+            return None, url
+    except (httpx.InvalidURL, ValueError, TypeError):
+        pass
+    failure = "the account's base_url is no http(s) address: mend it in the file or the row"
+    return failure, httpx.URL("http://none.invalid")
 
 
 def _headers(token: str, content_type: str | None) -> httpx.Headers:
@@ -191,6 +292,19 @@ def _headers(token: str, content_type: str | None) -> httpx.Headers:
     if content_type is not None:
         headers.append((b"Content-Type", content_type.encode()))
     return httpx.Headers(headers)
+
+
+def _page_params(
+    collector_id: str, from_date: date, to_date: date, offset: int, *, is_ascending: bool
+) -> Params:
+    return (
+        ("collector", collector_id),
+        ("from_date", from_date.isoformat()),
+        ("to_date", to_date.isoformat()),
+        ("limit", str(_PAGE_SIZE)),
+        ("sort_asc", "1" if is_ascending else "-1"),
+        ("offset", str(offset)),
+    )
 
 
 def _path(path: str, params: Params) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from scheduler.domain.answers import EchoedInputs, NotReady, input_key
-from scheduler.upstream.fields import read_word
+from scheduler.upstream.fields import read_error, read_fields, read_word
 
 _LONGEST_ROW: Final = 8 * 1024 * 1024
 _MOST_KEYS: Final = 8 * 1024 * 1024
@@ -37,6 +37,8 @@ class DatasetReader:
         self._last_row: object = None
         self._silent_rows = 0
         self._keys: set[str] = set()
+        self._good: set[str] = set()
+        self._errors: dict[str, str] = {}
         self._keys_size = 0
 
     @property
@@ -67,7 +69,13 @@ class DatasetReader:
         if tells_nothing or (is_broken and not self.is_full):
             return None
         is_whole = not self.is_full and not self._silent_rows
-        return EchoedInputs(keys=frozenset(self._keys), is_whole=is_whole)
+        errors = {key: error for key, error in self._errors.items() if key not in self._good}
+        return EchoedInputs(
+            keys=frozenset(self._keys),
+            is_whole=is_whole,
+            good=frozenset(self._good),
+            errors=errors,
+        )
 
     def _take_rows(self, *, is_last: bool = False) -> None:
         text, at = self._text, 0
@@ -98,19 +106,36 @@ class DatasetReader:
         # A bare number may go on in the next piece.
         if end == len(text) and not is_last and not isinstance(row, dict):
             return None
+        for one in _unwrapped(row):
+            self._keep(one)
+        return end
+
+    def _keep(self, row: object) -> None:
         self._rows += 1
         self._last_row = row
         key = _echoed_key(row)
         if key is None:
             self._silent_rows += 1
-        elif key not in self._keys:
+            return
+        if key not in self._keys:
             self._keys.add(key)
             self._keys_size += len(key)
-        return end
+        error = read_error(read_fields(row))
+        if error is None:
+            self._good.add(key)
+        elif key not in self._errors:
+            self._errors[key] = error
+            self._keys_size += len(error)
+
+
+def _unwrapped(row: object) -> list[object]:
+    """Return the rows of `{"data": [row, …]}`, or the row that this is."""
+    data = row.get("data") if isinstance(row, dict) and "input" not in row else None
+    return data if isinstance(data, list) and all(isinstance(one, dict) for one in data) else [row]
 
 
 def _echoed_key(row: object) -> str | None:
-    echoed = row.get("input") if isinstance(row, dict) else None
+    echoed = read_fields(row).get("input")
     try:
         return input_key(echoed) if isinstance(echoed, dict) else None
     except RecursionError:
@@ -119,5 +144,5 @@ def _echoed_key(row: object) -> str | None:
 
 def _read_message(row: object) -> NotReady | None:
     """Read `{"status": "building", …}`, which comes with 202 or with 200 (DCA, 2)."""
-    status = read_word(row.get("status")) if isinstance(row, dict) else None
+    status = read_word(read_fields(row).get("status"))
     return NotReady(detail=f"the dataset is {status}") if status else None

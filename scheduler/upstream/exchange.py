@@ -1,20 +1,20 @@
 """One exchange with the upstream: a slot, a time limit over everything, a limit on the answer."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, cast
 
 import httpx
 
 from scheduler.clock import Clock
-from scheduler.upstream.heard import Heard, Scrub
-from scheduler.upstream.transport import Gate, UpstreamTransport
+from scheduler.upstream.response import Redact, Response
+from scheduler.upstream.transport import SendGuard
 
 _Result = TypeVar("_Result")
 
 
-class Sink(Protocol):
+class BodyReader(Protocol):
     """Takes an answer's body piece by piece. *body* is what it kept of the bytes."""
 
     @property
@@ -40,6 +40,19 @@ class CappedBody:
         return len(self._kept) <= self._most
 
 
+class HeadOfBody(CappedBody):
+    """Keeps the beginning of an answer, whatever its size."""
+
+    def feed(self, piece: bytes) -> bool:
+        """Take *piece*: none is one too many."""
+        super().feed(piece)
+        return True
+
+
+Forward = Callable[[int, Mapping[str, str], bytes], Awaitable[None]]
+"""Takes status, headers and a piece of an answer while it comes; raises OSError to have it end."""
+
+
 class Exchanges:
     """
     Runs exchanges over one transport: at most *connections* at a time, each for *total_timeout*.
@@ -50,7 +63,7 @@ class Exchanges:
 
     def __init__(
         self,
-        transport: UpstreamTransport,
+        transport: httpx.AsyncBaseTransport,
         *,
         total_timeout: timedelta,
         connections: int,
@@ -70,30 +83,45 @@ class Exchanges:
         return await asyncio.shield(task)
 
     async def run(
-        self, request: httpx.Request, sink: Sink, *, scrub: Scrub, gate: Gate | None = None
-    ) -> Heard:
-        """Send *request* and hear the answer out. Never raises for what the network can do."""
+        self,
+        request: httpx.Request,
+        reader: BodyReader,
+        *,
+        redact: Redact,
+        guard: SendGuard | None = None,
+        longer: timedelta = timedelta(),
+        forward: Forward | None = None,
+    ) -> Response:
+        """
+        Send *request* and hear the answer out. Never raises for what the network can do.
+
+        It may take as much *longer* as its body needs. Each piece goes to *forward*, and the next
+        is read once that has taken it.
+        """
+        limit = self._limit + longer.total_seconds()
         answer: httpx.Response | None = None
-        flaw: str | None = None
+        failure: str | None = None
         try:
-            async with asyncio.timeout(self._limit), self._slots:
+            async with asyncio.timeout(limit), self._slots:
                 answer = await self._transport.handle_async_request(request)
-                flaw = await _hear(answer, sink)
+                failure = await _hear(answer, reader, forward)
         except TimeoutError:
-            flaw = f"the time limit of {self._limit:g} s was over"
+            failure = f"the time limit of {limit:g} s was over"
         except asyncio.CancelledError:
             # Callers are shielded: this is `close`, and what has left must still be told.
-            flaw = "the client was closed"
+            failure = "the client was closed"
         except httpx.HTTPError as error:
-            flaw = str(error)
-        return Heard(
-            heard_at=self._clock(),
-            left=gate is not None and gate.shut(),
+            failure = str(error)
+        except OSError:
+            failure = "nobody listens to the answer any more"
+        return Response(
+            received_at=self._clock(),
+            left=guard is not None and guard.shut(),
             status=answer.status_code if answer else None,
             headers=answer.headers if answer else {},
-            body=sink.body,
-            flaw=gate.refusal if gate and gate.refusal else flaw,
-            scrub=scrub,
+            body=reader.body,
+            failure=failure,
+            redact=redact,
         )
 
     async def close(self) -> None:
@@ -105,13 +133,17 @@ class Exchanges:
         await self._transport.aclose()
 
 
-async def _hear(answer: httpx.Response, sink: Sink) -> str | None:
+async def _hear(answer: httpx.Response, reader: BodyReader, forward: Forward | None) -> str | None:
     # The stream itself: what httpx wraps around it costs more than reading it.
     stream = cast(httpx.AsyncByteStream, answer.stream)
     pieces = aiter(stream)
     try:
+        if forward is not None:
+            await forward(answer.status_code, answer.headers, b"")
         async for piece in pieces:
-            if not sink.feed(piece):
+            if forward is not None:
+                await forward(answer.status_code, answer.headers, piece)
+            if not reader.feed(piece):
                 return "the answer is too long"
     finally:
         await stream.aclose()

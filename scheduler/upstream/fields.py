@@ -1,11 +1,15 @@
 """Single values out of the upstream's JSON. None of them raises, whatever stands there."""
 
 import json
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 _LONGEST_ID: Final = 200
 _LARGEST_COUNT: Final = 2**53
+_NUMBER: Final = re.compile(r"\d{1,16}(?:\.\d{1,20})?|\d{1,3}(?:,\d{3}){1,5}")
+_MARKS: Final = str.maketrans("", "", "_- ")
 
 
 def read_json(body: bytes | str) -> object:
@@ -14,6 +18,27 @@ def read_json(body: bytes | str) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def read_fields(value: object) -> Mapping[str, object]:
+    """
+    Return the fields of *value* by their names in lower case, without `_`, `-` and blanks.
+
+    The vendor's own pages write `pages_left` and `Pages_left` for one thing. What is wrapped in
+    `data` is taken out; no object has no fields.
+    """
+    fields = _fold(value)
+    inner = fields.get("data")
+    is_wrapped = isinstance(inner, dict) and inner and not fields.get("error")
+    return _fold(inner) if is_wrapped else fields
+
+
+def _fold(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {}
+    # A name that is written as documented goes before one that is not.
+    odd_first = sorted(value, key=lambda name: name == name.lower())
+    return {name.lower().translate(_MARKS): value[name] for name in odd_first}
 
 
 def read_id(value: object) -> str | None:
@@ -31,26 +56,57 @@ def read_text(value: object) -> str | None:
     return value
 
 
+def read_error(fields: Mapping[str, object]) -> str | None:
+    """Return the error that a row tells, on one line: its code, or else its words (DCA, 2)."""
+    for name in ("errorcode", "error"):
+        text = read_text(fields.get(name))
+        if text is not None and text.strip():
+            words = " ".join(text.split())
+            return "".join(char for char in words if char.isprintable())[:_LONGEST_ERROR]
+    return None
+
+
+_LONGEST_ERROR: Final = 200
+
+
 def read_word(value: object) -> str | None:
     """Return *value* if it is a short word such as a status."""
     return value if isinstance(value, str) and len(value) < 64 and value.isprintable() else None
 
 
 def read_count(value: object) -> int | None:
-    """Return *value* if it is a number of things."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+    """Return *value* if it is a number of things, as a number or as text."""
+    number = _read_number(value)
     # The range also keeps NaN and the infinities out.
-    if not 0 <= value <= _LARGEST_COUNT or value != int(value):
+    if number is None or not 0 <= number <= _LARGEST_COUNT or number != int(number):
         return None
-    return int(value)
+    return int(number)
+
+
+def read_flag(value: object) -> bool | None:
+    """Return *value* if it says yes or no, as a word or a number, too."""
+    text = str(value).strip().lower()
+    return True if text in ("true", "1", "yes") else False if text in ("false", "0", "no") else None
 
 
 def read_rate(value: object) -> float | None:
-    """Return *value* if it is a share from 0 to 1."""
+    """Return *value* if it is a share: from 0 to 1, or in percent with its sign or above 1."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        percent = _read_number(value.strip()[:-1])
+        return percent / 100 if percent is not None and 0 <= percent <= 100 else None
+    number = _read_number(value)
+    if number is None or not 0 <= number <= 100:
+        return None
+    return float(number) if number <= 1 else number / 100
+
+
+def _read_number(value: object) -> int | float | None:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        text = value.strip().replace(",", "")
+        return float(text) if "." in text else int(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value <= 1 else None
+    return value
 
 
 def read_moment(value: object) -> datetime | None:

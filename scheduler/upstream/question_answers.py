@@ -1,7 +1,6 @@
-"""Reads the answers to questions. Pure: from what was heard to the values of domain.answers."""
+"""Reads the answers to questions. Pure: from what was response to the values of domain.answers."""
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -9,17 +8,24 @@ from scheduler.domain.answers import (
     CancelAnswer,
     CollectionLog,
     Done,
+    ErrorsAnswer,
     Gone,
     InputsAnswer,
+    JobsPage,
     ListedJob,
     LogAnswer,
     NotReady,
+    PageAnswer,
+    PageErrors,
     Refused,
     Unanswered,
 )
 from scheduler.upstream.dataset import DatasetReader
 from scheduler.upstream.fields import (
     read_count,
+    read_error,
+    read_fields,
+    read_flag,
     read_id,
     read_json,
     read_moment,
@@ -27,31 +33,31 @@ from scheduler.upstream.fields import (
     read_text,
     read_word,
 )
-from scheduler.upstream.heard import Heard
+from scheduler.upstream.response import Response
 
 _TRY_AGAIN: Final = re.compile(r"\bin (\d{1,5}) ?s")
 
 
-def read_log(heard: Heard, collection_id: str) -> LogAnswer:
+def read_log(response: Response, collection_id: str) -> LogAnswer:
     """Read the answer of /dca/log/ID; one that speaks of another job, or of none, is no answer."""
-    if heard.status == 404:
-        return Gone(detail=heard.words() or "answered 404")
-    value = _success(heard)
-    if not isinstance(value, dict) or value.get("id", collection_id) != collection_id:
-        return read_failure(heard)
+    if response.status == 404 and response.is_the_upstreams:
+        return Gone(detail=response.words() or "answered 404")
+    fields = read_fields(_success(response))
+    if fields.get("id", collection_id) != collection_id:
+        return read_failure(response)
     log = CollectionLog(
-        status=read_word(value.get("status")),
-        inputs=read_count(value.get("inputs")),
-        lines=read_count(value.get("lines")),
-        fails=read_count(value.get("fails")),
-        pages=read_count(value.get("pages")),
-        pages_left=read_count(value.get("pages_left")),
-        success_rate=read_rate(value.get("success_rate")),
-        created_at=read_moment(value.get("created")),
-        started_at=read_moment(value.get("started")),
-        finished_at=read_moment(value.get("finished")),
+        status=read_word(fields.get("status")),
+        inputs=read_count(fields.get("inputs")),
+        lines=read_count(fields.get("lines")),
+        fails=read_count(fields.get("fails")),
+        pages=read_count(fields.get("pages")),
+        pages_left=read_count(fields.get("pagesleft")),
+        success_rate=read_rate(fields.get("successrate")),
+        created_at=read_moment(fields.get("created")),
+        started_at=read_moment(fields.get("started")),
+        finished_at=read_moment(fields.get("finished")),
     )
-    return read_failure(heard) if log == _BLANK_LOG else log
+    return read_failure(response) if log == _BLANK_LOG else log
 
 
 _BLANK_LOG: Final = CollectionLog(
@@ -68,84 +74,104 @@ _BLANK_LOG: Final = CollectionLog(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class JobsPage:
-    """One page of a collector's jobs, and how many there are on all; None if it does not say."""
-
-    jobs: tuple[ListedJob, ...]
-    total: int | None
-
-
-def read_jobs_page(heard: Heard) -> JobsPage | Unanswered:
-    """
-    Read one page of /dca/collector/jobs.
-
-    A row without a readable id spoils the page: it might be the very job that is looked for.
-    """
-    value = _success(heard)
-    rows = value.get("data") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(rows, list):
-        return read_failure(heard)
+def read_jobs_page(response: Response) -> PageAnswer:
+    """Read one page of /dca/collector/jobs; Refused by an upstream that has no such call."""
+    fields = read_fields(_success(response))
+    rows = fields.get("data")
+    if not isinstance(rows, list):
+        return _read_refusal(response) or read_failure(response)
     jobs = tuple(job for row in rows if (job := _read_job(row)) is not None)
-    if len(jobs) < len(rows):
-        return Unanswered(detail="a row of the jobs list has no readable id", status=heard.status)
-    return JobsPage(jobs, read_count(value.get("total")))
+    return JobsPage(jobs=jobs, total=read_count(fields.get("total")), unread=len(rows) - len(jobs))
+
+
+def _read_refusal(response: Response) -> Refused | None:
+    status = response.status or 0
+    is_answer = 400 <= status < 500 and status not in (401, 403, 408, 429)
+    if not is_answer or response.failure or not response.is_the_upstreams:
+        return None
+    return Refused(detail=response.words() or f"answered {status}", status=status)
 
 
 def _read_job(row: object) -> ListedJob | None:
-    job_id = read_id(row.get("id")) if isinstance(row, dict) else None
-    if job_id is None or not isinstance(row, dict):
+    fields = read_fields(row)
+    job_id = read_id(fields.get("id"))
+    if job_id is None:
         return None
     return ListedJob(
         id=job_id,
-        status=read_word(row.get("status")),
-        queued_at=read_moment(row.get("queued")),
-        started_at=read_moment(row.get("started")),
-        finished_at=read_moment(row.get("finished")),
-        inputs=read_count(row.get("inputs")),
-        name=read_text(row.get("name")),
+        status=read_word(fields.get("status")),
+        queued_at=read_moment(fields.get("queued")),
+        started_at=read_moment(fields.get("started")),
+        finished_at=read_moment(fields.get("finished")),
+        inputs=read_count(fields.get("inputs")),
+        name=read_text(fields.get("name")),
+        page_loads=read_count(fields.get("pageloads")),
+        total_pages=read_count(fields.get("totalpages")),
+        failed_pages=read_count(fields.get("failedpages")),
+        data_lines=read_count(fields.get("datalines")),
+        expired=read_flag(fields.get("expired")),
+        trigger_type=read_word(read_fields(fields.get("trigger")).get("type")),
     )
 
 
-def read_inputs(heard: Heard, reader: DatasetReader) -> InputsAnswer:
+def read_inputs(response: Response, reader: DatasetReader) -> InputsAnswer:
     """Read the answer of /dca/dataset, whose body *reader* was fed."""
-    if heard.status == 404:
-        return Gone(detail=heard.words() or "answered 404")
-    if heard.status == 202:
-        words = heard.words()
+    if response.status == 404 and response.is_the_upstreams:
+        return Gone(detail=response.words() or "answered 404")
+    if response.status == 202:
+        words = response.words()
         pause = _TRY_AGAIN.search(words)
         return NotReady(
             detail=words or "answered 202",
             retry_after=timedelta(seconds=int(pause[1])) if pause else None,
         )
-    if heard.status != 200 or (heard.flaw and not reader.is_full):
-        return read_failure(heard)
-    return reader.result() or read_failure(heard)
+    if response.status != 200 or (response.failure and not reader.is_full):
+        return read_failure(response)
+    return reader.result() or read_failure(response)
 
 
-def read_cancel(heard: Heard) -> CancelAnswer:
-    """Read the answer of a cancel: plain `OK` (DCA, 2), or a refusal in the upstream's words."""
-    status = heard.status
-    if status is None or heard.flaw or status in (401, 403, 429):
-        return read_failure(heard)
-    if 200 <= status < 300 and not heard.body.lstrip().startswith(b"<"):
+def read_errors(response: Response) -> ErrorsAnswer:
+    """Read the answer of /dca/jobs/ID/hp_errors; what is no error in it is passed over."""
+    if response.status == 404 and response.is_the_upstreams:
+        return Gone(detail=response.words() or "answered 404")
+    rows = read_fields(_success(response)).get("errors")
+    if not isinstance(rows, list):
+        return _read_refusal(response) or read_failure(response)
+    errors: dict[str, str] = {}
+    for fields in map(read_fields, rows):
+        url, error = read_text(fields.get("url")), read_error(fields)
+        if url is not None and error is not None:
+            errors.setdefault(url, error)
+    return PageErrors(errors=errors)
+
+
+def read_cancel(response: Response) -> CancelAnswer:
+    """
+    Read the answer of a cancel: plain `OK` (DCA, 2), or a refusal in the upstream's words.
+
+    A gateway's page is a refusal, too: it ends nothing, and the collection is asked about next.
+    """
+    status = response.status
+    if status is None or response.failure or status == 429 or response.refuses_credentials:
+        return read_failure(response)
+    if 200 <= status < 300 and not response.body.lstrip().startswith(b"<"):
         return Done()
     if 400 <= status < 500:
-        return Refused(detail=heard.words() or f"answered {status}", status=status)
-    return read_failure(heard)
+        return Refused(detail=response.words() or f"answered {status}", status=status)
+    return read_failure(response)
 
 
-def read_failure(heard: Heard) -> Unanswered:
-    """Say why *heard* answers nothing."""
+def read_failure(response: Response) -> Unanswered:
+    """Say why *response* answers nothing."""
     return Unanswered(
-        detail=heard.summary(),
-        status=heard.status,
-        throttled=heard.status == 429,
-        credentials=heard.status in (401, 403),
-        retry_after=heard.retry_after(),
+        detail=response.summary(),
+        status=response.status,
+        throttled=response.status == 429,
+        credentials=response.refuses_credentials,
+        retry_after=response.retry_after(),
     )
 
 
-def _success(heard: Heard) -> object:
+def _success(response: Response) -> object:
     """Return the JSON of a whole 200, else None."""
-    return read_json(heard.body) if heard.status == 200 and not heard.flaw else None
+    return read_json(response.body) if response.status == 200 and not response.failure else None

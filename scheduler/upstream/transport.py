@@ -1,38 +1,37 @@
 """
-The wire: an httpx transport over aiohttp that knows whether a request has left.
+The wire: an httpx transport over asyncio and httptools that knows whether a request has left.
 
 httpx's own pool sends a tenth of what this does, and httpx's URL and client cost half of the
 rest, so requests are built ahead and given straight to the transport.
 """
 
-import os
+import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-import aiohttp
 import httpx
-import yarl
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.client_proto import ResponseHandler
 
 from scheduler.clock import boot_seconds
+from scheduler.domain.request import Pieces
+from scheduler.upstream.answer import Answer
+from scheduler.upstream.connection import Connection
+from scheduler.upstream.failures import as_httpx, cannot_connect
 
 # A connection that idled longer may be gone at the other end, and a request written into it
 # is ambiguous: it is cheaper to connect again.
 _KEEP_ALIVE: Final = timedelta(seconds=5)
-_NOT_FRESH: Final = "the connection was closed, or out of step, before anything was sent"
-_PIECE: Final = 64 * 1024
-# One total limit is kept by the caller, over everything.
-_NO_LIMIT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None)
+# In seconds, the second of a host's addresses is tried beside the first (RFC 8305).
+_NEXT_ADDRESS: Final = 0.25
+_PORTS: Final = {"http": 80, "https": 443}
 
 
-class NotSent(Exception):
-    """The gate was closed: the request may not leave any more."""
+class NotSent(httpx.ConnectError):
+    """The guard was closed: the request may not leave any more."""
 
 
-class Gate:
+class SendGuard:
     """
     Stands right before the first byte of one request, and knows whether it has passed.
 
@@ -40,24 +39,19 @@ class Gate:
     that slept through its lease sends nothing when it wakes up.
     """
 
-    __slots__ = ("_send_before", "_shut", "left", "refusal")
+    __slots__ = ("_send_before", "_shut", "left")
 
     def __init__(self, *, send_before: float) -> None:
         self._send_before = send_before
         self._shut = False
         self.left = False
-        self.refusal: str | None = None
 
-    def pass_through(self, protocol: object) -> None:
-        """Note that the request leaves over *protocol* now, or raise NotSent."""
+    def pass_through(self) -> None:
+        """Note that the request leaves now, or raise NotSent."""
         if self._shut:
-            self.refusal = "its time was over before it could be sent"
-        elif boot_seconds() >= self._send_before:
-            self.refusal = "it may not be sent any more: too much time went by since it was claimed"
-        elif not _is_fresh(protocol):
-            self.refusal = _NOT_FRESH
-        if self.refusal is not None:
-            raise NotSent(self.refusal)
+            raise NotSent("its time was over before it could be sent")
+        if boot_seconds() >= self._send_before:
+            raise NotSent("it may not be sent any more: too much time went by since it was claimed")
         self.left = True
 
     def shut(self) -> bool:
@@ -67,14 +61,23 @@ class Gate:
 
 
 class RequestBody(httpx.AsyncByteStream):
-    """A trigger's body: the request leaves through *gate*, or not at all."""
+    """A trigger's body: the request leaves through *guard*, or not at all."""
 
-    def __init__(self, content: bytes, gate: Gate) -> None:
+    def __init__(self, content: bytes | Pieces, guard: SendGuard) -> None:
         self.content = content
-        self.gate = gate
+        self.guard = guard
+        self.length = len(content) if isinstance(content, bytes) else content.length
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.content
+        if isinstance(self.content, bytes):
+            yield self.content
+            return
+        async for piece in self.content:
+            yield piece
+
+
+Wire = Callable[[str], httpx.AsyncBaseTransport]
+"""Opens what carries requests to an origin, such as `https://api.example.com`."""
 
 
 class UpstreamTransport(httpx.AsyncBaseTransport):
@@ -87,142 +90,129 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, origin: str, *, keep_alive: timedelta = _KEEP_ALIVE) -> None:
-        self._origin = origin
-        self._keep_alive = keep_alive
-        self._tls = ssl.create_default_context() if origin.startswith("https:") else None
-        self._session: aiohttp.ClientSession | None = None
+        url = httpx.URL(origin)
+        self._host = url.raw_host.decode()
+        self._port = url.port or _PORTS[url.scheme]
+        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._host_line = b"Host: %s\r\n" % url.netloc
+        self._keep_alive = keep_alive.total_seconds()
+        self._idle: list[Connection] = []
+        self._sweeping: asyncio.TimerHandle | None = None
         self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* and return the answer once its head is there."""
-        target: str = request.extensions["target"]
-        stream = request.stream
-        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
-        try:
-            response = await self._connected().request(
-                request.method,
-                yarl.URL(self._origin + target, encoded=True),
-                headers=headers,
-                data=_GatedPayload(stream) if isinstance(stream, RequestBody) else None,
-                allow_redirects=False,
-            )
-        except httpx.HTTPError:
-            raise
-        # Whatever aiohttp trips over, the gate tells what it means.
-        except Exception as error:
-            raise as_httpx(error) from None
-        return httpx.Response(
-            response.status, headers=response.raw_headers, stream=_AnswerStream(response)
-        )
+        kept = self._take_idle()
+        if kept is not None:
+            try:
+                return await _exchange(kept, request, self._host_line)
+            except httpx.TransportError:
+                # It may have died meanwhile. A question is asked again, on a new line.
+                if request.method != "GET":
+                    raise
+        return await _exchange(await self._connect(), request, self._host_line)
 
     async def aclose(self) -> None:
-        """Close every connection; what is under way breaks off."""
+        """Close every connection that is kept; one under way is closed by who waits for it."""
         self._is_closed = True
-        if self._session is not None:
-            await self._session.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        while self._idle:
+            self._idle.pop().close()
 
-    def _connected(self) -> aiohttp.ClientSession:
+    async def _connect(self) -> Connection:
         if self._is_closed:
             raise httpx.ConnectError("the client is closed")
-        # Made here because it belongs to the loop that runs.
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    ssl=self._tls or True,
-                    limit=0,
-                    keepalive_timeout=self._keep_alive.total_seconds(),
-                    resolver=aiohttp.ThreadedResolver(),
-                ),
-                request_class=_CleanRequest,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=_NO_LIMIT,
-                trust_env=False,
-            )
-        return self._session
-
-
-class _NotFreshError(aiohttp.ServerDisconnectedError):
-    """A kind of error after which aiohttp tries a GET once more, on another connection."""
-
-
-class _CleanRequest(aiohttp.ClientRequest):
-    """Refuses a connection that holds an answer nobody asked for, such as a gateway's idle 408."""
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        if not _is_fresh(conn.protocol):
-            raise _NotFreshError
-        return await super().send(conn)
-
-
-class _GatedPayload(aiohttp.Payload):
-    """
-    The body as aiohttp writes it.
-
-    aiohttp keeps the head back until the first piece of the body is written, so what happens
-    before that happens before the first byte.
-    """
-
-    def __init__(self, body: RequestBody) -> None:
-        super().__init__(body.content)
-        self._body = body
-        self._size = len(body.content)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._body.content.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        content = memoryview(self._body.content)
-        # Nothing is awaited between the gate and the socket.
-        self._body.gate.pass_through(getattr(writer, "protocol", None))
-        await writer.write(content[:_PIECE])
-        for start in range(_PIECE, len(content), _PIECE):
-            await writer.write(content[start : start + _PIECE])
-
-
-class _AnswerStream(httpx.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._response.content.iter_any():
-                yield piece
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(free=self._keep),
+                self._host,
+                self._port,
+                ssl=self._tls,
+                happy_eyeballs_delay=_NEXT_ADDRESS,
+            )
         except Exception as error:
-            raise as_httpx(error) from None
+            raise cannot_connect(error, self._host, self._port) from None
+        return connection
 
-    async def aclose(self) -> None:
-        # Closes the connection unless the answer was read to its end.
-        self._response.release()
+    def _take_idle(self) -> Connection | None:
+        earliest = asyncio.get_running_loop().time() - self._keep_alive
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fresh and connection.idle_since > earliest:
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: Connection) -> None:
+        if self._is_closed:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(self._keep_alive, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for long, and look again as long as something is kept."""
+        loop = asyncio.get_running_loop()
+        earliest = loop.time() - self._keep_alive
+        kept = []
+        for connection in self._idle:
+            if connection.is_fresh and connection.idle_since > earliest:
+                kept.append(connection)
+            else:
+                connection.close()
+        self._idle = kept
+        self._sweeping = loop.call_later(self._keep_alive, self._sweep) if kept else None
 
 
-def _is_fresh(protocol: object) -> bool:
-    return (
-        isinstance(protocol, ResponseHandler)
-        and protocol.is_connected()
-        and not protocol.should_close
-    )
+async def _exchange(
+    connection: Connection, request: httpx.Request, host_line: bytes
+) -> httpx.Response:
+    try:
+        answer = await _ask(connection, request, host_line)
+        await answer.head()
+    except BaseException:
+        connection.close()
+        raise
+    return httpx.Response(answer.status, headers=answer.headers, stream=answer)
 
 
-def as_httpx(error: Exception) -> httpx.HTTPError:
-    """Say what *error* was without the texts of aiohttp: some of them hold the whole URL."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(error.certificate_error, "verify_message", "")
-            return httpx.ConnectError(f"the certificate of {error.host} is no good: {reason}")
-        case aiohttp.ClientConnectorDNSError():
-            return httpx.ConnectError(f"{error.host} cannot be resolved")
-        case aiohttp.ClientConnectorError():
-            reason = error.os_error.strerror or type(error.os_error).__name__
-            return httpx.ConnectError(f"cannot connect to {error.host}:{error.port}: {reason}")
-        case _NotFreshError():
-            return httpx.ConnectError(_NOT_FRESH)
-        case aiohttp.ServerDisconnectedError():
-            return httpx.RemoteProtocolError("the connection was closed without an answer")
-        case aiohttp.ClientPayloadError():
-            return httpx.ReadError("the answer broke off")
-        case aiohttp.ClientResponseError():
-            return httpx.RemoteProtocolError("the answer is not HTTP, or its head is too long")
-        case OSError(errno=int(number)):
-            return httpx.ReadError(f"the connection broke: {os.strerror(number)}")
-        case _:
-            return httpx.ReadError(f"the exchange failed: {type(error).__name__}")
+async def _ask(connection: Connection, request: httpx.Request, host_line: bytes) -> Answer:
+    body = request.stream
+    if not isinstance(body, RequestBody):
+        return _write(connection, _head(request, host_line, 0))
+    head = _head(request, host_line, body.length)
+    if isinstance(body.content, bytes):
+        return _write(connection, head + body.content, body.guard)
+    pieces = aiter(body.content)
+    try:
+        first = await anext(pieces)
+    except Exception as error:
+        raise as_httpx(error) from None
+    return _write(connection, head + first, body.guard, pieces)
+
+
+def _write(
+    connection: Connection,
+    data: bytes,
+    guard: SendGuard | None = None,
+    rest: AsyncIterator[bytes] | None = None,
+) -> Answer:
+    """Write a request's beginning. Nothing is awaited between the guard and the socket."""
+    if not connection.is_fresh:
+        raise NotSent("the connection was closed, or out of step, before anything was sent")
+    if guard is not None:
+        guard.pass_through()
+    return connection.ask(data, rest)
+
+
+def _head(request: httpx.Request, host_line: bytes, length: int) -> bytes:
+    target: str = request.extensions["target"]
+    first = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), target.encode())
+    lines = [b"%s: %s\r\n" % header for header in request.headers.raw]
+    if request.method == "POST":
+        lines.append(b"Content-Length: %d\r\n" % length)
+    return b"".join((first, host_line, *lines, b"\r\n"))

@@ -7,14 +7,19 @@ from typing import Any
 
 import pytest
 
-from scheduler.actions.backfill import Ask, Backfill, prepare_backfill, write_backfill
-from scheduler.domain.backfill import ToSend, choose_backfill, take_occurrences
+from scheduler.config import Config
 from scheduler.domain.errors import Conflict, InvalidInput
 from scheduler.domain.records import Reason, Run, RunState
-from scheduler.domain.reprocess import Reprocess
 from scheduler.storage import audit, definitions
+from scheduler.tools.calendar.backfill import Ask, Backfill, prepare_backfill, write_backfill
+from scheduler.tools.calendar.choose_backfill import (
+    Reprocess,
+    ToSend,
+    choose_backfill,
+    take_occurrences,
+)
 from tests.engine.rig import Room, engine_room
-from tests.engine.rows import FALLBACKS, NINE
+from tests.engine.rows import NINE
 from tests.make import make_run
 from tests.surfaces.rig import Home
 
@@ -34,7 +39,7 @@ def prepare(room: Room, asked: Ask) -> Backfill:
 def backfill(room: Room, asked: Ask) -> list[int]:
     prepared = prepare(room, asked)
     with room.db.writing() as conn:
-        return write_backfill(conn, prepared, fallbacks=FALLBACKS, by="eve", now=room.clock())
+        return write_backfill(conn, prepared, config=Config(), by="eve", now=room.clock())
 
 
 SKIPPED = {"state": RunState.SKIPPED, "reason": Reason.MISSED, "body": None}
@@ -58,7 +63,7 @@ RETRY: dict[str, Any] = {"id": 2, "retry_of": 1}
         ([FIRST | SKIPPED, RETRY | FAILED], [], [2], [2]),
         ([FIRST | FAILED, RETRY | DONE], [], [], [2]),
         (
-            [FIRST | DONE | {"parts": 2}, {"id": 2, "part": 2, "parts": 2} | FAILED],
+            [FIRST | DONE | {"chunks": 2}, {"id": 2, "chunk": 2, "chunks": 2} | FAILED],
             [],
             [2],
             [1, 2],
@@ -83,12 +88,12 @@ def test_what_is_sent_is_without_a_run_or_wanted_again(
 
 
 def test_a_part_is_sent_as_it_was_and_all_else_as_the_batch_is_now() -> None:
-    part: Run = make_run(parts=2, **FAILED)
+    chunk: Run = make_run(chunks=2, **FAILED)
     whole: Run = make_run(id=2, due_at=NINE + HOUR, **FAILED)
 
-    chosen = choose_backfill([], {NINE: [part], NINE + HOUR: [whole]}, Reprocess.FAILED)
+    chosen = choose_backfill([], {NINE: [chunk], NINE + HOUR: [whole]}, Reprocess.FAILED)
 
-    assert chosen == [ToSend(NINE, part, as_it_was=True), ToSend(NINE + HOUR, whole)]
+    assert chosen == [ToSend(NINE, chunk, as_it_was=True), ToSend(NINE + HOUR, whole)]
 
 
 def test_too_long_a_stretch_is_refused() -> None:
@@ -118,12 +123,12 @@ async def test_occurrences_of_before_the_schedule_are_sent_in_order_one_by_one(
         with room.db.reading() as conn:
             (change,) = audit.list_changes(conn, subject="schedules.hourly", limit=5)
     assert [run.due_at for run in found] == [SEVEN, SEVEN + HOUR, NINE]
-    assert {(run.state, run.reason, run.send_before, run.lane, run.queue) for run in found} == {
-        (RunState.QUEUED, Reason.BACKFILL, None, None, "q")
-    }
+    assert {
+        (run.state, run.reason, run.send_before, run.order_key, run.queue) for run in found
+    } == {(RunState.QUEUED, Reason.BACKFILL, None, None, "q")}
     assert [run.waits_for for run in found] == [None, ids[0], ids[1]]
     assert sent == [1, 2, 3]
-    assert (change.who, change.action, change.columns()["runs"]) == ("eve", "backfill", [None, 3])
+    assert (change.by, change.action, change.columns()["runs"]) == ("eve", "backfill", [None, 3])
 
 
 async def test_at_most_so_many_are_under_way_at_once(database_url: str) -> None:
@@ -169,9 +174,9 @@ async def test_two_who_prepared_the_same_write_it_once(database_url: str) -> Non
         mine, theirs = prepare(room, ask()), prepare(room, ask())
 
         with room.db.writing() as conn:
-            first = write_backfill(conn, mine, fallbacks=FALLBACKS, by="a", now=NINE)
+            first = write_backfill(conn, mine, config=Config(), by="a", now=NINE)
         with room.db.writing() as conn:
-            second = write_backfill(conn, theirs, fallbacks=FALLBACKS, by="b", now=NINE)
+            second = write_backfill(conn, theirs, config=Config(), by="b", now=NINE)
 
     assert (len(first), second) == (3, [])
 
@@ -208,7 +213,7 @@ async def test_parts_and_due_times_are_those_of_each_occurrence(database_url: st
         with room.db.reading() as conn:
             bodies = [json.loads(definitions.get_body(conn, run.body or "").text) for run in found]
 
-    assert [(run.due_at.hour, run.part, run.parts) for run in found] == [
+    assert [(run.due_at.hour, run.chunk, run.chunks) for run in found] == [
         (8, 1, 2), (8, 2, 2), (9, 1, 2), (9, 2, 2),
     ]  # fmt: skip
     assert [run.waits_for for run in found] == [None, None, ids[1], ids[1]]
@@ -220,22 +225,50 @@ async def test_parts_and_due_times_are_those_of_each_occurrence(database_url: st
     ("columns", "asked", "error", "said"),
     [
         ({}, ask(end=NINE + HOUR), InvalidInput, "still to come"),
-        ({}, ask(NINE, SEVEN), InvalidInput, "is before --from"),
+        ({}, ask(NINE, SEVEN), InvalidInput, "is before its start"),
         ({"manual": True}, ask(), InvalidInput, "no times of its own"),
-        ({"confirm_cancel": True}, ask(), Conflict, "confirm_cancel"),
-        ({"max_runs": 2}, ask(), Conflict, "max_runs"),
-        ({"queue": "narrow"}, ask(), Conflict, "max_depth"),
     ],
 )
-async def test_what_would_do_harm_is_refused(
+async def test_what_cannot_be_backfilled_is_refused(
     sqlite_url: str, columns: dict[str, Any], asked: Ask, error: type[Exception], said: str
 ) -> None:
     async with engine_room(sqlite_url) as room:
-        room.define("queues", "narrow", max_depth=2)
         room.schedule("hourly", **columns)
 
         with pytest.raises(error, match=said):
             prepare(room, asked)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"confirm_cancel": True}, "confirm_cancel"),
+        ({"max_runs": 2}, "max_runs"),
+        ({"queue": "narrow"}, "max_depth"),
+    ],
+)
+async def test_what_would_do_harm_is_shown_and_not_written(
+    sqlite_url: str, columns: dict[str, Any], said: str
+) -> None:
+    async with engine_room(sqlite_url) as room:
+        room.define("queues", "narrow", max_depth=2)
+        room.schedule("hourly", **columns)
+        prepared = prepare(room, ask())
+
+        assert len(prepared.chosen) == 3
+        with pytest.raises(Conflict, match=said), room.db.writing() as conn:
+            write_backfill(conn, prepared, config=Config(), by="eve", now=room.clock())
+        assert room.runs() == []
+
+
+def test_a_dry_run_lists_what_would_be_refused_and_why(home: Home) -> None:
+    dry, asked = home.done(*WORDS, "--dry-run"), home.call(*WORDS, "--yes")
+    why = "28 runs are more than queue 'nightly' has room for: its max_depth is 7, and 0 wait"
+
+    assert f"this would be refused: {why}" in dry.err
+    assert sum(line.startswith("2026-02-") for line in dry.out.splitlines()) == 28
+    assert home.json(*WORDS, "--dry-run")["refusals"][0].startswith(why)
+    assert (asked.code, why in asked.err) == (1, True)
 
 
 WORDS = ("backfill", "nightly", "--from", "2026-02-01", "--to", "2026-02-28T23:00:00")
@@ -252,9 +285,9 @@ def test_the_command_shows_then_writes_and_then_finds_nothing(home: Home) -> Non
     assert "; 28 runs, 1 occurrence at once, batch pages as it is" in dry.out
     assert "nothing was written" in dry.out
     assert (refused.code, "say --yes" in refused.err) == (1, True)
-    assert len(written.json["written"]) == written.json["runs"] == 28
-    assert written.json["chosen"][0] == {"due_at": "2026-02-01T01:00:00Z", "retry_of": None}
-    assert "0 without a run, 0 to be sent again" in again.out
+    assert len(written.json["run_ids"]) == written.json["run_count"] == 28
+    assert written.json["chosen"][0] == {"due_at": "2026-02-01T01:00:00.000000Z", "retry_of": None}
+    assert "0 without a run, 0 to be sent again" in again.err
     assert home.sql("SELECT count(*), count(waits_for) FROM runs") == [(28, 27)]
 
 
@@ -264,5 +297,5 @@ def test_more_than_a_thousand_runs_need_yes(home: Home) -> None:
     refused = home.call(*words)
 
     assert refused.code == 1
-    assert "more than 1000 are written only with --yes" in refused.err
+    assert "more than 1000 at once: say --yes if that is meant" in refused.err
     assert home.sql("SELECT count(*) FROM runs") == [(0,)]

@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from scheduler.actions.explain import Explanations, explain_time
-from scheduler.domain.explain import Explained, Verdict
 from scheduler.domain.records import Reason, RunState
 from scheduler.storage import schedules
+from scheduler.tools.calendar.explain import Explanations, explain_time
+from scheduler.tools.calendar.explain_instant import Explained, ExplainedVerdict
 from tests.engine.rig import Room, engine_room
 from tests.engine.rows import NINE
 from tests.surfaces.rig import Home
@@ -23,7 +23,7 @@ def answer(room: Room, moment: datetime, name: str = "hourly") -> Explained:
     return only
 
 
-def fate(room: Room, hours: float) -> tuple[Verdict, Reason | None]:
+def fate(room: Room, hours: float) -> tuple[ExplainedVerdict, Reason | None]:
     explained = answer(room, NINE + hours * HOUR)
     return explained.verdict, explained.reason
 
@@ -43,21 +43,21 @@ async def test_after_downtime_each_occurrence_says_what_became_of_it(database_ur
         coalesced = answer(room, NINE + 3 * HOUR)
         newest = room.runs()[-1]
 
-    assert owed == (Verdict.OWED, None)
+    assert owed == (ExplainedVerdict.OWED, None)
     assert fates == {
-        0: (Verdict.BEFORE_CREATED, None),
-        1: (Verdict.SKIPPED, Reason.COALESCED),
-        1.5: (Verdict.NO_OCCURRENCE, None),
-        2: (Verdict.SKIPPED, Reason.MISSED),
-        3: (Verdict.SKIPPED, Reason.COALESCED),
-        5: (Verdict.FIRED, Reason.DUE),
-        6: (Verdict.WILL_FIRE, Reason.DUE),
+        0: (ExplainedVerdict.BEFORE_CREATED, None),
+        1: (ExplainedVerdict.SKIPPED, Reason.COALESCED),
+        1.5: (ExplainedVerdict.NO_OCCURRENCE, None),
+        2: (ExplainedVerdict.SKIPPED, Reason.MISSED),
+        3: (ExplainedVerdict.SKIPPED, Reason.COALESCED),
+        5: (ExplainedVerdict.FIRED, Reason.DUE),
+        6: (ExplainedVerdict.WILL_FIRE, Reason.DUE),
     }
     assert "no daemon was there at its time" in missed.sentence
     assert f"run {newest.id}, due 2026-03-02 14:00:00Z, stands for it" in coalesced.sentence
     assert missed.previous is not None
     assert missed.following is not None
-    assert (missed.previous.at, missed.following.at) == (NINE + HOUR, NINE + 3 * HOUR)
+    assert (missed.previous.due_at, missed.following.due_at) == (NINE + HOUR, NINE + 3 * HOUR)
     assert missed.following.run is not None
 
 
@@ -72,7 +72,7 @@ async def test_a_run_is_told_with_its_collection(database_url: str) -> None:
         explained = answer(room, NINE + HOUR)
 
     (run,) = explained.runs
-    assert (explained.verdict, explained.reason) == (Verdict.FIRED, Reason.ACCEPTED)
+    assert (explained.verdict, explained.reason) == (ExplainedVerdict.FIRED, Reason.ACCEPTED)
     assert run.state is RunState.COLLECTING
     assert f"collection {run.collection_id}" in explained.sentence
 
@@ -92,9 +92,9 @@ async def test_a_pause_is_told_before_and_after_it_skipped(database_url: str) ->
         after, later = fate(room, 1), fate(room, 3)
         sentence = answer(room, NINE + HOUR).sentence
 
-    assert before == (Verdict.WILL_BE_SKIPPED, Reason.PAUSED)
-    assert after == (Verdict.SKIPPED, Reason.PAUSED)
-    assert later == (Verdict.WILL_FIRE, Reason.DUE)
+    assert before == (ExplainedVerdict.WILL_BE_SKIPPED, Reason.PAUSED)
+    assert after == (ExplainedVerdict.SKIPPED, Reason.PAUSED)
+    assert later == (ExplainedVerdict.WILL_FIRE, Reason.DUE)
     assert "eve" in sentence
     assert "budget" in sentence
 
@@ -111,7 +111,10 @@ async def test_an_overlapped_occurrence_says_so(database_url: str) -> None:
         sentence = answer(room, NINE + 2 * HOUR).sentence
 
     assert sentence == "it was skipped, overlapped: an earlier run of the schedule had not ended"
-    assert fates == [(Verdict.FIRED, Reason.DUE), (Verdict.SKIPPED, Reason.OVERLAPPED)]
+    assert fates == [
+        (ExplainedVerdict.FIRED, Reason.DUE),
+        (ExplainedVerdict.SKIPPED, Reason.OVERLAPPED),
+    ]
 
 
 async def test_before_an_edit_only_the_rows_are_known(database_url: str) -> None:
@@ -127,10 +130,10 @@ async def test_before_an_edit_only_the_rows_are_known(database_url: str) -> None
         fates = {hours: fate(room, hours) for hours in (1, 1.25, 1.75, 2)}
 
     assert fates == {
-        1: (Verdict.FIRED, Reason.DUE),
-        1.25: (Verdict.BEFORE_EDITED, None),
-        1.75: (Verdict.WILL_FIRE, Reason.DUE),
-        2: (Verdict.NO_OCCURRENCE, None),
+        1: (ExplainedVerdict.FIRED, Reason.DUE),
+        1.25: (ExplainedVerdict.BEFORE_EDITED, None),
+        1.75: (ExplainedVerdict.WILL_FIRE, Reason.DUE),
+        2: (ExplainedVerdict.NO_OCCURRENCE, None),
     }
 
 
@@ -144,18 +147,18 @@ async def test_a_calendar_is_named(database_url: str) -> None:
 
         explained = answer(room, NINE + HOUR)
 
-    assert explained.verdict is Verdict.EXCLUDED
+    assert explained.verdict is ExplainedVerdict.EXCLUDED
     assert "holidays: 2026-03-02" in explained.sentence
 
 
-async def test_a_broken_row_is_set_aside_and_says_why(database_url: str) -> None:
+async def test_a_broken_row_is_invalid_and_says_why(database_url: str) -> None:
     async with engine_room(database_url) as room:
         room.schedule("hourly", cron="0 * * *")
         await room.fire()
 
         explained = answer(room, NINE + HOUR)
 
-    assert explained.verdict is Verdict.SET_ASIDE
+    assert explained.verdict is ExplainedVerdict.INVALID
     assert "0 * * *" in explained.sentence
 
 
@@ -167,9 +170,9 @@ def test_the_command_explains_both_passes_of_a_wall_time(home: Home) -> None:
     text = home.done("explain", "nightly", "2026-10-25T02:30:00").out
 
     assert "comes twice" in told["note"]
-    assert [(one["utc"], one["verdict"], one["dst"]) for one in told["answers"]] == [
-        ("2026-10-25T00:30:00Z", "will_fire", "first_pass"),
-        ("2026-10-25T01:30:00Z", "will_fire", "second_pass"),
+    assert [(one["instant_at"], one["verdict"], one["dst"]) for one in told["answers"]] == [
+        ("2026-10-25T00:30:00.000000Z", "will_fire", "first_pass"),
+        ("2026-10-25T01:30:00.000000Z", "will_fire", "second_pass"),
     ]
     assert "will fire: it is due then" in text
     assert "before it: 2026-10-24 00:30:00Z" in text
@@ -183,7 +186,7 @@ def test_the_command_explains_a_wall_time_that_does_not_exist(home: Home) -> Non
 
     assert "does not exist" in told["note"]
     (only,) = told["answers"]
-    assert (only["at"], only["verdict"], only["dst"]) == (
+    assert (only["instant_local"], only["verdict"], only["dst"]) == (
         "2026-03-29T03:00:00+02:00",
         "will_fire",
         "shifted",

@@ -85,7 +85,7 @@ def test_every_commented_key_shows_the_default_if_there_is_one(complete: Config)
                 if is_named(place[0])
                 else getattr(getattr(defaults, place[0]), key)
             )
-            if default not in (None, ""):
+            if default not in (None, "", str(Path.cwd())):
                 assert (place, key, getattr(table, key)) == (place, key, default)
                 compared += 1
 

@@ -1,5 +1,6 @@
 """Which file is read."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,31 @@ def test_the_current_folder_is_looked_into(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
 
     assert find_config(None, {}) == Path("config.toml")
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_mine", "why"),
+    [
+        (0o666, True, "every user may write it"),
+        (0o644, False, "it belongs to user "),
+        (0o644, True, ""),
+    ],
+    ids=["anybody's", "somebody else's", "mine"],
+)
+def test_a_file_that_another_may_have_put_there_must_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_mine: bool, why: str
+) -> None:
+    file = tmp_path / "config.toml"
+    file.touch()
+    file.chmod(mode)
+    if not is_mine and os.geteuid() == 0:
+        os.chown(file, 4711, -1)
+    elif not is_mine:
+        monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
+
+    if why:
+        with pytest.raises(ConfigError, match=f"{why}.*: name it with -c if it is meant"):
+            find_config(None, {}, places=[file])
+    else:
+        assert find_config(None, {}, places=[file]) == file
+    assert find_config(file, {}) == file

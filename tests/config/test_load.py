@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.config import Config, json_schema, load_config
+from scheduler.config import Config, calendar_text, json_schema, load_config
+from scheduler.domain.errors import ConfigError
 from scheduler.domain.records import CatchUp, QueueOrder
 from scheduler.domain.request import Behaviour
 from tests.config.make import SOUND, load, problems, write
@@ -20,7 +21,7 @@ def test_without_a_file_everything_has_its_default(tmp_path: Path) -> None:
     assert loaded.path is None
     assert loaded.config == Config()
     assert loaded.config.daemon.lease == timedelta(seconds=60)
-    assert loaded.config.unconfirmed.look_after[-1] == timedelta(minutes=10)
+    assert loaded.config.unconfirmed.lookup_after[-1] == timedelta(minutes=10)
     assert loaded.config.defaults.catch_up is CatchUp.LATEST
 
 
@@ -155,7 +156,37 @@ def test_an_icalendar_file_excludes_what_it_lists(tmp_path: Path) -> None:
 
     [found] = problems(tmp_path, SOUND + "\n[calendars.h]\nics = 'bad.ics'")
 
-    assert found == "calendars.h: calendar 'h' is not iCalendar text: no BEGIN:VCALENDAR in it"
+    assert (
+        found == f"calendars.h: {tmp_path}/bad.ics is not iCalendar text: no BEGIN:VCALENDAR in it"
+    )
+
+
+ICS = "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:J\xe4hrlich\r\n{}END:VEVENT\r\nEND:VCALENDAR\r\n"
+
+
+def test_a_line_of_an_icalendar_file_may_be_folded_within_a_character(tmp_path: Path) -> None:
+    text = ICS.format("DTSTART:20261201\r\n").encode()
+    (tmp_path / "folded.ics").write_bytes(text.replace(b"\xc3\xa4", b"\xc3\r\n \xa4"))
+
+    config = load(tmp_path, "[calendars.h]\nics = 'folded.ics'")
+
+    assert "SUMMARY:J\xe4hrlich\r\n" in calendar_text(config.calendars["h"])
+
+
+def test_a_calendar_is_read_in_the_zones_of_schedules_that_exclude_it_only(tmp_path: Path) -> None:
+    """Its weekly event of Berlin is one also where another schedule is in Tokyo."""
+    weekly = "DTSTART;TZID=Europe/Berlin:20261201T080000\r\nDURATION:PT2H\r\nRRULE:FREQ=WEEKLY\r\n"
+    (tmp_path / "weekly.ics").write_text(ICS.format(weekly), encoding="utf-8")
+
+    config = load(
+        tmp_path,
+        SOUND + "\n[calendars.m]\nics = 'weekly.ics'\n"
+        "[schedules.b]\ncollector='products'\nbatch='pages'\nevery='1h'\n"
+        "timezone='Europe/Berlin'\nexclude=['m']\n"
+        "[schedules.t]\ncollector='products'\nbatch='pages'\nevery='1h'\ntimezone='Asia/Tokyo'",
+    )
+
+    assert set(config.schedules) >= {"b", "t"}
 
 
 def test_what_is_seldom_meant_is_warned_of(tmp_path: Path) -> None:
@@ -211,21 +242,30 @@ def test_importing_the_configuration_loads_neither_database_nor_http() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_batch_file_that_is_not_there_yet_is_a_warning(tmp_path: Path) -> None:
-    """It may be written just before it is due, and the rest must go on."""
-    (tmp_path / "inputs").mkdir()
-    (tmp_path / "inputs" / "a.csv").write_text("url\nhttps://example.com\n")
-    file = tmp_path / "config.toml"
-    file.write_text("""
-        [batches.there]
-        file = "inputs/*.csv"
-        [batches.absent]
-        file = "inputs/absent.csv"
-    """)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "n = " + "9" * 100_000,
+        ".".join(["a"] * 2_000) + " = 1",
+        "[daemon]\nn = " + "[" * 50_000,
+        'sql = "' + "x" * 64 * 1024 * 1024 + '"',
+    ],
+    ids=["long number", "long key", "deep", "large"],
+)
+def test_a_file_that_no_reader_was_made_for_is_a_problem_like_any_other(
+    tmp_path: Path, text: str
+) -> None:
+    """A start must end with the code that keeps a daemon down; a reload must be refused."""
+    (tmp_path / "config.toml").write_text(text)
 
-    loaded = load_config(file, {})
+    with pytest.raises(ConfigError):
+        load_config(tmp_path / "config.toml", {})
 
-    assert loaded.warnings == (
-        f"batches.absent.file: there is no file {tmp_path}/inputs/absent.csv now:"
-        " runs that are due before it is there will fail",
-    )
+
+def test_a_bare_at_in_the_databases_password_is_a_problem_that_shows_none(tmp_path: Path) -> None:
+    url = "postgresql://crawl:Tr0ub@dour-S3cret@db.internal/crawl"
+    (tmp_path / "config.toml").write_text(f'[database]\nurl = "{url}"\n')
+
+    with pytest.raises(ConfigError, match="write @ as %40") as refused:
+        load_config(tmp_path / "config.toml", {})
+    assert "S3cret" not in str(refused.value) and "Tr0ub" not in str(refused.value)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.config import load_config
+from scheduler.config.overrides import strays
 from tests.config.make import SOUND, load, problems
 
 NIGHTLY = "DCA_SCHEDULER__SCHEDULES__NIGHTLY__"
@@ -208,3 +209,11 @@ def test_a_variable_that_was_meant_to_be_an_override_is_told(tmp_path: Path) -> 
         "DCA_SCHEDULER_LOG_LEVEL means nothing here: the parts of a setting are joined by two"
         " underscores, as in DCA_SCHEDULER__LOG__LEVEL",
     )
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_is_said_not_to_be_used(variable: str) -> None:
+    assert [f"{variable} is set and not used" in one for one in strays({variable: "http://p"})] == [
+        True
+    ]
+    assert list(strays({variable: ""})) == []

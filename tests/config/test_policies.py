@@ -47,6 +47,8 @@ def test_a_schedule_may_follow_another(tmp_path: Path) -> None:
         ("catch_up_max = 0", "schedules.nightly.catch_up_max: must be at least 1"),
         ("catch_up_pace = '1'", "schedules.nightly.catch_up_pace: "),
         ("pause_after_failures = 0", "schedules.nightly.pause_after_failures: must be at least 1"),
+        ("min_rows = -1", "schedules.nightly.min_rows: must be at least 0"),
+        ("max_fall_percent = 101", "schedules.nightly.max_fall_percent: must be at most 100"),
         (
             "after = 'nightly'",
             "schedules.nightly.after: comes after itself (nightly after nightly)",

@@ -54,8 +54,8 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
     [
         ("[logg]\nlevel = 1", "logg: unknown table; did you mean log?"),
         (
-            "[follow]\npause = 1",
-            "follow.pause: unknown key; did you mean first_pause?",
+            "[follow]\npoll_intial = 1",
+            "follow.poll_intial: unknown key; did you mean poll_initial?",
         ),
         (
             "[database]\nzzz = 1",
@@ -65,12 +65,18 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
         ("[daemon]\npoll_interval = 2", "daemon.poll_interval: must be a duration"),
         ("[daemon]\npoll_interval = '2 s s'", "daemon.poll_interval: '2 s s' is not a duration"),
         ("[database]\nauto_migrate = 1", "database.auto_migrate: must be true or false, not a"),
-        ("[unconfirmed]\nlook_after = []", "unconfirmed.look_after: must not be empty"),
-        ("[unconfirmed]\nlook_after = ['5s', '5s']", "unconfirmed.look_after: must grow"),
-        ("[unconfirmed]\nlook_after = '5s'", "unconfirmed.look_after: must be an array, not text"),
-        ("[unconfirmed]\nlook_after = ['5s', 6]", "unconfirmed.look_after[1]: must be a duration"),
-        ("[follow]\nfirst_pause = '1h'", "follow.longest_pause: 5m is shorter than first_pause"),
-        ("[defaults]\nfirst_pause = '1h'", "defaults.longest_pause: 15m is shorter than"),
+        ("[unconfirmed]\nlookup_after = []", "unconfirmed.lookup_after: must not be empty"),
+        ("[unconfirmed]\nlookup_after = ['5s', '5s']", "unconfirmed.lookup_after: must grow"),
+        (
+            "[unconfirmed]\nlookup_after = '5s'",
+            "unconfirmed.lookup_after: must be an array, not text",
+        ),
+        (
+            "[unconfirmed]\nlookup_after = ['5s', 6]",
+            "unconfirmed.lookup_after[1]: must be a duration",
+        ),
+        ("[follow]\npoll_initial = '1h'", "follow.poll_max: 5m is shorter than poll_initial"),
+        ("[defaults]\nbackoff_initial = '1h'", "defaults.backoff_max: 15m is shorter than"),
         ("[defaults]\ntimezone = 'Europe/Berln'", "defaults.timezone: unknown time zone"),
         ("[defaults]\ncatch_up = 'lates'", "defaults.catch_up: must be latest, all or none; did"),
         ("[defaults]\nmax_attempts = 0", "defaults.max_attempts: must be at least 1"),
@@ -105,7 +111,10 @@ def test_every_problem_is_listed_at_once_in_the_order_of_the_file(tmp_path: Path
             "[collectors.b]\nid = 'c_1'\ndeliver = { key = '${secret:S3}' }",
             "collectors.b.deliver: there is no secret S3 in [secrets]",
         ),
-        ("[collectors.b]\nid = 'c_1'\nfirst_pause = '1h'", "collectors.b: its longest_pause, 15m"),
+        (
+            "[collectors.b]\nid = 'c_1'\nbackoff_initial = '1h'",
+            "collectors.b: its backoff_max, 15m",
+        ),
         (
             "[batches.b]",
             "batches.b: must have exactly one of file and inputs; this one has neither",
@@ -149,8 +158,8 @@ def test_a_problem_is_one_sentence_led_by_its_place(
         ("exclude = ['x']", "schedules.nightly.exclude[0]: there is no [calendars.x]"),
         ("exclude = 'x'", "schedules.nightly.exclude: must be an array, not text"),
         ("jitter = '5'", "schedules.nightly.jitter: '5' is not a duration"),
-        ("longest_pause = '1s'", "schedules.nightly: its longest_pause, 1s is shorter than first"),
-        ("first_pause = '2h'\nlongest_pause = '1h'", "schedules.nightly: longest_pause 1h is sho"),
+        ("backoff_max = '1s'", "schedules.nightly: its backoff_max, 1s is shorter than back"),
+        ("backoff_initial = '2h'\nbackoff_max = '1h'", "schedules.nightly: backoff_max 1h is sho"),
     ],
 )
 def test_a_problem_of_a_schedule_names_the_schedule(

@@ -9,12 +9,12 @@ from sqlalchemy import text
 
 from scheduler.actions.apply import apply_definitions
 from scheduler.actions.comparing import WRITTEN, Change
-from scheduler.actions.drift import Drift, list_drift
-from scheduler.actions.export import Export, export_definitions
-from scheduler.actions.plan import DefinitionPlan, plan_definitions
 from scheduler.config import Config, load_config
 from scheduler.storage import definitions, runs
 from scheduler.storage.database import Database
+from scheduler.tools.definitions.drift import Drift, list_drift
+from scheduler.tools.definitions.export import Export, export_definitions
+from scheduler.tools.definitions.plan import DefinitionPlan, plan_definitions
 from tests.make import NINE, make_body, make_new_run
 
 FILE = """\
@@ -70,7 +70,9 @@ class Desk:
         """Apply *written* at NINE, by ann; return what was written."""
         with self.db.writing() as conn:
             config = self.config(written)
-            changes = apply_definitions(conn, config, by="ann", now=NINE, prune=prune)
+            changes = apply_definitions(
+                conn, config, by="ann", now=NINE, prune=prune, confirmed=True
+            )
         return [change for change in changes if change.verb in WRITTEN]
 
     def plan(self, written: str = FILE, *, prune: bool = False) -> DefinitionPlan:
@@ -104,4 +106,4 @@ class Desk:
         new = make_new_run(schedule=schedule, collector="products", collector_id="c_products")
         with self.db.writing() as conn:
             definitions.insert_bodies(conn, [make_body()], now=NINE)
-            return runs.insert_run(conn, new)
+            return runs.insert_run(conn, new, by="a test")

@@ -1,10 +1,12 @@
 """`apply` does what `plan` shows, all or nothing, and leaves what is the operator's alone."""
 
+import re
+
 import pytest
 
 from scheduler.actions.apply import apply_definitions
 from scheduler.actions.comparing import WRITTEN, Verb
-from scheduler.domain.errors import Conflict
+from scheduler.domain.errors import AccountTaken, Conflict
 from scheduler.storage import audit
 from tests.definitions.rig import FILE, HOURLY, Desk
 from tests.make import NINE
@@ -199,7 +201,9 @@ def test_what_was_agreed_to_is_done_or_nothing(desk: Desk) -> None:
 
     with pytest.raises(Conflict, match="was changed while"), desk.db.writing() as conn:
         config = desk.config(WITHOUT_HOURLY)
-        apply_definitions(conn, config, by="ann", now=NINE, prune=True, expected=agreed.changes)
+        apply_definitions(
+            conn, config, by="ann", now=NINE, prune=True, confirmed=True, expected=agreed.changes
+        )
 
     assert desk.names("schedules") == ["hourly", "nightly"]
 
@@ -212,11 +216,12 @@ def test_each_definition_that_is_written_is_in_the_audit(desk: Desk) -> None:
         newest = audit.list_changes(conn, subject="schedules", limit=2)
         created = audit.list_changes(conn, subject="batches.pages", limit=9)
 
-    assert [(one.who, one.action, one.subject, one.columns()) for one in newest] == [
+    assert [(one.by, one.action, one.subject, one.columns()) for one in newest] == [
         ("ann", "prune", "schedules.hourly", {}),
         ("ann", "apply", "schedules.nightly", {"cron": ["0 2 * * *", "0 3 * * *"]}),
     ]
-    assert [one.columns() for one in created] == [{"inputs": [None, "(34 characters)"]}]
+    [columns] = [one.columns() for one in created]
+    assert re.fullmatch(r"\(1 inputs, #[0-9a-f]{6}\)", columns["inputs"][1])
 
 
 def test_no_credential_that_a_row_holds_reaches_the_audit(desk: Desk) -> None:
@@ -227,3 +232,35 @@ def test_no_credential_that_a_row_holds_reaches_the_audit(desk: Desk) -> None:
 
     assert "CANARY" not in str(desk.sql("SELECT * FROM changes"))
     assert desk.sql("SELECT deliver FROM collectors") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        ('token = { env = "DCA_API_TOKEN" }', 'token = { env = "STAGING_TOKEN" }'),
+        ("[accounts.main]", '[accounts.main]\nbase_url = "https://staging.example"'),
+    ],
+)
+def test_another_environment_cannot_take_an_account_over(desk: Desk, here: str, there: str) -> None:
+    """Production's runs and token would go to staging's upstream."""
+    desk.apply()
+    before = desk.sql("SELECT base_url, token FROM accounts")
+    staging = FILE.replace(here, there).replace('every = "1h"', 'every = "2h"')
+
+    with pytest.raises(AccountTaken, match=r"accounts\.main\.\w+ is .*--accept-account-change"):
+        desk.apply(staging)
+
+    assert desk.sql("SELECT base_url, token FROM accounts") == before
+    assert desk.sql("SELECT every FROM schedules WHERE name = 'hourly'") == [("1h",)]
+
+
+def test_an_account_may_be_changed_when_that_is_asked_for(desk: Desk) -> None:
+    desk.apply()
+    changed = FILE.replace("DCA_API_TOKEN", "NEW_TOKEN")
+
+    with desk.db.writing() as conn:
+        config = desk.config(changed)
+        apply_definitions(conn, config, by="ann", now=NINE, accept_account_change=True)
+
+    assert desk.sql("SELECT token FROM accounts") == [("env:NEW_TOKEN",)]
+    assert desk.apply(changed) == []

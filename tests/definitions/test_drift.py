@@ -25,17 +25,22 @@ def test_what_a_command_changed_is_told_with_who_did_it(desk: Desk) -> None:
         False,
     )
     assert found.changed is not None
-    assert (found.changed.who, found.changed.action, found.changed.at) == ("bob", "disable", NINE)
+    assert (found.changed.by, found.changed.action, found.changed.happened_at) == (
+        "bob",
+        "disable",
+        NINE,
+    )
 
 
-def test_what_an_sql_client_changed_is_told_without(desk: Desk) -> None:
+def test_what_an_sql_client_changed_is_told_as_its(desk: Desk) -> None:
     desk.apply()
     desk.sql("UPDATE schedules SET cron = '0 5 * * *' WHERE name = 'nightly'")
 
     [found] = desk.drift()
 
     assert (found.column, found.in_file, found.in_database) == ("cron", "0 2 * * *", "0 5 * * *")
-    assert found.changed is None
+    assert found.changed is not None
+    assert (found.changed.by.partition(" ")[0], found.changed.action) == ("sql", "update")
 
 
 def test_what_is_on_one_side_only_is_told(desk: Desk) -> None:
@@ -49,6 +54,17 @@ def test_what_is_on_one_side_only_is_told(desk: Desk) -> None:
         ("hourly", None, True, False),
         ("moved", None, False, True),
     ]
+
+
+def test_what_sql_deleted_is_nobodys_command(desk: Desk) -> None:
+    desk.apply()
+    desk.sql("DELETE FROM schedules WHERE name = 'hourly'")
+
+    [found] = desk.drift()
+
+    assert (found.name, found.in_database) == ("hourly", False)
+    assert found.changed is not None
+    assert (found.changed.by.partition(" ")[0], found.changed.action) == ("sql", "delete")
 
 
 def test_pauses_and_rows_of_the_database_are_no_drift(desk: Desk) -> None:

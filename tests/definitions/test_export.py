@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from scheduler.actions.apply import apply_definitions
 from scheduler.actions.comparing import WRITTEN, Change
-from scheduler.actions.export import export_definitions
 from scheduler.config import load_config
 from scheduler.domain.errors import InvalidInput
-from scheduler.storage import owned
+from scheduler.storage import definition_tables
 from scheduler.storage.database import Connection, Database
+from scheduler.tools.definitions.export import export_definitions
 from tests.definitions.rig import FILE, HOURLY, Desk
 from tests.make import NINE
 
@@ -252,9 +252,9 @@ def test_applying_what_was_exported_changes_nothing(
     with Database(sqlite_url) as db, db.writing() as conn:
         apply(conn, folder, FILE)
         for (table, column), value in edits:
-            for name in owned.list_rows(conn, table):
-                owned.update_row(conn, table, name, {column: value})
-        owned.update_row(
+            for name in definition_tables.list_rows(conn, table):
+                definition_tables.update_row(conn, table, name, {column: value})
+        definition_tables.update_row(
             conn, "schedules", "hourly", {"manual": False, **NO_TIMETABLE, **timetable}
         )
 
@@ -270,5 +270,5 @@ def apply(conn: Connection, folder: Path, text: str) -> list[Change]:
     path = folder / "config.toml"
     path.write_text(text, encoding="utf-8")
     config = load_config(path, {}).config
-    changes = apply_definitions(conn, config, by="ann", now=NINE, prune=True)
+    changes = apply_definitions(conn, config, by="ann", now=NINE, prune=True, confirmed=True)
     return [change for change in changes if change.verb in WRITTEN]

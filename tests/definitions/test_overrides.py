@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from scheduler.actions.overrides import list_overrides, override_field, restore_fields
+from scheduler.actions.overrides import override_field, restore_fields
 from scheduler.domain.errors import Conflict, InvalidInput, NotFound
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.fire import FireStep
 from scheduler.storage import audit, overrides
+from scheduler.views.schedules import list_overrides
 from tests.definitions.rig import FILE, Desk
 from tests.make import NINE, make_fallbacks, minutes
 
@@ -31,7 +32,7 @@ async def fired(desk: Desk, *times: datetime) -> list[dict[str, Any]]:
     step = FireStep(
         db=desk.db,
         reader=BatchReader(),
-        fallbacks=make_fallbacks,
+        defaults=make_fallbacks,
         wake_dispatch=lambda: None,
     )
     for moment in (NINE, *times):
@@ -86,7 +87,7 @@ async def test_a_restored_field_is_the_schedules_own(desk: Desk) -> None:
 
     [run] = await fired(desk, TEN)
 
-    assert (restored, run["priority"]) == (["priority"], 0)
+    assert ([override.field for override in restored], run["priority"]) == (["priority"], 0)
     with desk.db.reading() as conn:
         assert [one.field for one in list_overrides(conn, now=NINE)] == ["overlap"]
 
@@ -109,8 +110,8 @@ def test_overrides_are_in_the_audit(desk: Desk) -> None:
 
     with desk.db.reading() as conn:
         restored, made = audit.list_changes(conn, subject="schedules.hourly", limit=2)
-    assert (made.who, made.action, made.columns()["priority"]) == ("bob", "override", [None, "7"])
-    assert (restored.who, restored.action, restored.columns()) == (
+    assert (made.by, made.action, made.columns()["priority"]) == ("bob", "override", [None, "7"])
+    assert (restored.by, restored.action, restored.columns()) == (
         "ann",
         "restore",
         {"priority": ["7", None]},

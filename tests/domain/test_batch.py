@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from scheduler.domain.batch import (
     Asked,
+    Chunk,
     Dated,
     DueTime,
     DueTimeNeeded,
-    Part,
     Reading,
     change_problem,
     fill_due_at,
+    find_chunks,
     find_lack,
-    find_parts,
     input_digest,
     list_unread,
     required_fields,
@@ -28,7 +28,7 @@ from scheduler.domain.records import Reason, RunState
 from tests.make import NINE, make_batch, make_new_run
 
 BERLIN = DueTime(datetime(2026, 3, 1, 23, 30, tzinfo=UTC), "Europe/Berlin")
-PARTS = tuple(Part(letter * 64, 2, None) for letter in "abc")
+CHUNKS = tuple(Chunk(letter * 64, 2, None) for letter in "abc")
 
 
 @pytest.mark.parametrize(
@@ -148,46 +148,46 @@ def test_with_no_change_allowed_one_input_more_is_refused() -> None:
 
 
 def test_an_occurrence_becomes_a_run_for_each_part_in_order() -> None:
-    runs = split_run(make_new_run(body=None), PARTS)
+    runs = split_run(make_new_run(body=None), CHUNKS)
 
-    assert [(run.body, run.part, run.parts) for run in runs] == [
+    assert [(run.body, run.chunk, run.chunks) for run in runs] == [
         ("a" * 64, 1, 3), ("b" * 64, 2, 3), ("c" * 64, 3, 3),
     ]  # fmt: skip
-    assert {run.lane for run in runs} == {"schedule:hourly"}
+    assert {run.order_key for run in runs} == {"schedule:hourly"}
 
 
 def test_parts_that_wait_for_nobody_else_still_wait_for_each_other() -> None:
-    here = split_run(make_new_run(lane=None), PARTS)
-    later = split_run(make_new_run(lane=None, due_at=NINE + timedelta(hours=1)), PARTS)
-    alone = split_run(make_new_run(lane=None), PARTS[:1])
+    here = split_run(make_new_run(order_key=None), CHUNKS)
+    later = split_run(make_new_run(order_key=None, due_at=NINE + timedelta(hours=1)), CHUNKS)
+    alone = split_run(make_new_run(order_key=None), CHUNKS[:1])
 
-    assert len({run.lane for run in here}) == 1
-    assert None not in {run.lane for run in here}
-    assert here[0].lane != later[0].lane
-    assert [run.lane for run in alone] == [None]
+    assert len({run.order_key for run in here}) == 1
+    assert None not in {run.order_key for run in here}
+    assert here[0].order_key != later[0].order_key
+    assert [run.order_key for run in alone] == [None]
 
 
 def test_what_is_not_sent_is_not_split() -> None:
     skipped = make_new_run(state=RunState.SKIPPED, reason=Reason.MISSED, body=None)
 
-    assert split_run(skipped, PARTS) == [skipped]
+    assert split_run(skipped, CHUNKS) == [skipped]
 
 
 def test_a_dated_batch_is_read_for_each_due_time_and_others_once() -> None:
     later = DueTime(BERLIN.due_at + timedelta(days=1), BERLIN.zone)
     error = InputsError("a.csv: is gone")
     readings: dict[Asked, Reading] = {
-        Asked("plain"): PARTS,
+        Asked("plain"): CHUNKS,
         Asked("broken"): error,
         Asked("dated"): Dated.DATED,
-        Asked("dated", BERLIN): PARTS[:1],
+        Asked("dated", BERLIN): CHUNKS[:1],
     }
 
-    assert find_parts(readings, "plain", BERLIN) == PARTS
-    assert find_parts(readings, "broken", BERLIN) is error
-    assert find_parts(readings, "dated", BERLIN) == PARTS[:1]
-    assert find_parts(readings, "dated", later) is None
-    assert find_parts(readings, "unknown", BERLIN) is None
+    assert find_chunks(readings, "plain", BERLIN) == CHUNKS
+    assert find_chunks(readings, "broken", BERLIN) is error
+    assert find_chunks(readings, "dated", BERLIN) == CHUNKS[:1]
+    assert find_chunks(readings, "dated", later) is None
+    assert find_chunks(readings, "unknown", BERLIN) is None
     assert list_unread(readings, "plain", [BERLIN, later]) == []
     assert list_unread(readings, "dated", [BERLIN, later]) == [Asked("dated", later)]
     assert list_unread(readings, "unknown", [BERLIN]) == [Asked("unknown")]

@@ -11,11 +11,11 @@ from scheduler.domain.brake import (
     CEILING,
     CLOCK_DIFFERENCE,
     WINDOW,
-    Allowance,
     Brake,
     Limits,
+    Permits,
     after_throttle,
-    allowance,
+    permits,
     refill,
 )
 from tests.make import NINE, make_brake, make_limits, minutes, seconds
@@ -31,10 +31,10 @@ def ask(
     *,
     in_flight: int = 0,
     throttled: tuple[float, ...] = (),
-) -> Allowance:
+) -> Permits:
     """Ask at nine; *throttled* are the seconds since each answer of 429."""
     at = [NINE - seconds(ago) for ago in throttled]
-    return allowance(brake, limits, now=NINE, in_flight=in_flight, throttled_at=at)
+    return permits(brake, limits, now=NINE, in_flight=in_flight, throttled_at=at)
 
 
 def throttle(brake: Brake, now: datetime = NINE, retry_after: timedelta | None = None) -> Brake:
@@ -45,70 +45,70 @@ PAUSED = "account paused: token revoked"
 PAUSING = "pausing after 429 or a failed connection"
 TOO_MANY = "too many 429 in five minutes"
 ALLOWED = {
-    "free": (ask(), Allowance(CEILING)),
-    "a lower max_in_flight": (ask(limits=make_limits(max_in_flight=3)), Allowance(3)),
-    "few tokens": (ask(make_brake(tokens=2.9)), Allowance(2)),
-    "some in flight": (ask(in_flight=CEILING - 1), Allowance(1)),
-    "all in flight": (ask(in_flight=CEILING), Allowance(0, "in flight")),
+    "free": (ask(), Permits(CEILING)),
+    "a lower max_in_flight": (ask(limits=make_limits(max_in_flight=3)), Permits(3)),
+    "few tokens": (ask(make_brake(tokens=2.9)), Permits(2)),
+    "some in flight": (ask(in_flight=CEILING - 1), Permits(1)),
+    "all in flight": (ask(in_flight=CEILING), Permits(0, "in flight")),
     "more in flight than is allowed now": (
         ask(limits=make_limits(max_in_flight=3), in_flight=5),
-        Allowance(0, "in flight"),
+        Permits(0, "in flight"),
     ),
     "a 429 counts until it is five minutes old": (
         ask(throttled=(299.9, 1)),
-        Allowance(CEILING - 2),
+        Permits(CEILING - 2),
     ),
-    "a 429 that is five minutes old does not": (ask(throttled=(300, 1)), Allowance(CEILING - 1)),
-    "a 429 takes the place of one in flight": (ask(throttled=(1,), in_flight=5), Allowance(2)),
+    "a 429 that is five minutes old does not": (ask(throttled=(300, 1)), Permits(CEILING - 1)),
+    "a 429 takes the place of one in flight": (ask(throttled=(1,), in_flight=5), Permits(2)),
     "as many 429 as may be": (
         ask(throttled=(290, 280, 9, 8, 7, 6, 5, 4)),
-        Allowance(0, TOO_MANY, NINE + seconds(10)),
+        Permits(0, TOO_MANY, NINE + seconds(10)),
     ),
     "as many 429 and in flight as may be": (
         ask(throttled=(290, 280), in_flight=CEILING - 2),
-        Allowance(0, TOO_MANY, NINE + seconds(10)),
+        Permits(0, TOO_MANY, NINE + seconds(10)),
     ),
     "429 of a clock that is ahead": (
         ask(throttled=(-5,) * CEILING),
-        Allowance(0, TOO_MANY, NINE + seconds(305)),
+        Permits(0, TOO_MANY, NINE + seconds(305)),
     ),
     "pausing": (
-        ask(make_brake(open_until=NINE + TICK, strikes=1)),
-        Allowance(0, PAUSING, NINE + TICK),
+        ask(make_brake(open_until=NINE + TICK, trips=1)),
+        Permits(0, PAUSING, NINE + TICK),
     ),
-    "the pause is over": (ask(make_brake(open_until=NINE, strikes=1, slow_start=1)), Allowance(1)),
-    "probing": (ask(make_brake(strikes=1), in_flight=1), Allowance(0, "probing")),
-    "slow start": (ask(make_brake(slow_start=4), in_flight=1), Allowance(3)),
+    "the pause is over": (ask(make_brake(open_until=NINE, trips=1, slow_start=1)), Permits(1)),
+    "probing": (ask(make_brake(trips=1), in_flight=1), Permits(0, "probing")),
+    "slow start": (ask(make_brake(slow_start=4), in_flight=1), Permits(3)),
     "slow start, all on their way": (
         ask(make_brake(slow_start=4), in_flight=4),
-        Allowance(0, "slow start"),
+        Permits(0, "slow start"),
     ),
     "a probe needs a token, too": (
-        ask(make_brake(strikes=1, tokens=0.5), make_limits(requests_per_second=0.1)),
-        Allowance(0, "requests per second", NINE + seconds(5)),
+        ask(make_brake(trips=1, tokens=0.5), make_limits(requests_per_second=0.1)),
+        Permits(0, "requests per second", NINE + seconds(5)),
     ),
     "no token at one in a thousand seconds": (
         ask(make_brake(tokens=0.0), make_limits(requests_per_second=0.001)),
-        Allowance(0, "requests per second", NINE + WINDOW),
+        Permits(0, "requests per second", NINE + WINDOW),
     ),
     "no token at a rate that is hardly one": (
         ask(make_brake(tokens=0.0), make_limits(requests_per_second=5e-324)),
-        Allowance(0, "requests per second", NINE + WINDOW),
+        Permits(0, "requests per second", NINE + WINDOW),
     ),
     "all but a hair of a token": (
         ask(make_brake(tokens=1 - 2**-53)),
-        Allowance(0, "requests per second", NINE + timedelta(milliseconds=1)),
+        Permits(0, "requests per second", NINE + timedelta(milliseconds=1)),
     ),
     "paused": (
         ask(make_brake(paused_at=NINE, paused_reason="token revoked", open_until=NINE + TICK)),
-        Allowance(0, PAUSED),
+        Permits(0, PAUSED),
     ),
 }
 
 
 @pytest.mark.parametrize(("allowed", "expected"), ALLOWED.values(), ids=list(ALLOWED))
 def test_the_tightest_limit_decides_and_says_when_to_ask_again(
-    allowed: Allowance, expected: Allowance
+    allowed: Permits, expected: Permits
 ) -> None:
     assert allowed == expected
 
@@ -121,7 +121,7 @@ counts = st.integers(0, 40)
         make_brake,
         tokens=st.floats(0, 50),
         open_until=st.none() | st.integers(-400, 4000).map(lambda s: NINE + seconds(s)),
-        strikes=st.integers(0, 9),
+        trips=st.integers(0, 9),
         slow_start=st.none() | st.integers(1, 64),
     ),
     st.builds(
@@ -186,7 +186,7 @@ class TestTokens:
         later = waits.ask_again_at + TICK
         brake = refill(make_brake(tokens=0.3), limits, now=later)
 
-        assert allowance(brake, limits, now=later, in_flight=0, throttled_at=()).count == 1
+        assert permits(brake, limits, now=later, in_flight=0, throttled_at=()).count == 1
 
     def test_clocks_that_are_apart_earn_no_moment_twice(self) -> None:
         """Two daemons take turns, the clock of one of them two seconds ahead."""
@@ -207,13 +207,13 @@ class TestTokens:
         assert brake.tokens == pytest.approx(3.0)
 
     def test_a_pause_stays_as_long_as_it_was_when_the_clock_is_set_back(self) -> None:
-        brake = make_brake(open_until=NINE + seconds(30), strikes=1)
+        brake = make_brake(open_until=NINE + seconds(30), trips=1)
 
         brake = refill(brake, LIMITS, now=NINE - timedelta(days=400))
 
         assert brake.open_until == NINE - timedelta(days=400) + seconds(30)
 
     def test_clocks_that_are_a_little_apart_do_not_shorten_a_pause(self) -> None:
-        brake = make_brake(open_until=NINE + seconds(30), strikes=1)
+        brake = make_brake(open_until=NINE + seconds(30), trips=1)
 
         assert refill(brake, LIMITS, now=NINE - CLOCK_DIFFERENCE) == brake

@@ -20,7 +20,7 @@ from scheduler.domain.brake import (
     after_success,
     after_throttle,
     after_unreachable,
-    allowance,
+    permits,
     refill,
 )
 from tests.make import NINE, make_brake, make_limits, minutes, seconds
@@ -34,16 +34,16 @@ def throttle(brake: Brake, now: datetime = NINE, retry_after: timedelta | None =
 
 
 def may_leave(brake: Brake, *, in_flight: int = 0) -> int:
-    return allowance(brake, LIMITS, now=NINE, in_flight=in_flight, throttled_at=()).count
+    return permits(brake, LIMITS, now=NINE, in_flight=in_flight, throttled_at=()).count
 
 
 class TestThrottled:
     @pytest.mark.parametrize("strike", range(1, 8))
     def test_each_failed_probe_doubles_the_pause_as_documented(self, strike: int) -> None:
-        brake = throttle(make_brake(strikes=strike - 1, open_until=NINE - seconds(1)))
+        brake = throttle(make_brake(trips=strike - 1, open_until=NINE - seconds(1)))
 
         assert brake.open_until == NINE + BACKOFF[min(strike, 5) - 1]
-        assert (brake.strikes, brake.slow_start) == (strike, 1)
+        assert (brake.trips, brake.slow_start) == (strike, 1)
 
     RETRY_AFTER = (
         (seconds(7), seconds(7)),
@@ -64,7 +64,7 @@ class TestThrottled:
         for number in range(CEILING):
             brake = throttle(brake, NINE + seconds(number / 10))
 
-        assert brake.strikes == 1
+        assert brake.trips == 1
         assert brake.open_until == NINE + seconds((CEILING - 1) / 10) + BACKOFF[0]
 
     def test_no_answer_of_a_burst_shortens_the_pause(self) -> None:
@@ -80,7 +80,7 @@ class TestThrottled:
         later = refill(brake, LIMITS, now=NINE + seconds(59))
         brake = after_success(later, LIMITS)
 
-        assert brake == replace(later, losses=0)
+        assert brake == replace(later, consecutive_losses=0)
 
 
 class TestRecovery:
@@ -100,15 +100,15 @@ class TestRecovery:
             seen.append(brake.slow_start)
 
         assert seen == steps
-        assert (brake.strikes, brake.open_until) == (0, None)
-        assert allowance(brake, limits, now=NINE, in_flight=0, throttled_at=()).count == min(
+        assert (brake.trips, brake.open_until) == (0, None)
+        assert permits(brake, limits, now=NINE, in_flight=0, throttled_at=()).count == min(
             max_in_flight, CEILING
         )
 
     def test_a_429_in_a_slow_start_begins_again_with_a_probe(self) -> None:
         brake = throttle(make_brake(slow_start=8))
 
-        assert (brake.strikes, brake.slow_start, brake.open_until) == (1, 1, NINE + BACKOFF[0])
+        assert (brake.trips, brake.slow_start, brake.open_until) == (1, 1, NINE + BACKOFF[0])
 
     def test_a_success_of_a_free_brake_changes_nothing(self) -> None:
         assert after_success(FREE, LIMITS) == FREE
@@ -117,16 +117,20 @@ class TestRecovery:
 class TestLosses:
     def test_the_third_in_a_row_closes_the_brake(self) -> None:
         brake = after_loss(after_loss(FREE, now=NINE), now=NINE)
-        assert brake == replace(FREE, losses=2)
+        assert brake == replace(FREE, consecutive_losses=2)
 
         brake = after_loss(brake, now=NINE)
 
-        assert (brake.losses, brake.strikes, brake.open_until) == (3, 1, NINE + BACKOFF[0])
+        assert (brake.consecutive_losses, brake.trips, brake.open_until) == (
+            3,
+            1,
+            NINE + BACKOFF[0],
+        )
 
     def test_a_success_between_them_begins_the_count_anew(self) -> None:
         brake = after_loss(after_loss(FREE, now=NINE), now=NINE)
 
-        assert after_success(brake, LIMITS).losses == 0
+        assert after_success(brake, LIMITS).consecutive_losses == 0
 
     def test_a_failed_connection_closes_the_brake_like_a_429(self) -> None:
         assert after_unreachable(FREE, now=NINE) == throttle(FREE)
@@ -136,19 +140,21 @@ class TestCrash:
     def test_what_comes_after_it_is_a_probe(self) -> None:
         brake = after_crash(FREE)
 
-        assert brake == replace(FREE, strikes=1, slow_start=1)
+        assert brake == replace(FREE, trips=1, slow_start=1)
         assert may_leave(brake) == 1
         assert may_leave(brake, in_flight=1) == 0
 
     def test_it_keeps_a_pause_and_its_strikes(self) -> None:
-        brake = make_brake(strikes=4, open_until=NINE + seconds(9), slow_start=1)
+        brake = make_brake(trips=4, open_until=NINE + seconds(9), slow_start=1)
 
         assert after_crash(brake) == brake
 
 
 class TestCredentials:
     def test_nothing_is_sent_after_they_were_refused(self) -> None:
-        brake = after_credentials_refused(FREE, now=NINE, detail="token revoked", token_mark="abc")
+        brake = after_credentials_refused(
+            FREE, now=NINE, detail="token revoked", token_fingerprint="abc"
+        )
 
         assert brake == replace(
             FREE, paused_at=NINE, paused_reason="token revoked", paused_token="abc"
@@ -158,7 +164,7 @@ class TestCredentials:
     def test_a_person_s_pause_is_not_made_one_that_a_new_token_lifts(self) -> None:
         by_hand = make_brake(paused_at=NINE, paused_reason="holidays", paused_token=None)
 
-        brake = after_credentials_refused(by_hand, now=NINE, detail="401", token_mark="abc")
+        brake = after_credentials_refused(by_hand, now=NINE, detail="401", token_fingerprint="abc")
 
         assert brake == by_hand
 
@@ -183,7 +189,7 @@ def test_a_pause_belongs_to_a_strike_and_is_never_longer_than_an_hour(
         now += seconds(passed)
         brake = steps[step](refill(brake, LIMITS, now=now), now)
 
-        assert brake.strikes > 0 or brake.open_until is None
+        assert brake.trips > 0 or brake.open_until is None
         assert brake.slow_start is None or brake.slow_start >= 1
         assert brake.open_until is None or (
             brake.open_until <= now + LONGEST_RETRY_AFTER + CLOCK_DIFFERENCE

@@ -104,8 +104,8 @@ def test_a_schedule_that_names_nothing_is_told_so() -> None:
 
 EITHERS = {
     "deadline": ("soon", "deadline: 'soon' is not a duration"),
-    "first_pause": ("5", "first_pause: '5' is not a duration"),
-    "longest_pause": ("0s", "longest_pause: '0s' is too short"),
+    "backoff_initial": ("5", "backoff_initial: '5' is not a duration"),
+    "backoff_max": ("0s", "backoff_max: '0s' is too short"),
     "trigger_name": ("{who}", "trigger_name: '{who}': {who} is unknown"),
     "version": ("live", "version 'live' is unknown"),
     "notify": ("[]", "notify must be a JSON object"),

@@ -1,4 +1,4 @@
-"""What a schedule owes: each occurrence once, with one fate, whatever the clock does."""
+"""What a schedule owes: each occurrence once, with one reason, whatever the clock does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.domain.firing import PROMPT, Owed, Plan, plan_firing
+from scheduler.domain.firing import PROMPT, DueOccurrence, Plan, plan_firing
 from scheduler.domain.records import CatchUp, Reason
 from tests.make import NINE, minutes, seconds
 
@@ -40,9 +40,9 @@ def plan(
     catch_up: CatchUp = CatchUp.LATEST,
     grace: timedelta = GRACE,
     window: timedelta | None = None,
-    keep: int | None = None,
-    also: datetime | None = None,
-    most: int = 1000,
+    catch_up_limit: int | None = None,
+    leftover: datetime | None = None,
+    limit: int = 1000,
 ) -> Plan:
     return plan_firing(
         timetable,
@@ -51,14 +51,14 @@ def plan(
         misfire_grace=grace,
         catch_up=catch_up,
         window=window,
-        keep=keep,
-        also=also,
-        most=most,
+        catch_up_limit=catch_up_limit,
+        leftover=leftover,
+        limit=limit,
     )
 
 
 def fates(planned: Plan) -> list[Reason]:
-    return [owed.fate for owed in planned.owed]
+    return [owed.reason for owed in planned.owed]
 
 
 D, C, M = Reason.DUE, Reason.COALESCED, Reason.MISSED
@@ -89,7 +89,7 @@ def test_lateness_and_policy_decide_the_fate_of_the_newest_and_of_the_others(
 def test_what_is_past_a_grace_shorter_than_prompt_is_missed() -> None:
     planned = plan(Listed([NINE]), NINE + seconds(5), grace=seconds(1), catch_up=CatchUp.ALL)
 
-    assert planned.owed == (Owed(NINE, Reason.MISSED),)
+    assert planned.owed == (DueOccurrence(NINE, Reason.MISSED),)
 
 
 def test_a_delayed_occurrence_is_late_only_after_its_delay() -> None:
@@ -98,7 +98,7 @@ def test_a_delayed_occurrence_is_late_only_after_its_delay() -> None:
 
     planned = plan(timetable, NINE + minutes(40), catch_up=CatchUp.NONE)
 
-    assert planned.owed == (Owed(NINE, Reason.DUE),)
+    assert planned.owed == (DueOccurrence(NINE, Reason.DUE),)
 
 
 def test_a_delayed_occurrence_is_missed_when_its_grace_after_the_delay_is_over() -> None:
@@ -106,7 +106,7 @@ def test_a_delayed_occurrence_is_missed_when_its_grace_after_the_delay_is_over()
 
     planned = plan(timetable, NINE + minutes(75) + TICK, catch_up=CatchUp.ALL)
 
-    assert planned.owed == (Owed(NINE, Reason.MISSED),)
+    assert planned.owed == (DueOccurrence(NINE, Reason.MISSED),)
 
 
 def test_nothing_owed_moves_no_mark() -> None:
@@ -118,7 +118,9 @@ def test_nothing_owed_moves_no_mark() -> None:
 def test_a_timetable_without_a_future_is_never_looked_at_again() -> None:
     planned = plan(Listed([NINE]), NINE)
 
-    assert planned == Plan(owed=(Owed(NINE, Reason.DUE),), fired_until=NINE, next_fire_at=None)
+    assert planned == Plan(
+        owed=(DueOccurrence(NINE, Reason.DUE),), fired_until=NINE, next_fire_at=None
+    )
 
 
 def test_an_occurrence_at_the_mark_is_decided_already() -> None:
@@ -130,7 +132,7 @@ def test_an_occurrence_at_the_mark_is_decided_already() -> None:
 def test_a_clock_that_goes_back_and_comes_again_fires_once() -> None:
     """The test of graphile-worker: nine, eight, nine once more."""
     hourly = Listed([NINE + timedelta(hours=hour) for hour in range(-3, 3)])
-    fired: list[Owed] = []
+    fired: list[DueOccurrence] = []
     mark = NINE - timedelta(hours=1)
 
     for now in (NINE, NINE - timedelta(hours=1), NINE, NINE + seconds(1)):
@@ -138,13 +140,13 @@ def test_a_clock_that_goes_back_and_comes_again_fires_once() -> None:
         fired += planned.owed
         mark = planned.fired_until
 
-    assert fired == [Owed(NINE, Reason.DUE)]
+    assert fired == [DueOccurrence(NINE, Reason.DUE)]
 
 
 def test_a_chunk_that_is_full_says_that_more_is_owed_now() -> None:
     hours = [NINE + timedelta(hours=hour) for hour in range(3)]
 
-    planned = plan(Listed(hours), hours[-1], grace=timedelta(days=1), most=2)
+    planned = plan(Listed(hours), hours[-1], grace=timedelta(days=1), limit=2)
 
     assert fates(planned) == [Reason.COALESCED, Reason.COALESCED]
     assert (planned.fired_until, planned.next_fire_at) == (hours[1], hours[2])
@@ -162,7 +164,7 @@ def test_a_limit_keeps_the_newest() -> None:
     hours = [NINE + timedelta(hours=hour) for hour in range(4)]
 
     planned = plan(
-        Listed(hours), hours[-1], catch_up=CatchUp.ALL, window=timedelta(hours=2), keep=2
+        Listed(hours), hours[-1], catch_up=CatchUp.ALL, window=timedelta(hours=2), catch_up_limit=2
     )
 
     assert fates(planned) == [Reason.MISSED, Reason.COALESCED, Reason.DUE, Reason.DUE]
@@ -174,40 +176,43 @@ class TestWhatAnEarlierTimetableStillOwed:
     OWED = NINE - minutes(10)
 
     def test_it_is_the_newest_when_the_new_timetable_owes_nothing_yet(self) -> None:
-        planned = plan(Listed([]), NINE + minutes(1), since=NINE, also=self.OWED)
+        planned = plan(Listed([]), NINE + minutes(1), since=NINE, leftover=self.OWED)
 
         assert planned == Plan(
-            owed=(Owed(self.OWED, Reason.DUE),), fired_until=NINE, next_fire_at=None
+            owed=(DueOccurrence(self.OWED, Reason.DUE),), fired_until=NINE, next_fire_at=None
         )
 
     def test_it_gives_way_to_what_the_new_timetable_owes(self) -> None:
         new = NINE + minutes(1)
 
-        planned = plan(Listed([new]), new, since=NINE, also=self.OWED)
+        planned = plan(Listed([new]), new, since=NINE, leftover=self.OWED)
 
-        assert planned.owed == (Owed(self.OWED, Reason.COALESCED), Owed(new, Reason.DUE))
+        assert planned.owed == (
+            DueOccurrence(self.OWED, Reason.COALESCED),
+            DueOccurrence(new, Reason.DUE),
+        )
 
     def test_it_does_not_delay_a_plan_in_single_steps(self) -> None:
         new = NINE + minutes(1)
 
-        first = plan(Listed([new]), new, since=NINE, also=self.OWED, most=1)
-        second = plan(Listed([new]), new, since=first.fired_until, most=1)
+        first = plan(Listed([new]), new, since=NINE, leftover=self.OWED, limit=1)
+        second = plan(Listed([new]), new, since=first.fired_until, limit=1)
 
         assert first.owed + second.owed == (
-            Owed(self.OWED, Reason.COALESCED),
-            Owed(new, Reason.DUE),
+            DueOccurrence(self.OWED, Reason.COALESCED),
+            DueOccurrence(new, Reason.DUE),
         )
 
     def test_it_is_missed_when_it_is_past_the_grace(self) -> None:
-        planned = plan(Listed([]), self.OWED + GRACE + TICK, since=NINE, also=self.OWED)
+        planned = plan(Listed([]), self.OWED + GRACE + TICK, since=NINE, leftover=self.OWED)
 
-        assert planned.owed == (Owed(self.OWED, Reason.MISSED),)
+        assert planned.owed == (DueOccurrence(self.OWED, Reason.MISSED),)
 
     def test_it_is_decided_even_if_the_clock_was_set_back_since(self) -> None:
         """It is asked about once only: not to decide it now is to lose it."""
-        planned = plan(Listed([]), NINE - minutes(60), since=NINE, also=self.OWED)
+        planned = plan(Listed([]), NINE - minutes(60), since=NINE, leftover=self.OWED)
 
-        assert planned.owed == (Owed(self.OWED, Reason.DUE),)
+        assert planned.owed == (DueOccurrence(self.OWED, Reason.DUE),)
         assert planned.fired_until == NINE
 
 
@@ -233,15 +238,15 @@ def test_planning_in_chunks_decides_the_same_as_planning_at_once(
     now: datetime,
     limits: tuple[timedelta, timedelta | None],
     catch_up: CatchUp,
-    keep: int | None,
-    most: int,
+    catch_up_limit: int | None,
+    limit: int,
     was_edited: bool,
 ) -> None:
     grace, window = limits
     mark = NINE - minutes(1)
-    also = mark - seconds(30) if was_edited else None
+    leftover = mark - seconds(30) if was_edited else None
 
-    def plan_on(since: datetime, also: datetime | None, most: int) -> Plan:
+    def plan_on(since: datetime, leftover: datetime | None, limit: int) -> Plan:
         return plan(
             timetable,
             now,
@@ -249,16 +254,16 @@ def test_planning_in_chunks_decides_the_same_as_planning_at_once(
             catch_up=catch_up,
             grace=grace,
             window=window,
-            keep=keep,
-            also=also,
-            most=most,
+            catch_up_limit=catch_up_limit,
+            leftover=leftover,
+            limit=limit,
         )
 
-    whole = plan_on(mark, also, 1000)
-    parts = [plan_on(mark, also, most)]
+    whole = plan_on(mark, leftover, 1000)
+    parts = [plan_on(mark, leftover, limit)]
     while parts[-1].next_fire_at is not None and parts[-1].next_fire_at <= now:
         assert parts[-1].owed  # else it would go on for ever
-        parts.append(plan_on(parts[-1].fired_until, None, most))
+        parts.append(plan_on(parts[-1].fired_until, None, limit))
 
     assert tuple(owed for part in parts for owed in part.owed) == whole.owed
     assert parts[-1].fired_until == whole.fired_until
@@ -271,12 +276,12 @@ def test_whatever_the_clock_shows_each_occurrence_has_one_fate_and_the_mark_neve
     clock: list[datetime],
     grace: timedelta,
     catch_up: CatchUp,
-    most: int,
+    limit: int,
 ) -> None:
     marks = [NINE - minutes(10)]
-    owed: list[Owed] = []
+    owed: list[DueOccurrence] = []
     for now in clock:
-        planned = plan(timetable, now, since=marks[-1], grace=grace, catch_up=catch_up, most=most)
+        planned = plan(timetable, now, since=marks[-1], grace=grace, catch_up=catch_up, limit=limit)
         owed += planned.owed
         marks.append(planned.fired_until)
 
@@ -312,4 +317,4 @@ def test_at_most_one_late_occurrence_becomes_a_run_under_latest(
     planned = plan(timetable, now, grace=grace, catch_up=CatchUp.LATEST)
 
     late = [one for one in planned.owed if now - one.due_at > PROMPT]
-    assert [one for one in late if one.fate is Reason.DUE] in ([], late[-1:])
+    assert [one for one in late if one.reason is Reason.DUE] in ([], late[-1:])

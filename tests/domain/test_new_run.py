@@ -8,7 +8,7 @@ import pytest
 
 from scheduler.domain.new_run import (
     Occurrence,
-    queue_lane,
+    queue_order_key,
     requested_run,
     retried_run,
     scheduled_run,
@@ -41,8 +41,8 @@ HOUR = timedelta(hours=1)
 NOW = NINE + seconds(3)
 
 
-def make_occurrence(fate: Reason = Reason.DUE, delay: timedelta = timedelta()) -> Occurrence:
-    return Occurrence(due_at=NINE, fate=fate, not_before=NINE + delay)
+def make_occurrence(reason: Reason = Reason.DUE, delay: timedelta = timedelta()) -> Occurrence:
+    return Occurrence(due_at=NINE, reason=reason, not_before=NINE + delay)
 
 
 def new_run(
@@ -50,7 +50,7 @@ def new_run(
     collector: Collector | None = None,
     occurrence: Occurrence | None = None,
     order: QueueOrder = QueueOrder.STRICT,
-    **fallbacks: Any,
+    **defaults: Any,
 ) -> NewRun:
     return scheduled_run(
         schedule or make_schedule(),
@@ -59,7 +59,7 @@ def new_run(
         occurrence or make_occurrence(),
         body=make_body(),
         order=order,
-        fallbacks=make_fallbacks(**fallbacks),
+        defaults=make_fallbacks(**defaults),
         now=NOW,
     )
 
@@ -80,12 +80,12 @@ FATES = [
 ]
 
 
-@pytest.mark.parametrize(("fate", "state"), FATES)
-def test_every_fate_is_a_run_of_its_own(fate: Reason, state: RunState) -> None:
-    run = new_run(occurrence=replace(make_occurrence(fate), detail="words"))
+@pytest.mark.parametrize(("reason", "state"), FATES)
+def test_every_fate_is_a_run_of_its_own(reason: Reason, state: RunState) -> None:
+    run = new_run(occurrence=replace(make_occurrence(reason), detail="words"))
 
     is_open = state is RunState.QUEUED
-    assert (run.state, run.reason, run.detail) == (state, fate, "words")
+    assert (run.state, run.reason, run.detail) == (state, reason, "words")
     assert run.ended_at == (None if is_open else NOW)
     assert run.body == (make_body().fingerprint if is_open else None)
 
@@ -105,8 +105,8 @@ def test_a_run_may_be_sent_until_its_misfire_grace_is_over(grace: str, end: time
 
 POLICIES: list[tuple[str, Any, Any, Any]] = [
     ("max_attempts", 1, 2, 3),
-    ("first_pause", "1s", "2s", "3s"),
-    ("longest_pause", "1m", "2m", "3m"),
+    ("backoff_initial", "1s", "2s", "3s"),
+    ("backoff_max", "1m", "2m", "3m"),
     ("on_unconfirmed", OnUnconfirmed.HOLD, OnUnconfirmed.SKIP, OnUnconfirmed.RESEND),
 ]
 
@@ -126,7 +126,7 @@ def test_a_policy_is_the_schedule_s_else_the_collector_s_else_the_fallback(
 
 STRICT, RELAXED = QueueOrder.STRICT, QueueOrder.RELAXED
 IN_NEWS = "queue:main/c_shop/news"
-LANES: dict[str, tuple[dict[str, Any], QueueOrder, str | None]] = {
+ORDER_KEYS: dict[str, tuple[dict[str, Any], QueueOrder, str | None]] = {
     "no queue": ({}, STRICT, "schedule:hourly"),
     "no queue, and no order to speak of": ({}, RELAXED, "schedule:hourly"),
     "a strict queue": ({"queue": "news"}, STRICT, IN_NEWS),
@@ -141,27 +141,29 @@ LANES: dict[str, tuple[dict[str, Any], QueueOrder, str | None]] = {
 }
 
 
-@pytest.mark.parametrize(("columns", "order", "lane"), LANES.values(), ids=list(LANES))
+@pytest.mark.parametrize(
+    ("columns", "order", "order_key"), ORDER_KEYS.values(), ids=list(ORDER_KEYS)
+)
 def test_order_is_kept_in_a_lane(
-    columns: dict[str, Any], order: QueueOrder, lane: str | None
+    columns: dict[str, Any], order: QueueOrder, order_key: str | None
 ) -> None:
-    assert new_run(make_schedule(**columns), order=order).lane == lane
+    assert new_run(make_schedule(**columns), order=order).order_key == order_key
 
 
 def test_queues_of_one_name_are_apart_by_account_and_collector() -> None:
-    lanes = {
-        queue_lane(account, collector, "news", STRICT)
+    order_keys = {
+        queue_order_key(account, collector, "news", STRICT)
         for account in ("main", "other")
         for collector in ("c_shop", "c_blog")
     }
 
-    assert len(lanes) == 4
+    assert len(order_keys) == 4
 
 
 def test_a_schedule_cannot_be_named_into_a_queue_s_lane() -> None:
     run = new_run(make_schedule(name="main/c_shop/news"))
 
-    assert run.lane != queue_lane("main", "c_shop", "news", STRICT)
+    assert run.order_key != queue_order_key("main", "c_shop", "news", STRICT)
 
 
 def test_a_run_keeps_what_no_later_edit_may_change() -> None:
@@ -174,7 +176,7 @@ def test_a_run_keeps_what_no_later_edit_may_change() -> None:
         account="other",
         query="collector=c_shop&name=hourly&queue=news&deadline=2h",
         queue="news",
-        lane="queue:other/c_shop/news",
+        order_key="queue:other/c_shop/news",
         priority=7,
         labels=",a,",
         created_at=NOW,
@@ -202,7 +204,7 @@ def request(*params: tuple[str, str], order: QueueOrder = STRICT) -> NewRun:
         batch=None,
         order=order,
         priority=4,
-        fallbacks=make_fallbacks(),
+        defaults=make_fallbacks(),
         now=NOW,
     )
 
@@ -212,7 +214,7 @@ def test_a_run_asked_for_by_hand_is_sent_at_once_and_however_late() -> None:
         schedule=None,
         due_at=NOW,
         batch=None,
-        lane=None,
+        order_key=None,
         priority=4,
         reason=Reason.REQUESTED,
         not_before=NOW,
@@ -222,19 +224,19 @@ def test_a_run_asked_for_by_hand_is_sent_at_once_and_however_late() -> None:
     )
 
 
-@pytest.mark.parametrize(("order", "lane"), [(STRICT, IN_NEWS), (RELAXED, None)])
+@pytest.mark.parametrize(("order", "order_key"), [(STRICT, IN_NEWS), (RELAXED, None)])
 def test_a_run_asked_for_by_hand_takes_its_turn_in_a_queue(
-    order: QueueOrder, lane: str | None
+    order: QueueOrder, order_key: str | None
 ) -> None:
     run = request(("queue", "news"), order=order)
 
-    assert (run.queue, run.lane, run.confirm_cancel) == ("news", lane, False)
+    assert (run.queue, run.order_key, run.confirm_cancel) == ("news", order_key, False)
 
 
 def test_a_run_asked_for_by_hand_may_take_the_place_of_what_runs() -> None:
     run = request(("confirm_cancel", "1"))
 
-    assert (run.queue, run.lane, run.confirm_cancel) == (None, None, True)
+    assert (run.queue, run.order_key, run.confirm_cancel) == (None, None, True)
 
 
 ENDED = make_run(
@@ -243,13 +245,13 @@ ENDED = make_run(
     reason=Reason.ATTEMPTS_EXHAUSTED,
     detail="5 attempts",
     queue="news",
-    lane=IN_NEWS,
+    order_key=IN_NEWS,
     priority=3,
     labels=",a,",
-    attempts=5,
+    attempt_count=5,
     fence=5,
-    part=2,
-    parts=3,
+    chunk=2,
+    chunks=3,
     max_attempts=9,
     on_unconfirmed=OnUnconfirmed.HOLD,
     ended_at=NINE + HOUR,

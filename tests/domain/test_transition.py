@@ -15,7 +15,7 @@ from scheduler.domain.records import (
     IN_LINE_STATES,
     OPEN_OUTCOMES,
     OPEN_STATES,
-    UNSETTLED_STATES,
+    UNRESOLVED_STATES,
     OnUnconfirmed,
     Outcome,
     Reason,
@@ -40,13 +40,13 @@ from scheduler.domain.transition import (
     Several,
     Transition,
     Unreadable,
-    after_looking,
+    after_lookup,
     after_reply,
 )
 from tests.make import NINE, make_lost_run, minutes, seconds
 
-FIRST_LOOK = seconds(5)
-LOOKS: Final = (seconds(5), seconds(30), minutes(2), minutes(10))
+FIRST_LOOKUP = seconds(5)
+LOOKUPS: Final = (seconds(5), seconds(30), minutes(2), minutes(10))
 BACKOFF: Final = Backoff(first=seconds(4), most=minutes(1))
 
 
@@ -136,7 +136,7 @@ REPLIES: dict[str, tuple[TriggerReply, Transition]] = {
             reason=Reason.ANSWER_LOST,
             outcome=Outcome.LOST,
             detail="words",
-            look_at=NINE + FIRST_LOOK,
+            next_lookup_at=NINE + FIRST_LOOKUP,
         ),
     ),
 }
@@ -144,23 +144,23 @@ REPLIES: dict[str, tuple[TriggerReply, Transition]] = {
 
 @pytest.mark.parametrize(("reply", "expected"), REPLIES.values(), ids=list(REPLIES))
 def test_each_answer_leads_to_one_state(reply: TriggerReply, expected: Transition) -> None:
-    assert after_reply(reply, now=NINE, first_look=FIRST_LOOK) == expected
+    assert after_reply(reply, now=NINE, first_lookup=FIRST_LOOKUP) == expected
 
 
 @pytest.mark.parametrize("reply", [reply for reply, _ in REPLIES.values()], ids=list(REPLIES))
 def test_only_what_provably_created_nothing_may_be_sent_again(reply: TriggerReply) -> None:
-    change = after_reply(reply, now=NINE, first_look=FIRST_LOOK)
+    change = after_reply(reply, now=NINE, first_lookup=FIRST_LOOKUP)
 
     assert (change.state is RunState.QUEUED) == isinstance(reply, Deferred)
     assert (change.outcome in OPEN_OUTCOMES) == isinstance(reply, Lost)
 
 
-def look(finding: Finding, run: Run, *, chance: float = 1.0) -> Transition:
-    return after_looking(
+def lookup(finding: Finding, run: Run, *, chance: float = 1.0) -> Transition:
+    return after_lookup(
         finding,
         run,
         now=NINE,
-        look_for_lost_after=LOOKS,
+        lookup_after=LOOKUPS,
         backoff=BACKOFF,
         chance=chance,
     )
@@ -173,18 +173,18 @@ FINDINGS: dict[str, Finding] = {
     "unreadable": Unreadable("answered 500"),
 }
 OTHER_FINDINGS = {name: one for name, one in FINDINGS.items() if name != "found"}
-LAST = len(LOOKS) - 1
+LAST = len(LOOKUPS) - 1
 
 
 @pytest.mark.parametrize("policy", list(OnUnconfirmed))
-@pytest.mark.parametrize("looks", range(len(LOOKS) + 2))
+@pytest.mark.parametrize("lookups", range(len(LOOKUPS) + 2))
 @pytest.mark.parametrize("attempts", [1, 5, 9])
 def test_what_is_found_is_adopted_at_any_look_under_any_policy(
-    policy: OnUnconfirmed, looks: int, attempts: int
+    policy: OnUnconfirmed, lookups: int, attempts: int
 ) -> None:
-    run = make_lost_run(on_unconfirmed=policy, looks=looks, attempts=attempts)
+    run = make_lost_run(on_unconfirmed=policy, lookups=lookups, attempt_count=attempts)
 
-    assert look(FINDINGS["found"], run) == Transition(
+    assert lookup(FINDINGS["found"], run) == Transition(
         state=RunState.COLLECTING,
         reason=Reason.ADOPTED,
         outcome=Outcome.ADOPTED,
@@ -194,19 +194,19 @@ def test_what_is_found_is_adopted_at_any_look_under_any_policy(
 
 
 @pytest.mark.parametrize("policy", list(OnUnconfirmed))
-@pytest.mark.parametrize(("looks", "pause"), [(0, 25), (1, 90), (2, 480)])
+@pytest.mark.parametrize(("lookups", "pause"), [(0, 25), (1, 90), (2, 480)])
 @pytest.mark.parametrize("finding", OTHER_FINDINGS.values(), ids=list(OTHER_FINDINGS))
 def test_before_the_last_look_anything_else_leads_to_the_next_one(
-    finding: Finding, looks: int, pause: int, policy: OnUnconfirmed
+    finding: Finding, lookups: int, pause: int, policy: OnUnconfirmed
 ) -> None:
-    run = make_lost_run(on_unconfirmed=policy, looks=looks, attempts=5)
+    run = make_lost_run(on_unconfirmed=policy, lookups=lookups, attempt_count=5)
 
-    assert look(finding, run) == Transition(
+    assert lookup(finding, run) == Transition(
         state=RunState.UNCONFIRMED,
         reason=run.reason,
         outcome=Outcome.LOST,
         detail=run.detail,
-        look_at=NINE + seconds(pause),
+        next_lookup_at=NINE + seconds(pause),
     )
 
 
@@ -231,57 +231,60 @@ LAST_LOOKS: list[tuple[str, OnUnconfirmed, int, tuple[RunState, Reason, Outcome]
 ]
 
 
-@pytest.mark.parametrize("looks", [LAST, LAST + 1])
+@pytest.mark.parametrize("lookups", [LAST, LAST + 1])
 @pytest.mark.parametrize(("finding", "policy", "attempts", "expected"), LAST_LOOKS)
 def test_the_last_look_decides_by_policy_and_attempts(
     finding: str,
     policy: OnUnconfirmed,
     attempts: int,
     expected: tuple[RunState, Reason, Outcome],
-    looks: int,
+    lookups: int,
 ) -> None:
-    """And so does one too many: somebody may have shortened the list of looks meanwhile."""
-    run = make_lost_run(on_unconfirmed=policy, attempts=attempts, looks=looks)
+    """And so does one too many: somebody may have shortened the list of lookups meanwhile."""
+    run = make_lost_run(on_unconfirmed=policy, attempt_count=attempts, lookups=lookups)
 
-    change = look(FINDINGS[finding], run)
+    change = lookup(FINDINGS[finding], run)
 
     assert (change.state, change.reason, change.outcome) == expected
     assert change.counts
-    assert change.look_at is None
+    assert change.next_lookup_at is None
     assert (change.not_before is None) == (change.state is not RunState.QUEUED)
 
 
 def test_a_run_that_is_resent_waits_longer_with_each_attempt() -> None:
-    runs = [make_lost_run(attempts=attempts, looks=LAST, max_attempts=9) for attempts in (1, 2, 3)]
+    runs = [
+        make_lost_run(attempt_count=attempts, lookups=LAST, max_attempts=9)
+        for attempts in (1, 2, 3)
+    ]
 
-    waits = [look(Absent(), run).not_before for run in runs]
+    waits = [lookup(Absent(), run).not_before for run in runs]
 
     assert waits == [NINE + seconds(4), NINE + seconds(8), NINE + seconds(16)]
 
 
 def test_several_candidates_are_named_for_the_person_who_decides() -> None:
-    change = look(Several(("j_1", "j_2")), make_lost_run(looks=LAST))
+    change = lookup(Several(("j_1", "j_2")), make_lost_run(lookups=LAST))
 
     assert change.detail == "could be any of j_1, j_2"
 
 
 def test_exhausted_attempts_tell_how_many_and_what_came_last() -> None:
-    change = look(Absent(), make_lost_run(looks=LAST, attempts=5))
+    change = lookup(Absent(), make_lost_run(lookups=LAST, attempt_count=5))
 
     assert change.detail == "5 attempts, none accepted; last: no answer within 60s"
 
 
 def test_looks_that_do_not_grow_are_still_apart() -> None:
-    change = after_looking(
+    change = after_lookup(
         Absent(),
-        make_lost_run(looks=0),
+        make_lost_run(lookups=0),
         now=NINE,
-        look_for_lost_after=(minutes(2), minutes(1)),
+        lookup_after=(minutes(2), minutes(1)),
         backoff=BACKOFF,
         chance=1.0,
     )
 
-    assert change.look_at == NINE + seconds(1)
+    assert change.next_lookup_at == NINE + seconds(1)
 
 
 @given(
@@ -292,15 +295,15 @@ def test_looks_that_do_not_grow_are_still_apart() -> None:
     st.floats(0, 1, exclude_max=True),
 )
 def test_a_lost_run_is_sent_again_only_after_a_last_look_that_found_nothing(
-    finding: Finding, looks: int, attempts: int, policy: OnUnconfirmed, chance: float
+    finding: Finding, lookups: int, attempts: int, policy: OnUnconfirmed, chance: float
 ) -> None:
-    run = make_lost_run(looks=looks, attempts=attempts, on_unconfirmed=policy)
+    run = make_lost_run(lookups=lookups, attempt_count=attempts, on_unconfirmed=policy)
 
-    change = look(finding, run, chance=chance)
+    change = lookup(finding, run, chance=chance)
 
     may_be_sent = (
         finding == Absent()
-        and looks >= LAST
+        and lookups >= LAST
         and policy is OnUnconfirmed.RESEND
         and attempts < run.max_attempts
     )
@@ -332,12 +335,12 @@ def test_full_jitter_spreads_a_pause_over_its_whole_length(failures: int, chance
 def test_a_run_is_either_open_or_ended() -> None:
     assert {*OPEN_STATES} | {*ENDED_STATES} == set(RunState)
     assert not {*OPEN_STATES} & {*ENDED_STATES}
-    assert {*UNSETTLED_STATES} < {*IN_LINE_STATES} < {*OPEN_STATES}
+    assert {*UNRESOLVED_STATES} < {*IN_LINE_STATES} < {*OPEN_STATES}
 
 
 def test_a_lost_run_keeps_the_reason_it_was_lost_for_while_it_is_looked_for() -> None:
     run = replace(make_lost_run(), reason=Reason.DAEMON_DIED, detail="its daemon stopped")
 
-    change = look(Absent(), run)
+    change = lookup(Absent(), run)
 
     assert (change.reason, change.detail) == (Reason.DAEMON_DIED, "its daemon stopped")

@@ -11,11 +11,13 @@ from scheduler.domain.records import ENDED_STATES, Reason, RunState
 from scheduler.domain.verdict import (
     FORGOTTEN_AFTER,
     KEPT_FOR,
+    RowRules,
     Verdict,
     judge,
     judge_endless,
+    judge_rows,
     judge_unknown,
-    next_look_after,
+    next_poll_after,
 )
 from tests.make import NINE, make_log, minutes, seconds
 
@@ -26,12 +28,21 @@ SUCCEEDED = (RunState.SUCCEEDED, Reason.DONE)
 SOME_FAILED = (RunState.PARTIAL, Reason.SOME_INPUTS_FAILED)
 CUT_OFF = (RunState.PARTIAL, Reason.DEADLINE_REACHED)
 FAILED = (RunState.FAILED, Reason.COLLECTION_FAILED)
+NO_ROWS = (RunState.FAILED, Reason.NO_ROWS)
+LOW_RATE = (RunState.FAILED, Reason.LOW_SUCCESS_RATE)
+TOO_FEW = (RunState.FAILED, Reason.TOO_FEW_ROWS)
+FALLEN = (RunState.PARTIAL, Reason.TOO_FEW_ROWS)
 CANCELLED = (RunState.CANCELLED, Reason.COLLECTION_CANCELLED)
 
 
-def judged(log: CollectionLog, deadline: timedelta | None = None) -> tuple[RunState, Reason] | None:
+def judged(
+    log: CollectionLog, deadline: timedelta | None = None, rules: RowRules | None = None
+) -> tuple[RunState, Reason] | None:
     verdict = judge(log, deadline=deadline)
-    return None if verdict is None else (verdict.state, verdict.reason)
+    if verdict is None:
+        return None
+    verdict = judge_rows(verdict, log, rules or RowRules())
+    return verdict.state, verdict.reason
 
 
 STATUSES = [
@@ -48,6 +59,19 @@ STATUSES = [
     (" Canceled ", CANCELLED),
     ("", None),
     ("a word of tomorrow", None),
+    ("completed", SUCCEEDED),
+    ("Success", SUCCEEDED),
+    ("stopped", CANCELLED),
+    ("crashed", FAILED),
+    ("aborted", SOME_FAILED),
+    ("terminated", SOME_FAILED),
+    ("timeout", CUT_OFF),
+    ("timed out", CUT_OFF),
+    ("Timed-Out", CUT_OFF),
+    ("expired", CUT_OFF),
+    ("done_with_errors", SOME_FAILED),
+    ("Completed with errors", SOME_FAILED),
+    ("partial", SOME_FAILED),
 ]
 
 
@@ -77,7 +101,9 @@ COUNTS = {
         make_log(inputs=None, lines=None, fails=None, pages_left=None, success_rate=None),
         SUCCEEDED,
     ),
-    "no rows, and no failure": (make_log(lines=0), SUCCEEDED),
+    "no rows, and no failure": (make_log(lines=0), NO_ROWS),
+    "no rows of no inputs": (make_log(lines=0, inputs=0), NO_ROWS),
+    "no rows of inputs that are not told": (make_log(lines=0, inputs=None), NO_ROWS),
     "one page failed": (make_log(fails=1), SOME_FAILED),
     "a rate below one": (make_log(success_rate=0.999), SOME_FAILED),
     "a rate below one, without counts": (
@@ -135,6 +161,98 @@ def test_a_life_as_long_as_the_deadline_was_cut_off_by_it(
     log: CollectionLog, expected: tuple[RunState, Reason]
 ) -> None:
     assert judged(log, HOUR) == expected
+
+
+UNKNOWN = {
+    "a full success by its numbers": (make_log(status="wrapped_up"), SUCCEEDED),
+    "failures": (make_log(status="wrapped_up", fails=2), SOME_FAILED),
+    "pages left": (make_log(status="wrapped_up", pages_left=2), CUT_OFF),
+    "all failed": (make_log(status="wrapped_up", lines=0, fails=10, success_rate=0.0), FAILED),
+    "no rows": (make_log(status="wrapped_up", lines=0, success_rate=None), NO_ROWS),
+    "no rate told": (make_log(status="wrapped_up", success_rate=None), SOME_FAILED),
+    "no rows told": (make_log(status="wrapped_up", lines=None), SOME_FAILED),
+    "errors by its word, none by its numbers": (make_log(status="done_with_errors"), SOME_FAILED),
+    "aborted without a row": (make_log(status="aborted", lines=0), FAILED),
+    "out of time without a row": (make_log(status="timeout", lines=None), FAILED),
+}
+
+
+@pytest.mark.parametrize(("log", "expected"), UNKNOWN.values(), ids=list(UNKNOWN))
+def test_a_finish_ends_a_job_whatever_its_word_and_its_numbers_judge_it(
+    log: CollectionLog, expected: tuple[RunState, Reason]
+) -> None:
+    assert judged(log) == expected
+
+
+def test_a_word_that_is_none_of_the_documents_is_told() -> None:
+    verdict = judge(make_log(status="wrapped_up", fails=2), deadline=None)
+
+    assert verdict is not None
+    assert verdict.detail is not None
+    assert verdict.detail.startswith("the upstream calls it wrapped_up: 10 inputs, ")
+
+
+USUAL = RowRules(max_fall_percent=60, usual=(100, 90, 110, 5))
+RATE = RowRules(min_success_rate=0.9)
+PER_INPUT = RowRules(min_rows_per_input=0.8)
+ROWS = {
+    "as many as must come": (make_log(lines=5), RowRules(min_rows=5), SUCCEEDED),
+    "fewer": (make_log(lines=4), RowRules(min_rows=5), TOO_FEW),
+    "fewer, and some failed": (make_log(lines=4, fails=1), RowRules(min_rows=5), TOO_FEW),
+    "none, which is allowed": (make_log(lines=0), RowRules(min_rows=0), SUCCEEDED),
+    "not told": (make_log(lines=None), RowRules(min_rows=5), SUCCEEDED),
+    "cut off with fewer": (make_log(lines=4, pages_left=1), RowRules(min_rows=5), CUT_OFF),
+    "cancelled with none": (make_log(status="canceled", lines=0), RowRules(min_rows=5), CANCELLED),
+    "a fall as large as may be": (make_log(lines=38), USUAL, SUCCEEDED),
+    "a larger fall": (make_log(lines=37), USUAL, FALLEN),
+    "a fall to nothing, which is allowed": (
+        make_log(lines=0),
+        RowRules(min_rows=0, max_fall_percent=60, usual=(100, 90, 110)),
+        FALLEN,
+    ),
+    "too few good runs to tell": (
+        make_log(lines=1),
+        RowRules(max_fall_percent=60, usual=(100, 90)),
+        SUCCEEDED,
+    ),
+    "a success rate as low as may be": (make_log(success_rate=0.9, fails=1), RATE, SOME_FAILED),
+    "a lower success rate": (make_log(success_rate=0.89, fails=1), RATE, LOW_RATE),
+    "a lower rate by its counts": (make_log(success_rate=None, fails=2), RATE, LOW_RATE),
+    "no rate is told": (make_log(success_rate=None, fails=None, pages=None), RATE, SUCCEEDED),
+    "rows enough for its inputs": (make_log(lines=8), PER_INPUT, SUCCEEDED),
+    "too few for its inputs": (make_log(lines=7), PER_INPUT, TOO_FEW),
+    "inputs are not told": (make_log(lines=7, inputs=None), PER_INPUT, SUCCEEDED),
+    "any fall is one": (make_log(lines=99), RowRules(max_fall_percent=0, usual=(100,) * 3), FALLEN),
+    "nothing is usual": (make_log(), RowRules(max_fall_percent=60, usual=(0, 0, 0)), SUCCEEDED),
+}
+
+
+@pytest.mark.parametrize(("log", "rules", "expected"), ROWS.values(), ids=list(ROWS))
+def test_a_run_is_judged_by_what_it_brought(
+    log: CollectionLog, rules: RowRules, expected: tuple[RunState, Reason]
+) -> None:
+    assert judged(log, rules=rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (RowRules(min_rows=9), "at least 9 rows are to come (min_rows); "),
+        (PER_INPUT, "0.7 rows came for each input, at least 0.8 are to (min_rows_per_input); "),
+        (RATE, "its success rate is 0.7, at least 0.9 is to be (min_success_rate); "),
+        (
+            RowRules(max_fall_percent=20, usual=(10,) * 3),
+            "10 rows are usual, 20 % fewer may come (max_fall_percent); ",
+        ),
+    ],
+)
+def test_a_verdict_names_its_rule_and_the_numbers(rules: RowRules, told: str) -> None:
+    log = make_log(lines=7, fails=3, success_rate=0.7)
+    verdict = judge(log, deadline=None)
+
+    assert verdict is not None
+    detail = judge_rows(verdict, log, rules).detail
+    assert detail == f"{told}10 inputs, 7 lines, 3 failed pages, 0 pages left"
 
 
 def test_without_a_deadline_a_long_life_is_just_long() -> None:
@@ -202,7 +320,7 @@ def test_the_older_a_collection_the_more_seldom_it_is_asked_about(
 ) -> None:
     now = NINE + age
 
-    at = next_look_after(NINE, now, first_pause=minutes(1), longest_pause=minutes(10))
+    at = next_poll_after(NINE, now, poll_initial=minutes(1), poll_max=minutes(10))
 
     assert at == now + pause
 

@@ -37,6 +37,7 @@ def test_killed_again_and_again_on_sqlite_nothing_is_lost_or_sent_twice(tmp_path
         built.settle()
 
         assert built.complaints(jobs_of(sandbox)) == [], built.tell()
+        assert built.untold() == []
         assert_it_was_hard(built, jobs=len(jobs_of(sandbox)))
 
 
@@ -49,7 +50,7 @@ def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
         house(tmp_path, postgresql_url, base_url) as built,
     ):
         daemons = [built.start() for _ in range(3)]
-        daemons[0].wait_until_it_said("run_accepted")
+        daemons[0].wait_until_it_said("run_collecting")
         # One sleeps for longer than its lease, with requests under way, from the beginning on.
         sleeper = daemons.pop(0)
         sleeper.send(signal.SIGSTOP)
@@ -73,6 +74,7 @@ def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
 
         assert statuses == [0, 0, 0]
         assert built.complaints(jobs_of(sandbox)) == [], built.tell()
+        assert built.untold() == []
         assert_it_was_hard(built, jobs=len(jobs_of(sandbox)))
 
 

@@ -67,11 +67,14 @@ def test_systemd_is_told_of_a_whole_life(tmp_path: Path, database_url: str) -> N
         daemon.wait_until_it_said("reload_refused")
         before = len(jobs_of(sandbox))
         wait_for(lambda: len(jobs_of(sandbox)) > before, within=10, what="it still works")
+        manager.hear("STATUS=in trouble: the reload at ", within=15)
+        built.edit("[batches.y]", "[batches.x]")
+        daemon.send(signal.SIGHUP)
         manager.hear("STATUS=next fire", within=15)
         daemon.send(signal.SIGTERM)
         manager.hear("STOPPING=1")
 
-        assert daemon.process.wait(10) == 0, daemon.said()[-2000:]
+        assert daemon.process.wait(60) == 0, daemon.said()[-2000:]
 
 
 def test_a_stop_under_load_lets_requests_settle_and_gives_back_every_lease(
@@ -86,11 +89,11 @@ def test_a_stop_under_load_lets_requests_settle_and_gives_back_every_lease(
         under_way = "state = 'dispatching'"
         wait_for(lambda: built.count(under_way), within=20, what="requests under way")
         asked_at = time.monotonic()
-        status = daemon.stop(within=10)
+        status = daemon.stop()
         took = time.monotonic() - asked_at
 
         assert status == 0, daemon.said()[-2000:]
-        assert took < 6, daemon.said()[-2000:]
+        assert took < 25, daemon.said()[-2000:]  # far from the grace of 30 s
         assert built.count("lease_owner IS NOT NULL") == 0, built.tell()
         assert built.count("state = 'unconfirmed'") == 0, built.tell()
         assert built.complaints(jobs_of(sandbox)) == []
@@ -171,7 +174,7 @@ def test_a_wrong_file_ends_the_start_with_78(
         built.edit(old, new)
         daemon = built.start()
 
-        assert daemon.process.wait(10) == 78, daemon.said()
+        assert daemon.process.wait(60) == 78, daemon.said()
 
 
 def test_a_damaged_database_ends_the_start_with_78(tmp_path: Path, sqlite_url: str) -> None:
@@ -179,7 +182,7 @@ def test_a_damaged_database_ends_the_start_with_78(tmp_path: Path, sqlite_url: s
     with house(tmp_path, sqlite_url, "http://127.0.0.1:9") as built:
         daemon = built.start()
 
-        assert daemon.process.wait(10) == 78, daemon.said()
+        assert daemon.process.wait(60) == 78, daemon.said()
 
 
 def test_commands_work_beside_a_busy_daemon(tmp_path: Path, sqlite_url: str) -> None:

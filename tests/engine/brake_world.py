@@ -13,9 +13,9 @@ from scheduler.domain.brake import (
     BACKOFF,
     LONGEST_RETRY_AFTER,
     WINDOW,
-    Allowance,
     Brake,
     Limits,
+    Permits,
     after_crash,
     after_loss,
     after_success,
@@ -24,8 +24,8 @@ from scheduler.domain.brake import (
     most_on_the_wire,
     refill,
 )
-from scheduler.engine.budget import Budget
-from scheduler.engine.wire import Wire
+from scheduler.engine.rate_limiter import RateLimiter
+from scheduler.engine.send_buffer import SendBuffer
 from tests.make import NINE, make_account, make_brake, seconds
 
 LEASE = seconds(90)
@@ -59,10 +59,10 @@ Upstream = Callable[[Random, datetime, int], Heard]
 @dataclass
 class World:
     """
-    Play until a moment, then look at what the upstream saw: *throttles* and *successes*.
+    Play until a moment, then poll what the upstream saw: *throttles* and *successes*.
 
     Every daemon passes soon after an answer, when the brake told it to ask again, and about once
-    a second; it claims ahead while all is well, and sends on from its wire without a pass. One
+    a second; it claims ahead while all is well, and sends on from its buffer without a pass. One
     that crashes loses what it has claimed and is back at once; its claims count until their lease
     ends, and what of them was on the wire as suspected answers of 429 from then on.
     """
@@ -83,13 +83,15 @@ class World:
     successes: list[datetime] = field(default_factory=list)
     sent: list[datetime] = field(default_factory=list)
     sent_in_a_pause: list[datetime] = field(default_factory=list)
-    stuck: list[Allowance] = field(default_factory=list)
+    stuck: list[Permits] = field(default_factory=list)
     _pause_ends: datetime = NINE
     _throttled_at: list[datetime] = field(default_factory=list)
     most_claimed: int = 0
     _deaths: Counter[int] = field(default_factory=Counter)
     _claimed: Counter[str] = field(default_factory=Counter)
-    _wires: defaultdict[Owner, Wire[Request]] = field(default_factory=lambda: defaultdict(Wire))
+    _buffers: defaultdict[Owner, SendBuffer[Request]] = field(
+        default_factory=lambda: defaultdict(SendBuffer)
+    )
     _at_the_upstream: int = 0
     _arrived: defaultdict[Owner, list[Heard]] = field(default_factory=lambda: defaultdict(list))
     _agenda: list[tuple[datetime, int, Callable[[], None]]] = field(default_factory=list)
@@ -129,50 +131,50 @@ class World:
 
     def _pass(self, daemon: int) -> None:
         owner = daemon, self._deaths[daemon]
-        wire = self._wires[owner]
+        buffer = self._buffers[owner]
         arrived = self._arrived.pop(owner, [])
         self.brake = refill(self.brake, self.limits, now=self.now)
         for heard in arrived:
-            self._heed(heard)
-        budget = self._budget(str(owner))
-        budget.claimed[str(owner)] -= len(arrived)
-        self._release(wire, budget, str(owner))
-        count = max(0, budget.most_to_claim(str(owner), ahead=2 * len(arrived)))
-        budget.claim(count, owner=str(owner))
-        wire.waiting += [Request(owner) for _ in range(count)]
+            self._apply_feedback(heard)
+        limiter = self._limiter(str(owner))
+        limiter.claimed[str(owner)] -= len(arrived)
+        self._release(buffer, limiter, str(owner))
+        count = max(0, limiter.most_to_claim(str(owner), prefetch=2 * len(arrived)))
+        limiter.claim(count, owner=str(owner))
+        buffer.waiting += [Request(owner) for _ in range(count)]
         for heard in arrived:
             if not self._is_plain(heard):
-                wire.heard()
-        wire.slots = budget.slots(str(owner))
-        self._claimed[str(owner)] = budget.claimed[str(owner)]
-        self._note(daemon, budget)
-        self._fill(wire)
+                buffer.acknowledge()
+        buffer.slots = limiter.slots(str(owner))
+        self._claimed[str(owner)] = limiter.claimed[str(owner)]
+        self._note(daemon, limiter)
+        self._fill(buffer)
 
-    def _budget(self, owner: str) -> Budget:
+    def _limiter(self, owner: str) -> RateLimiter:
         claimed = self._claimed if self.sees_in_flight else {owner: self._claimed[owner]}
-        return Budget(
+        return RateLimiter(
             account=self._account,
             brake=self.brake,
             claimed=Counter(claimed),
             asked=0,
             throttled_at=self._throttled_at,
-            looks_are_late=False,
+            polls_are_late=False,
             now=self.now,
         )
 
-    def _release(self, wire: Wire[Request], budget: Budget, owner: str) -> None:
-        if wire.stands_still and not budget.is_calm:
-            budget.give_back(len(wire.waiting), owner=owner)
-            wire.waiting.clear()
+    def _release(self, buffer: SendBuffer[Request], limiter: RateLimiter, owner: str) -> None:
+        if buffer.is_blocked and not limiter.is_calm:
+            limiter.give_back(len(buffer.waiting), owner=owner)
+            buffer.waiting.clear()
 
-    def _note(self, daemon: int, budget: Budget) -> None:
-        allowed = budget.allowance()
+    def _note(self, daemon: int, limiter: RateLimiter) -> None:
+        allowed = limiter.permits()
         if allowed.count == 0 and not self._claimed.total() and allowed.ask_again_at is None:
             self.stuck.append(allowed)
         if allowed.ask_again_at is not None:
             assert allowed.ask_again_at > self.now
             self._ask_again(daemon, allowed.ask_again_at)
-        self.brake = budget.brake
+        self.brake = limiter.brake
         self.most_claimed = max(self.most_claimed, self._claimed.total())
 
     def _is_plain(self, heard: Heard) -> bool:
@@ -183,7 +185,7 @@ class World:
             self._asked.add((daemon, moment))
             self._at(moment, partial(self._pass, daemon))
 
-    def _heed(self, heard: Heard) -> None:
+    def _apply_feedback(self, heard: Heard) -> None:
         match heard.answer:
             case Answer.OK:
                 self.brake = after_success(self.brake, self.limits)
@@ -196,8 +198,8 @@ class World:
                 self._pause_ends = max(self._pause_ends, self.now + _shortest_pause(heard))
                 self.brake = after_throttle(self.brake, now=self.now, retry_after=heard.retry_after)
 
-    def _fill(self, wire: Wire[Request]) -> None:
-        for request in wire.take():
+    def _fill(self, buffer: SendBuffer[Request]) -> None:
+        for request in buffer.take():
             self._at_the_upstream += 1
             self.sent.append(self.now)
             if self.now < self._pause_ends:
@@ -218,9 +220,9 @@ class World:
         if deaths != self._deaths[daemon]:
             return  # there is nobody to hear it
         self._arrived[request.owner].append(heard)
-        wire = self._wires[request.owner]
-        wire.answered(plainly=self._is_plain(heard))
-        self._fill(wire)
+        buffer = self._buffers[request.owner]
+        buffer.answered(plainly=self._is_plain(heard))
+        self._fill(buffer)
         passed_at = self.now + seconds(self.chance.choice(self.passes_after))
         self._at(passed_at, partial(self._pass, daemon))
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from scheduler.clock import Clock
 from scheduler.config.secrets import SecretReference
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.bodies import BatchReader
@@ -17,15 +18,15 @@ from scheduler.engine.fire import FireStep
 from scheduler.engine.follow import FollowStep
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.sandbox import Fault, Sandbox, SandboxSettings
-from scheduler.sandbox.journal import Request as Received
+from scheduler.sandbox.journal import ReceivedRequest as Received
 from scheduler.storage.database import Database
-from tests.engine.rows import FALLBACKS, NINE, ManualClock, Rows
+from tests.engine.rows import NINE, RUN_DEFAULTS, ManualClock, Rows
 from tests.judge import complaints, jobs_of
 
 __all__ = ["NINE", "Room", "engine_room"]
 
 SHOP: Final = "c_shop"
-LOOK_AFTER: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
+LOOKUP_AFTER: Final = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2))
 REQUEST_TIMEOUT: Final = timedelta(seconds=1)
 LEASE: Final = timedelta(seconds=60)
 
@@ -48,7 +49,7 @@ class Room(Rows):
         return FireStep(
             db=db or self.db,
             reader=reader or BatchReader(),
-            fallbacks=lambda: FALLBACKS,
+            defaults=lambda: RUN_DEFAULTS,
             wake_dispatch=_nobody,
         )
 
@@ -65,10 +66,10 @@ class Room(Rows):
             "owner": "d1",
             "lease": LEASE,
             "request_timeout": REQUEST_TIMEOUT,
-            "first_look": LOOK_AFTER[0],
+            "first_lookup": LOOKUP_AFTER[0],
             "secret": lambda name: None,
             "wake": lambda: self.answered.put_nowait(None),
-            "wake_settled": _nobody,
+            "wake_recorded": _nobody,
         }
         return kind(**(usual | parts))
 
@@ -79,8 +80,9 @@ class Room(Rows):
             "upstreams": self.upstreams,
             "clock": self.clock,
             "owner": "d1",
-            "look_after": LOOK_AFTER,
+            "lookup_after": LOOKUP_AFTER,
             "request_timeout": REQUEST_TIMEOUT,
+            "lease": LEASE,
             "wake_dispatch": _nobody,
             "wake_follow": _nobody,
         }
@@ -93,8 +95,9 @@ class Room(Rows):
             "upstreams": self.upstreams,
             "clock": self.clock,
             "owner": "d1",
-            "first_pause": timedelta(seconds=10),
-            "longest_pause": timedelta(minutes=5),
+            "poll_initial": timedelta(seconds=10),
+            "poll_max": timedelta(minutes=5),
+            "overdue_after": timedelta(hours=24),
             "request_timeout": REQUEST_TIMEOUT,
             "wake": lambda: self.seen.put_nowait(None),
             "wake_dispatch": _nobody,
@@ -116,18 +119,18 @@ class Room(Rows):
 
     async def next_answer(self) -> None:
         """Wait until a dispatch step has an answer to record."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.answered.get()
 
-    async def look(self, after: timedelta | float = LOOK_AFTER[0]) -> None:
+    async def lookup(self, after: timedelta | float = LOOKUP_AFTER[0]) -> None:
         """Let that much time pass, and look once for what was lost."""
         self.clock.tick(after)
         await self.reconcile_step().run(self.clock())
 
-    async def look_to_the_end(self) -> None:
-        """Look as often as there are looks, each at its time."""
+    async def lookup_to_the_end(self) -> None:
+        """Look as often as there are lookups, each at its time."""
         step = self.reconcile_step()
-        for _ in LOOK_AFTER:
+        for _ in LOOKUP_AFTER:
             due = await step.run(self.clock())
             if due is None:
                 return
@@ -137,7 +140,7 @@ class Room(Rows):
     async def start_anew(self) -> None:
         """Let another daemon take over what is left, look for it to the end, and send the rest."""
         await self.reconcile_step(owner="d2").take_over(self.clock())
-        await self.look_to_the_end()
+        await self.lookup_to_the_end()
         self.clock.tick(timedelta(minutes=30))
         await self.dispatch(self.dispatch_step(owner="d2"))
 
@@ -149,7 +152,7 @@ class Room(Rows):
         self.clock.tick(after)
         next_at = await step.run(self.clock())
         while step.in_flight:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await self.seen.get()
             next_at = await step.run(self.clock())
         return next_at
@@ -157,6 +160,10 @@ class Room(Rows):
     def arm(self, *faults: Fault) -> None:
         """Let *faults* strike from the next request on."""
         self.sandbox.arm(*faults)
+
+    def start_elsewhere(self, collector_id: str = SHOP) -> str:
+        """Start a job as somebody does in the vendor's panel; return its id."""
+        return self.sandbox.account.start_elsewhere(collector_id, self.clock())
 
     @property
     def received(self) -> list[Received]:
@@ -190,15 +197,16 @@ async def engine_room(
     *,
     inputs: Sequence[object] = (),
     database: type[Database] = Database,
+    upstream_clock: Clock | None = None,
 ) -> AsyncIterator[Room]:
     """Open a room at nine o'clock with an account, a collector `shop` and a batch `one`."""
     clock = ManualClock()
-    sandbox = Sandbox(settings, clock)
+    sandbox = Sandbox(settings, upstream_clock or clock)
     token = ["token"]
     upstreams = Upstreams(
         request_timeout=REQUEST_TIMEOUT, clock=clock, read_secret=partial(_read, token)
     )
-    with database(url, checkpoints=True) as db:
+    with database(url, checkpoints=True, by="d1") as db:
         async with sandbox.serving() as base_url:
             room = Room(
                 db=db,
@@ -217,7 +225,7 @@ async def engine_room(
             try:
                 yield room
             finally:
-                await upstreams.close()
+                await room.upstreams.close()
 
 
 @contextmanager

@@ -7,18 +7,23 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from scheduler.actions.trigger import Request, request_trigger
+from scheduler.config import Config
 from scheduler.domain.brake import Brake
-from scheduler.domain.definition import Fallbacks
+from scheduler.domain.definition import RunDefaults
 from scheduler.domain.records import Attempt, Collection, OnUnconfirmed, Run, RunState, Schedule
-from scheduler.storage import accounts, collections_, owned, runs, schedules
+from scheduler.storage import accounts, collections_, definition_tables, runs, schedules
 from scheduler.storage.database import Database
 from scheduler.storage.dialect import text_of
 
 NINE: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
-FALLBACKS: Final = Fallbacks(
-    max_attempts=5, first_pause="30s", longest_pause="15m", on_unconfirmed=OnUnconfirmed.RESEND
+RUN_DEFAULTS: Final = RunDefaults(
+    max_attempts=5, backoff_initial="30s", backoff_max="15m", on_unconfirmed=OnUnconfirmed.RESEND
 )
+
+
+CONFIG: Final = Config.model_validate({"secrets": {"hook": {"env": "HOOK"}}})
+"""What a person at a terminal has: a secret that may be missing where the daemon runs."""
 
 
 @dataclass(slots=True)
@@ -45,12 +50,12 @@ class Rows:
     def define(self, table: str, name: str, **columns: Any) -> None:
         """Write a row of a definition table, as anybody with a client can."""
         with self.db.writing() as conn:
-            owned.insert_row(conn, table, {"name": name, **columns})
+            definition_tables.insert_row(conn, table, {"name": name, **columns})
 
     def change(self, table: str, name: str, **columns: Any) -> None:
         """Edit a row of a definition table at this moment of the clock."""
         with self.db.writing() as conn:
-            owned.update_row(conn, table, name, columns)
+            definition_tables.update_row(conn, table, name, columns)
         if table in ("schedules", "calendars"):
             # The database notes the edit by a clock that is not ours to set.
             self.execute(
@@ -75,8 +80,8 @@ class Rows:
     def ask(self, collector: str = "shop", **request: Any) -> int:
         """Ask for a run by hand, and return its id."""
         asked = Request(collector=collector, **({"batch": "one"} | request))
-        with self.db.writing() as conn:
-            return request_trigger(conn, asked, fallbacks=FALLBACKS, now=self.clock())
+        made = request_trigger(self.db, asked, config=CONFIG, by="a test", now=self.clock())
+        return made.run.id
 
     def execute(self, sql: str, **values: Any) -> None:
         """Write by plain SQL, for what no action can do; times as the database stores them."""

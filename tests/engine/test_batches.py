@@ -1,4 +1,4 @@
-"""Batches when a schedule fires: parts in order, due times, guards, and files that are large."""
+"""Batches when a schedule fires: chunks in order, due times, guards, and files that are large."""
 
 import asyncio
 import json
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from scheduler.domain.records import Reason, Run, RunState
-from scheduler.domain.request import body_inputs
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.fire import LOOK_AHEAD, FireStep
+from scheduler.inputs import iter_stored
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
-from scheduler.storage import definitions
+from scheduler.storage import body_parts, definitions
 from tests.engine.rig import NINE, Room, engine_room
 
 HOUR = timedelta(hours=1)
@@ -27,7 +27,8 @@ def sent_by(room: Room, run: Run) -> list[Any]:
     """Return the inputs of a run."""
     assert run.body is not None, run.detail
     with room.db.reading() as conn:
-        return body_inputs(definitions.get_body(conn, run.body))
+        body = definitions.get_body(conn, run.body)
+        return list(iter_stored(body.send_as, body_parts.iter_text(conn, body)))
 
 
 def urls_of(room: Room, runs: list[Run]) -> list[list[str]]:
@@ -51,7 +52,7 @@ def define(room: Room, *, schedule: dict[str, Any] | None = None, **batch: Any) 
     "schedule",
     [
         pytest.param({}, id="queue"),
-        pytest.param({"overlap": "allow"}, id="allow: in a lane of their own"),
+        pytest.param({"overlap": "allow"}, id="allow: in an order key of their own"),
         pytest.param({"queue": "news"}, id="a named queue"),
     ],
 )
@@ -59,7 +60,7 @@ async def test_many_inputs_become_parts_that_are_sent_in_order(
     database_url: str, schedule: dict[str, Any]
 ) -> None:
     async with engine_room(database_url) as room:
-        room.change("collectors", "shop", max_unsettled=5)
+        room.change("collectors", "shop", max_unresolved=5)
         define(room, inputs=FIVE, max_inputs_per_trigger=2, schedule=schedule)
         await room.fire()
         runs = await fire_at(room, 1)
@@ -68,11 +69,11 @@ async def test_many_inputs_become_parts_that_are_sent_in_order(
         accepted = [room.run(run.id).collection_id for run in runs]
         said, jobs, numbers = room.complaints(), room.jobs, [one.inputs for one in room.triggers]
 
-    assert [(run.due_at, run.part, run.parts) for run in runs] == [
-        (NINE + HOUR, part, 3) for part in (1, 2, 3)
+    assert [(run.due_at, run.chunk, run.chunks) for run in runs] == [
+        (NINE + HOUR, chunk, 3) for chunk in (1, 2, 3)
     ]
     assert urls == [["1", "2"], ["3", "4"], ["5"]]
-    assert len({run.lane for run in runs}) == 1
+    assert len({run.order_key for run in runs}) == 1
     assert numbers == [2, 2, 1]
     assert accepted == jobs
     assert said == []
@@ -81,14 +82,14 @@ async def test_many_inputs_become_parts_that_are_sent_in_order(
 async def test_a_part_waits_until_the_one_before_is_settled(database_url: str) -> None:
     """Even where the schedule's occurrences wait for nobody, and the collector has room."""
     async with engine_room(database_url) as room:
-        room.change("collectors", "shop", max_unsettled=5)
+        room.change("collectors", "shop", max_unresolved=5)
         define(room, inputs=FIVE, max_inputs_per_trigger=2, schedule={"overlap": "allow"})
         await room.fire()
         await fire_at(room, 1)
         room.arm(Fault(kind=FaultKind.RESET, when=When.AFTER))
         await room.dispatch()
         lost = [run.state for run in room.runs()]
-        await room.look()
+        await room.lookup()
         await room.dispatch()
         found = [run.state for run in room.runs()]
         said = room.complaints()
@@ -107,7 +108,7 @@ async def test_firing_again_with_a_clock_set_back_makes_no_part_twice(database_u
 
         runs = await fire_at(room, 1)
 
-    assert [run.part for run in runs] == [1, 2, 3, 4, 5]
+    assert [run.chunk for run in runs] == [1, 2, 3, 4, 5]
 
 
 async def test_a_queue_without_room_for_an_occurrence_is_told_part_by_part(
@@ -241,7 +242,7 @@ async def test_a_part_that_would_cancel_the_one_before_is_no_definition(database
 
         error = room.stored_schedule("hourly").error
 
-    assert "each part would cancel the one before it" in (error or "")
+    assert "each chunk would cancel the one before it" in (error or "")
 
 
 async def test_an_occurrence_replaces_every_part_of_the_one_before(database_url: str) -> None:
@@ -332,13 +333,13 @@ async def test_a_large_file_is_read_aside_and_holds_up_nobody(
                 again = await step.run(room.clock())
         runs = room.runs()
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        parts = [run for run in runs if run.schedule == "hourly"]
-        counts = [len(sent_by(room, run)) for run in parts]
+        chunks = [run for run in runs if run.schedule == "hourly"]
+        counts = [len(sent_by(room, run)) for run in chunks]
         said = room.complaints()
 
     assert [run.schedule for run in quick] == ["quick"]
     assert again == NINE + 2 * HOUR - LOOK_AHEAD
-    assert [run.part for run in parts] == list(range(1, 11))
+    assert [run.chunk for run in chunks] == list(range(1, 11))
     assert counts == [5_000] * 10
     assert grown * 1024 < 120 * MIB
     assert said == []

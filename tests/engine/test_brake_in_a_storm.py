@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.domain.brake import CEILING, WINDOW
@@ -56,7 +56,7 @@ upstreams = pytest.mark.parametrize(
     ],
 )
 chances = st.randoms(use_true_random=True)
-simulated = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+simulated = settings(max_examples=6)
 
 
 @upstreams
@@ -182,7 +182,7 @@ def test_when_a_storm_is_over_the_account_is_as_fast_as_before(chance: Random) -
 
     served = sum(at > calm_again for at in world.successes)
     assert served == pytest.approx(2 * 60 * LIMITS.requests_per_second, rel=0.05)
-    assert (world.brake.strikes, world.brake.slow_start) == (0, None)
+    assert (world.brake.trips, world.brake.slow_start) == (0, None)
 
 
 @simulated

@@ -11,11 +11,12 @@ from sqlalchemy import insert
 
 from scheduler.domain.batch import DueTime, Reading
 from scheduler.domain.records import Batch
+from scheduler.domain.request import Spool
 from scheduler.engine.bodies import BatchReader, Store
 from scheduler.engine.fire import FireStep
 from scheduler.storage import schedules, tables
-from scheduler.storage.dialect import listening_url
-from scheduler.storage.schedules import SetAside
+from scheduler.storage.postgresql import listening_arguments
+from scheduler.storage.schedules import InvalidSchedule
 from tests.engine.rig import NINE, Room, engine_room
 
 HOUR = timedelta(hours=1)
@@ -84,7 +85,7 @@ WRONG = {
         "UPDATE batches SET inputs = '[{\"url\": \"https://x.org\"}]' WHERE name = 'own'",
         "batch 'own':1:3: expecting property name",
     ),
-    "parts that would cancel one another": (
+    "chunks that would cancel one another": (
         "UPDATE batches SET max_inputs_per_trigger = 1 WHERE name = 'own'",
         "UPDATE batches SET max_inputs_per_trigger = NULL WHERE name = 'own'",
         "confirm_cancel: batch 'own' has max_inputs_per_trigger",
@@ -147,15 +148,15 @@ async def edit_and_mend(room: Room, wrong: str, mended: str, error: str) -> None
     by_shell(room, wrong)
     settle_clock(room)
     await step.run(room.clock())
-    set_aside = room.stored_schedule("broken")
+    invalid = room.stored_schedule("broken")
     room.clock.now = NINE + HOUR
     await step.run(room.clock())
     fired = [run.schedule for run in room.runs()]
     by_shell(room, mended)
     await step.run(room.clock())
 
-    assert error in (set_aside.error or "")
-    assert set_aside.next_fire_at == NINE + HOUR
+    assert error in (invalid.error or "")
+    assert invalid.next_fire_at == NINE + HOUR
     assert fired == ["sound"]
     assert [run.schedule for run in room.runs()] == ["sound", "broken"]
     assert room.stored_schedule("broken").error is None
@@ -316,12 +317,12 @@ async def run_to_the_end(step: FireStep, room: Room) -> None:
         pass  # there is more at this very moment
 
 
-def list_errors(room: Room) -> list[SetAside]:
+def list_errors(room: Room) -> list[InvalidSchedule]:
     with room.db.reading() as conn:
         return schedules.list_errors(conn)
 
 
-async def test_those_set_aside_are_looked_at_in_turns(sqlite_url: str) -> None:
+async def test_those_invalid_are_looked_at_in_turns(sqlite_url: str) -> None:
     """An override that lapses writes no row: only looking again finds that it has."""
     async with engine_room(sqlite_url) as room:
         for number in range(501):
@@ -346,9 +347,11 @@ class NotingReader(BatchReader):
         super().__init__()
         self.read_batches: list[str] = []
 
-    def read(self, batch: Batch, due: DueTime | None, *, store: Store) -> Reading:
+    def read(
+        self, batch: Batch, due: DueTime | None, *, store: Store, spool: Spool | None = None
+    ) -> Reading:
         self.read_batches.append(batch.name)
-        return BatchReader.read(self, batch, due, store=store)
+        return BatchReader.read(self, batch, due, store=store, spool=spool)
 
 
 async def test_checking_reads_no_file_and_firing_after_the_mending_does(
@@ -382,7 +385,7 @@ async def test_an_edit_that_is_not_committed_yet_holds_up_no_schedule(
     async with engine_room(postgresql_url) as room:
         plan(room)
         await room.fire()
-        with psycopg.connect(listening_url(postgresql_url)) as editor:
+        with psycopg.connect(**listening_arguments(postgresql_url)) as editor:
             editor.execute("UPDATE collectors SET deadline = 'one hour'")
             editor.execute("UPDATE calendars SET rules = '12-26'")
             room.clock.now = NINE + HOUR
@@ -406,12 +409,12 @@ async def test_what_nobody_foresaw_in_one_schedule_sets_aside_only_that(sqlite_u
         by_shell(room, "UPDATE schedules SET catch_up_window = x'00ff' WHERE name = 'broken'")
         room.clock.now = NINE + HOUR
         await room.fire()
-        set_aside = room.stored_schedule("broken")
+        invalid = room.stored_schedule("broken")
         by_shell(room, "UPDATE schedules SET catch_up_window = NULL WHERE name = 'broken'")
         await room.fire()
 
         fired = [run.schedule for run in room.runs()]
 
-    assert set_aside.error is not None
-    assert set_aside.error.startswith("cannot be decided: TypeError: ")
+    assert invalid.error is not None
+    assert invalid.error.startswith("cannot be decided: TypeError: ")
     assert fired == ["sound", "broken"]

@@ -14,20 +14,21 @@ SHOPS = 4 * CEILING
 
 
 async def claim_ahead(room: Room, *faults: Fault, step: DispatchStep | None = None) -> DispatchStep:
-    """Let a step send a wire's worth, then claim ahead while *faults* strike what it sends."""
+    """Let a step send a buffer's worth, then claim ahead while *faults* strike what it sends."""
     for name in room.shops(SHOPS):
         room.ask(name)
     step = step or room.dispatch_step()
     await step.run(room.clock())
-    while len(room.jobs) < CEILING or step.in_flight > len(step._answers):
-        await room.next_answer()
+    while step._flight.sending:
+        async with asyncio.timeout(60):
+            await asyncio.wait(list(step._flight.sending.values()))
     room.arm(*faults)
     await step.run(room.clock())
     return step
 
 
 def waiting(step: DispatchStep) -> int:
-    return sum(len(wire.waiting) for wire in step._wires.values())
+    return sum(len(buffer.waiting) for buffer in step._flight.buffers.values())
 
 
 def in_state(room: Room, state: RunState) -> list[Run]:
@@ -37,11 +38,11 @@ def in_state(room: Room, state: RunState) -> list[Run]:
 async def test_what_is_claimed_ahead_follows_as_slots_come_free(database_url: str) -> None:
     async with engine_room(database_url) as room:
         step = await claim_ahead(room)
-        ahead = waiting(step)
-        on_the_wire = len(step._sending)
+        prefetch = waiting(step)
+        on_the_wire = len(step._flight.sending)
         await room.dispatch(step)
 
-        assert (on_the_wire, ahead) == (CEILING, 2 * CEILING)
+        assert (on_the_wire, prefetch) == (CEILING, 2 * CEILING)
         assert len(room.jobs) == SHOPS
         assert room.complaints() == []
 
@@ -52,14 +53,16 @@ async def test_an_answer_is_recorded_soon_however_many_claims_wait(database_url:
 
     def wake() -> None:
         room.answered.put_nowait(None)
-        if step._answers and not any(wire.is_short for wire in step._wires.values()):
+        if step._flight.answers and not any(
+            buffer.is_short for buffer in step._flight.buffers.values()
+        ):
             by_the_clock.set()
 
     async with engine_room(database_url) as room:
         step = room.dispatch_step(wake=wake)
         slow = Fault(kind=FaultKind.SLOW, seconds=30, skip=2, times=None)
         await claim_ahead(room, slow, step=step)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await by_the_clock.wait()
 
 
@@ -77,17 +80,17 @@ async def test_at_the_first_429_what_is_claimed_ahead_goes_back_unsent(database_
     assert len(throttled) <= CEILING
     assert waiting(step) == 0
     assert len(queued) == SHOPS - CEILING
-    assert {run.attempts for run in queued} == {0}
+    assert {run.attempt_count for run in queued} == {0}
     assert said == []
 
 
 async def test_a_stop_gives_back_what_was_not_sent(database_url: str) -> None:
     async with engine_room(database_url) as room:
         step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=0.5, times=None))
-        ahead = waiting(step)
+        prefetch = waiting(step)
         left = await step.drain(timedelta(seconds=20))
 
-        assert ahead == 2 * CEILING
+        assert prefetch == 2 * CEILING
         assert left == []
         assert len(room.jobs) == 2 * CEILING
         assert len(in_state(room, RunState.QUEUED)) == SHOPS - 2 * CEILING
@@ -99,9 +102,10 @@ async def test_what_waited_too_long_goes_back_for_it_may_be_paused_by_now(
 ) -> None:
     async with engine_room(database_url) as room:
         step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=0.5, times=None))
-        for wire in step._wires.values():
-            wire.waiting.extend(
-                replace(wire.waiting.popleft(), claimed_at=0.0) for _ in range(len(wire.waiting))
+        for buffer in step._flight.buffers.values():
+            buffer.waiting.extend(
+                replace(buffer.waiting.popleft(), claimed_at=0.0)
+                for _ in range(len(buffer.waiting))
             )
         room.execute(
             "INSERT INTO freezes (scope, frozen_at, frozen_by, reason)"

@@ -38,7 +38,7 @@ async def test_a_new_token_lifts_the_pause_without_a_restart(database_url: str) 
         with room.db.reading() as conn:
             (change,) = [one for one in audit.list_changes(conn, limit=9) if one.action == "resume"]
 
-    assert (change.who, change.subject) == (audit.DAEMON, "accounts.main")
+    assert (change.by, change.subject) == (audit.DAEMON, "accounts.main")
     assert still_paused is not None
     assert asked_once == 1
     assert woken == ["dispatch"]
@@ -67,7 +67,7 @@ async def test_a_persons_own_pause_is_not_lifted_by_a_token(database_url: str) -
     woken: list[str] = []
     async with engine_room(database_url) as room:
         with room.db.writing() as conn:
-            accounts.set_paused(conn, "main", reason="holidays", now=room.clock())
+            accounts.set_paused(conn, "main", by="ann", reason="holidays", now=room.clock())
         room.token[0] = "another"
         await credentials_step(room, woken).run(room.clock())
 
@@ -87,16 +87,18 @@ async def follow(room: Room) -> None:
     await room.follow(after=10)
 
 
-async def look(room: Room) -> None:
-    room.execute(
-        "UPDATE runs SET state = 'unconfirmed', reason = 'answer_lost', look_at = :now,"
-        " collection_id = NULL",
-        now=room.clock(),
-    )
-    await room.look()
+async def lookup(room: Room) -> None:
+    for move in (
+        "state = 'needs_attention', collection_id = NULL, next_lookup_at = :now",
+        "state = 'queued', next_lookup_at = :now",
+        "state = 'dispatching', lease_owner = 'd1', lease_until = :now",
+        "state = 'unconfirmed', next_lookup_at = :now, lease_owner = NULL, lease_until = NULL",
+    ):
+        room.execute(f"UPDATE runs SET reason = 'answer_lost', {move}", now=room.clock())
+    await room.lookup()
 
 
-@pytest.mark.parametrize("ask", [trigger_several, follow, look])
+@pytest.mark.parametrize("ask", [trigger_several, follow, lookup])
 async def test_a_pause_for_a_token_is_told_once(
     database_url: str, ask: Callable[[Room], Awaitable[None]]
 ) -> None:
@@ -115,6 +117,6 @@ async def test_a_pause_for_a_token_is_told_once(
     assert told == [
         {"event": "account_paused", "log_level": "error", "account": "main", "reason": reason}
     ]
-    assert (change.who, change.subject) == (audit.DAEMON, "accounts.main")
+    assert (change.by, change.subject) == (audit.DAEMON, "accounts.main")
     assert change.columns() == {"paused_reason": [None, reason]}
     assert "a1b2c3" not in str(lines)

@@ -28,6 +28,10 @@ LOST_ANSWERS = [
     Fault(kind=FaultKind.HALF),
     Fault(kind=FaultKind.HTML, when=When.BEFORE),
     Fault(kind=FaultKind.HTML, when=When.AFTER),
+    Fault(kind=FaultKind.PAGE, when=When.BEFORE, status=404),
+    Fault(kind=FaultKind.PAGE, when=When.AFTER, status=403),
+    Fault(kind=FaultKind.REDIRECT, when=When.BEFORE, status=302),
+    Fault(kind=FaultKind.REDIRECT, when=When.AFTER, status=307),
     Fault(kind=FaultKind.BROKEN_JSON),
     Fault(kind=FaultKind.NO_ID),
     Fault(kind=FaultKind.EMPTY, path="/dca/trigger"),
@@ -92,9 +96,9 @@ async def test_an_answer_that_cannot_be_read_leaves_its_run_unconfirmed(
         run, attempts = room.run(run_id), room.attempts(run_id)
 
     assert (run.state, run.reason) == (UNCONFIRMED, Reason.ANSWER_LOST)
-    assert (run.attempts, run.look_at) == (1, NINE + timedelta(seconds=5))
+    assert (run.attempt_count, run.next_lookup_at) == (1, NINE + timedelta(seconds=5))
     assert [attempt.outcome for attempt in attempts] == [Outcome.LOST]
-    assert attempts[0].settled_at is None
+    assert attempts[0].resolved_at is None
     assert len(room.triggers) == 1
 
 
@@ -132,7 +136,7 @@ async def test_a_refusal_is_final_and_keeps_the_upstreams_words(
         run, (attempt,) = room.run(run_id), room.attempts(run_id)
 
     assert (run.state, run.reason, run.ended_at) == (FAILED, reason, NINE)
-    assert (attempt.outcome, attempt.http_status, attempt.settled_at) == (
+    assert (attempt.outcome, attempt.http_status, attempt.resolved_at) == (
         Outcome.REJECTED, status, NINE,
     )  # fmt: skip
     assert run.detail == attempt.detail
@@ -209,7 +213,7 @@ async def test_nothing_is_sent_after_its_misfire_grace(
     database_url: str, sent_before: bool, state: RunState
 ) -> None:
     async with engine_room(database_url) as room:
-        room.schedule("hourly", misfire_grace="10m", first_pause="1h", longest_pause="1h")
+        room.schedule("hourly", misfire_grace="10m", backoff_initial="1h", backoff_max="1h")
         await room.fire()
         room.clock.tick(timedelta(hours=1))
         await room.fire()
@@ -217,7 +221,7 @@ async def test_nothing_is_sent_after_its_misfire_grace(
         if sent_before:
             room.arm(Fault(kind=FaultKind.LOST, when=When.BEFORE))
             await room.dispatch()
-            await room.look_to_the_end()
+            await room.lookup_to_the_end()
         room.clock.now = NINE + timedelta(hours=3)
         await room.dispatch()
 
@@ -234,7 +238,7 @@ async def test_a_request_whose_lease_is_over_does_not_leave(database_url: str) -
 
         run, (attempt,) = room.run(run_id), room.attempts(run_id)
 
-    assert (run.state, run.reason, run.attempts) == (QUEUED, Reason.NOT_SENT, 0)
+    assert (run.state, run.reason, run.attempt_count) == (QUEUED, Reason.NOT_SENT, 0)
     assert attempt.outcome is Outcome.DEFERRED
     assert room.received == []
 
@@ -244,7 +248,9 @@ def test_lost_answers_are_a_table_of_every_way_to_lose_one() -> None:
     harmless = {
         FaultKind.SLOW, FaultKind.THROTTLE, FaultKind.JOB_LIMIT, FaultKind.NO_ETA,
         FaultKind.NO_STATUS, FaultKind.BUILDING_AS_200, FaultKind.JSON_LINES,
-        FaultKind.LATE_LISTING,
+        FaultKind.LATE_LISTING, FaultKind.LATE_COUNT, FaultKind.OTHER_NAME, FaultKind.OTHER_KEYS,
+        FaultKind.NUMBERS_AS_TEXT, FaultKind.WRAPPED, FaultKind.OTHER_WORD, FaultKind.NO_ROWS,
+        FaultKind.BARE_ROWS,
     }  # fmt: skip
 
     assert {fault.kind for fault in LOST_ANSWERS} | harmless == set(FaultKind)

@@ -73,16 +73,16 @@ async def test_cancelled_while_the_request_is_under_way_it_is_looked_for(
 ) -> None:
     # The sandbox asks its clock when a request arrives, and when it carries it out.
     asked: asyncio.Queue[None] = asyncio.Queue()
-    async with engine_room(sqlite_url) as room, asyncio.timeout(20):
+    async with engine_room(sqlite_url) as room, asyncio.timeout(60):
         room.arm(fault)
         room.ask(name="the only one")
         step = room.dispatch_step()
         room.sandbox._clock = watched(room, lambda: asked.put_nowait(None))
         await step.run(room.clock())
         await asked.get()
-        for task in step._sending.values():
+        for task in step._flight.sending.values():
             task.cancel()
-        await asyncio.gather(*step._sending.values(), return_exceptions=True)
+        await asyncio.gather(*step._flight.sending.values(), return_exceptions=True)
         await room.upstreams.close()
         await asked.get()
         _open_again(room)
@@ -147,7 +147,7 @@ async def test_drain_names_the_runs_that_were_not_answered_in_time(sqlite_url: s
         left = await step.drain(timedelta())
 
         state = room.run(run_id).state
-        await asyncio.wait(list(step._sending.values()))
+        await asyncio.wait(list(step._flight.sending.values()))
 
     assert left == [run_id]
     assert state is DISPATCHING

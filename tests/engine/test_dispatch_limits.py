@@ -27,10 +27,14 @@ async def test_429_puts_the_run_back_uncounted_and_closes_the_brake(database_url
 
         run = room.run(run_id)
 
-    assert (put_back.state, put_back.reason, put_back.attempts) == (QUEUED, Reason.THROTTLED, 0)
+    assert (put_back.state, put_back.reason, put_back.attempt_count) == (
+        QUEUED,
+        Reason.THROTTLED,
+        0,
+    )
     assert brake.open_until == NINE + timedelta(seconds=7)
     assert too_early == 1
-    assert (run.state, run.attempts, run.fence) == (COLLECTING, 1, 2)
+    assert (run.state, run.attempt_count, run.fence) == (COLLECTING, 1, 2)
 
 
 async def test_a_full_collector_is_asked_again_after_half_a_minute(database_url: str) -> None:
@@ -45,7 +49,7 @@ async def test_a_full_collector_is_asked_again_after_half_a_minute(database_url:
 
         run = room.run(run_id)
 
-    assert (put_back.reason, put_back.attempts) == (Reason.JOB_LIMIT, 0)
+    assert (put_back.reason, put_back.attempt_count) == (Reason.JOB_LIMIT, 0)
     assert put_back.not_before == NINE + timedelta(seconds=30)
     assert next_at == put_back.not_before
     assert run.state is COLLECTING
@@ -72,7 +76,7 @@ async def test_what_could_not_leave_is_put_back_and_one_probe_finds_the_way(
 
         sent = [room.run(run_id).state for run_id in run_ids]
 
-    assert {(run.state, run.reason, run.attempts) for run in put_back} == {
+    assert {(run.state, run.reason, run.attempt_count) for run in put_back} == {
         (QUEUED, Reason.NOT_SENT, 0)
     }
     assert brake.open_until == NINE + timedelta(seconds=2)
@@ -86,15 +90,15 @@ async def test_the_third_answer_lost_in_a_row_closes_the_brake(database_url: str
         for number in range(4):
             room.define("collectors", f"s{number}", account="main", collector_id=f"c_{number}")
         step = room.dispatch_step()
-        strikes = []
+        trips = []
         for number in range(3):
             room.ask(f"s{number}")
             await room.dispatch(step)
-            strikes.append(room.brake().strikes)
+            trips.append(room.brake().trips)
         room.ask("s3")
         await room.dispatch(step)
 
-    assert strikes == [0, 0, 1]
+    assert trips == [0, 0, 1]
     assert len(room.triggers) == 3
 
 
@@ -167,10 +171,12 @@ async def test_a_full_collectors_collections_are_looked_at_sooner_once_a_second(
         step = room.dispatch_step()
         running, _ = room.ask(), room.ask()
         await room.dispatch(step)
-        hastened = [room.collections(running)[0].look_at == room.clock()]
-        room.execute("UPDATE collections SET look_at = :later", later=NINE + timedelta(hours=1))
+        hastened = [room.collections(running)[0].next_poll_at == room.clock()]
+        room.execute(
+            "UPDATE collections SET next_poll_at = :later", later=NINE + timedelta(hours=1)
+        )
         await room.dispatch(step)
-        hastened.append(room.collections(running)[0].look_at == room.clock())
+        hastened.append(room.collections(running)[0].next_poll_at == room.clock())
 
     assert hastened == [True, False]
 

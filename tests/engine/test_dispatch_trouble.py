@@ -1,5 +1,6 @@
 """DispatchStep in trouble: the database away, commits nobody confirmed, cancelled in the middle."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -58,7 +59,7 @@ async def test_claims_whose_commit_was_not_confirmed_are_released_and_sent_once(
         said = room.complaints()
 
     assert left_behind.state is DISPATCHING
-    assert (run.state, run.attempts, run.fence) == (COLLECTING, 1, 2)
+    assert (run.state, run.attempt_count, run.fence) == (COLLECTING, 1, 2)
     assert [one.outcome for one in attempts] == [Outcome.DEFERRED, Outcome.ACCEPTED]
     assert len(room.triggers) == 1
     assert said == []
@@ -125,7 +126,7 @@ async def test_a_run_claimed_anew_is_apart_from_its_old_request_that_is_still_un
         await step.run(room.clock())
         room.clock.tick(LEASE + timedelta(seconds=1))
         await room.reconcile_step(owner="d2").run(room.clock())
-        await room.look_to_the_end()
+        await room.lookup_to_the_end()
         room.clock.tick(timedelta(minutes=30))
         await step.run(room.clock())
         both = step.in_flight
@@ -184,3 +185,64 @@ async def test_a_log_that_cannot_be_written_keeps_no_claim_from_being_sent(
 
     assert (run.state, run.fence) == (COLLECTING, 1)
     assert said == []
+
+
+def spoil(room: Room, run_id: int) -> None:
+    """Let the answer of one run be refused by the database, whatever it is."""
+    condition = f"NEW.run_id = {run_id} AND NEW.outcome <> 'sending'"
+    with room.db.writing() as conn:
+        if room.db.file is not None:
+            conn.exec_driver_sql(
+                f"CREATE TRIGGER spoilt BEFORE UPDATE ON attempts WHEN {condition}"
+                " BEGIN SELECT RAISE(ABORT, 'spoilt'); END"
+            )
+            return
+        conn.exec_driver_sql(
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN RAISE EXCEPTION 'spoilt'; END$$"
+        )
+        conn.exec_driver_sql(
+            f"CREATE TRIGGER spoilt BEFORE UPDATE ON attempts FOR EACH ROW WHEN ({condition})"
+            " EXECUTE FUNCTION spoil()"
+        )
+
+
+async def answered(room: Room, step: DispatchStep, runs: int) -> list[int]:
+    """Send runs of as many collectors, and have all answers waiting to be recorded."""
+    names = [f"c_{number}" for number in range(runs)]
+    for name in names:
+        room.execute(
+            "INSERT INTO collectors (name, account, collector_id) VALUES (:name, 'main', :name)",
+            name=name,
+        )
+    run_ids = [room.ask(name) for name in names]
+    await step.run(room.clock())
+    await asyncio.wait(list(step._flight.sending.values()), timeout=60)
+    return run_ids
+
+
+async def test_an_answer_that_cannot_be_stored_stops_no_other(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        step = room.dispatch_step()
+        good, bad, other = await answered(room, step, 3)
+        spoil(room, bad)
+        with structlog.testing.capture_logs() as said, pytest.raises(Exception, match="spoilt"):
+            await step.run(room.clock())
+        states = [room.run(run_id).state for run_id in (good, bad, other)]
+
+    assert states == [COLLECTING, DISPATCHING, COLLECTING]
+    (told,) = [line for line in said if line["event"] == "answer_not_recorded"]
+    assert told["run_id"] == bad
+    assert any(job in told["reply"] for job in room.jobs)
+
+
+async def test_a_stop_tells_the_ids_that_it_could_not_store(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        step = room.dispatch_step()
+        (bad,) = await answered(room, step, 1)
+        spoil(room, bad)
+        with structlog.testing.capture_logs() as said:
+            await step.drain(timedelta(seconds=1))
+
+    (told,) = [line for line in said if line["event"] == "answer_not_recorded"]
+    assert room.jobs[0] in told["reply"]

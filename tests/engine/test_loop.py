@@ -47,10 +47,10 @@ async def ran(script: list[Pass], *, max_idle: timedelta = timedelta(seconds=30)
     done = Ran(Loop("work", step, max_idle=max_idle), step)
 
     def passed(name: str) -> None:
-        done.troubles.append(done.loop.pulse.trouble)
+        done.troubles.append(done.loop.health.last_error)
         done.loop.wakeup.set()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await run_loop(done.loop, clock=lambda: NINE, stopping=stopping, passed=passed)
     return done
 
@@ -70,7 +70,7 @@ async def test_trouble_is_kept_until_a_pass_succeeds() -> None:
     done = await ran([fails(DatabaseError("away")), fails(DatabaseError("still away")), idle])
 
     assert done.troubles == ["away", "still away", None]
-    assert done.loop.pulse.failures == 0
+    assert done.loop.health.failures == 0
 
 
 async def test_a_bug_does_not_end_the_loop() -> None:
@@ -89,7 +89,7 @@ async def test_work_that_is_due_is_done_without_waiting() -> None:
     stopping = asyncio.Event()
     step = Scripted([lambda: NINE] * 5, stopping)
     loop = Loop("work", step, max_idle=timedelta(hours=1))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await run_loop(loop, clock=lambda: NINE, stopping=stopping)
 
     assert step.passes == 5
@@ -103,7 +103,7 @@ async def test_a_wake_up_during_a_pass_is_not_lost() -> None:
         loop.wakeup.set()
 
     loop.step = step = Scripted([woken_meanwhile, idle], stopping)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await run_loop(loop, clock=lambda: NINE, stopping=stopping)
 
     assert step.passes == 2
@@ -116,7 +116,7 @@ async def test_stopping_ends_a_loop_that_waits() -> None:
     running = asyncio.create_task(
         run_loop(loop, clock=lambda: NINE, stopping=stopping, passed=lambda _: waits.set())
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await waits.wait()
         stopping.set()
         loop.wakeup.set()
@@ -154,7 +154,7 @@ async def test_a_loop_that_hangs_starves_the_watchdog() -> None:
             return now
 
     good = Scripted([lambda: NINE] * 200, asyncio.Event())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         hanging = asyncio.create_task(
             run_loop(
                 Loop("hanging", Hangs(), max_idle=timedelta()),

@@ -10,14 +10,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from scheduler.clock import boot_seconds
 from scheduler.domain.records import RunState
-from scheduler.engine.answered import Answered
 from scheduler.engine.dispatch import DispatchStep
-from scheduler.engine.wire import Claim, Wire
+from scheduler.engine.send_buffer import Claim, SendBuffer
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
-from scheduler.storage.settle import Settled
-from tests.engine.rig import LEASE, LOOK_AFTER, NINE, REQUEST_TIMEOUT, Room, engine_room
+from tests.engine.rig import LEASE, LOOKUP_AFTER, NINE, REQUEST_TIMEOUT, Room, engine_room
 
 BOTH = pytest.mark.parametrize("protected", [True, False], ids=["protected", "unprotected"])
 
@@ -40,7 +37,7 @@ async def test_the_mark_and_the_unique_index_each_keep_an_occurrence_to_one_run(
         await room.fire()
         await room.dispatch()
         if not index:
-            room.execute("DROP INDEX uq_runs_schedule_due_at_part")
+            room.execute("UPDATE runs SET retry_of = id")  # out of the index, and there
         if not mark:
             room.execute(
                 "UPDATE schedules SET fired_until = :then, next_fire_at = :due",
@@ -61,12 +58,9 @@ class SendsBeforeTheCommit(DispatchStep):
 
     async def run(self, now: datetime) -> datetime | None:
         with suppress(_Killed), self.db.writing() as conn:
-            done = self._pass(
-                conn, answers=[], held=[], known=frozenset(), ahead={}, now=now,
-                claimed_at=boot_seconds(),
-            )  # fmt: skip
-            for claim in done.claims:
-                await self._trigger(claim, Wire())
+            result = self._next_pass().carry_out(conn)
+            for claim in result.claims:
+                await self._trigger(claim, SendBuffer())
             raise _Killed
         return None
 
@@ -95,7 +89,7 @@ async def test_the_claim_is_on_disk_before_its_request_leaves(
 async def send_again_what_has_no_lease(room: Room) -> None:
     """Do what every job queue does when a worker is gone: run it again."""
     room.execute(
-        "UPDATE attempts SET outcome = 'deferred', settled_at = :now WHERE settled_at IS NULL",
+        "UPDATE attempts SET outcome = 'deferred', resolved_at = :now WHERE resolved_at IS NULL",
         now=room.clock(),
     )
     room.execute(
@@ -126,16 +120,16 @@ async def test_a_lease_that_ends_is_no_reason_to_send_again(
 @BOTH
 async def test_only_the_last_look_proves_absence(database_url: str, protected: bool) -> None:
     """The job is in the upstream's list only after a minute."""
-    looks = LOOK_AFTER if protected else LOOK_AFTER[:1]
+    lookups = LOOKUP_AFTER if protected else LOOKUP_AFTER[:1]
     async with engine_room(database_url) as room:
         room.arm(Fault(kind=FaultKind.LATE_LISTING, seconds=60))
         room.ask(name="the only one")
         await room.dispatch_step().run(room.clock())
         await room.next_answer()
-        await room.reconcile_step(owner="d2", look_after=looks).take_over(room.clock())
-        for _ in looks:
+        await room.reconcile_step(owner="d2", lookup_after=lookups).take_over(room.clock())
+        for _ in lookups:
             room.clock.tick(45)
-            await room.reconcile_step(owner="d2", look_after=looks).run(room.clock())
+            await room.reconcile_step(owner="d2", lookup_after=lookups).run(room.clock())
         room.clock.tick(timedelta(minutes=30))
         await room.dispatch(room.dispatch_step(owner="d2"))
 
@@ -145,18 +139,18 @@ async def test_only_the_last_look_proves_absence(database_url: str, protected: b
 
 
 @BOTH
-async def test_one_unsettled_trigger_at_a_time_can_be_attributed(
+async def test_one_unresolved_trigger_at_a_time_can_be_attributed(
     database_url: str, protected: bool
 ) -> None:
     async with engine_room(database_url) as room:
-        room.change("collectors", "shop", max_unsettled=1 if protected else 3)
+        room.change("collectors", "shop", max_unresolved=1 if protected else 3)
         room.arm(Fault(kind=FaultKind.LOST, when=When.AFTER, times=2))
         for number in range(3):
             room.ask(name=f"run {number}")
         step = room.dispatch_step()
         for _ in range(3):
             await room.dispatch(step)
-            await room.look_to_the_end()
+            await room.lookup_to_the_end()
             room.clock.tick(timedelta(minutes=2))
 
         states = {run.state for run in room.runs()}
@@ -171,16 +165,16 @@ async def test_one_unsettled_trigger_at_a_time_can_be_attributed(
 class Stalls(DispatchStep):
     """Is stopped between its claim and the first byte, and goes on when told to."""
 
-    held: list[tuple[Claim, Wire[Claim]]] = field(default_factory=list)
+    held: list[tuple[Claim, SendBuffer[Claim]]] = field(default_factory=list)
     heeds_its_lease: bool = True
 
-    def _send(self, claim: Claim, wire: Wire[Claim]) -> None:
-        self.held.append((claim, wire))
+    def _send(self, claim: Claim, buffer: SendBuffer[Claim]) -> None:
+        self.held.append((claim, buffer))
 
     async def wake_up(self) -> None:
-        for claim, wire in self.held:
-            late = replace(claim, claimed_at=float("inf"))
-            await self._trigger(claim if self.heeds_its_lease else late, wire)
+        for claim, buffer in self.held:
+            late = replace(claim, lease_until=float("inf"))
+            await self._trigger(claim if self.heeds_its_lease else late, buffer)
 
 
 @BOTH
@@ -194,7 +188,7 @@ async def test_a_daemon_that_wakes_up_after_its_lease_sends_nothing(
         await stalled.run(room.clock())
         room.clock.tick(LEASE)
         await room.reconcile_step(owner="d2").run(room.clock())
-        await room.look_to_the_end()
+        await room.lookup_to_the_end()
         room.clock.tick(timedelta(minutes=30))
         await room.dispatch(room.dispatch_step(owner="d2"))
         await stalled.wake_up()
@@ -210,9 +204,10 @@ async def test_a_daemon_that_wakes_up_after_its_lease_sends_nothing(
 class ForgetsItsFence(DispatchStep):
     """Records its answer for whatever claim the run has by now."""
 
-    def _settled(self, one: Answered, now: datetime) -> Settled:
-        settled = super()._settled(one, now)
-        return replace(settled, run=replace(settled.run, fence=2))
+    async def run(self, now: datetime) -> datetime | None:
+        answers = self._flight.answers
+        answers[:] = [replace(answer, run=replace(answer.run, fence=2)) for answer in answers]
+        return await DispatchStep.run(self, now)
 
 
 @BOTH
@@ -228,7 +223,7 @@ async def test_an_answer_for_an_older_claim_moves_nothing(
         room.token[0] = "good"
         room.clock.tick(LEASE + timedelta(seconds=1))
         await room.reconcile_step(owner="d2").run(room.clock())
-        await room.look_to_the_end()
+        await room.lookup_to_the_end()
         room.clock.tick(timedelta(minutes=30))
         second = room.dispatch_step(owner="d2")
         await second.run(room.clock())

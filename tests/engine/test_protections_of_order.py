@@ -29,7 +29,7 @@ class DropsAnswers(DispatchStep):
         try:
             return await DispatchStep.run(self, now)
         except DatabaseError:
-            self._answers.clear()
+            self._flight.answers.clear()
             raise
 
 
@@ -55,21 +55,21 @@ async def test_answers_are_kept_while_the_database_is_away(
 
 
 @BOTH
-async def test_the_head_of_a_queue_is_not_passed_while_it_is_unsettled(
+async def test_the_head_of_a_queue_is_not_passed_while_it_is_unresolved(
     database_url: str, protected: bool
 ) -> None:
     async with engine_room(database_url) as room:
-        # Without that, one unsettled run of the collector alone would hold the others.
-        room.change("collectors", "shop", max_unsettled=5)
+        # Without that, one unresolved run of the collector alone would hold the others.
+        room.change("collectors", "shop", max_unresolved=5)
         room.arm(Fault(kind=FaultKind.LOST, when=When.BEFORE))
         for number in range(3):
             room.ask(queue="q", name=f"run {number}")
         if not protected:
-            room.execute("UPDATE runs SET lane = NULL")
+            room.execute("UPDATE runs SET order_key = NULL")
         step = room.dispatch_step()
         for _ in range(3):
             await room.dispatch(step)
-            await room.look_to_the_end()
+            await room.lookup_to_the_end()
             room.clock.tick(timedelta(minutes=2))
 
         order = [job.order.name for job in room.sandbox.account.book.jobs.values()]
@@ -93,7 +93,7 @@ async def ask_for(
 
 @BOTH
 async def test_the_429s_of_five_minutes_are_counted(sqlite_url: str, protected: bool) -> None:
-    """Triggers, looks and polls of two daemons, against an upstream that throttles everything."""
+    """Triggers, lookups and polls of two daemons, against an upstream that throttles everything."""
     settings = SandboxSettings(block_rule=False)
     async with engine_room(sqlite_url, settings) as room:
         for name in room.shops(12):

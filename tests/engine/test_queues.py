@@ -8,7 +8,7 @@ from scheduler.actions.runs import abandon_run, resend_run
 from scheduler.domain.records import RunState
 from scheduler.engine.dispatch import DispatchStep
 from scheduler.sandbox import Fault, FaultKind, When
-from scheduler.storage import definitions
+from scheduler.storage import accounts, definitions
 from tests.engine.rig import NINE, Room, engine_room
 
 NEVER_ARRIVED = Fault(kind=FaultKind.LOST, when=When.BEFORE)
@@ -21,11 +21,11 @@ def accepted(room: Room) -> list[str | None]:
 
 
 async def work(room: Room, step: DispatchStep, *, minutes: int) -> None:
-    """Send, look and send again for so long."""
-    looks = room.reconcile_step()
+    """Send, lookup and send again for so long."""
+    lookups = room.reconcile_step()
     for _ in range(minutes * 6):
         await room.dispatch(step)
-        await looks.run(room.clock())
+        await lookups.run(room.clock())
         room.clock.tick(10)
 
 
@@ -34,7 +34,7 @@ async def test_a_named_queue_keeps_its_order_under_retries_and_lost_answers(
 ) -> None:
     async with engine_room(database_url) as room:
         # It is the queue that keeps the order, not the limit of the collector.
-        room.change("collectors", "shop", max_unsettled=10, first_pause="1s")
+        room.change("collectors", "shop", max_unresolved=10, backoff_initial="1s")
         room.arm(
             Fault(kind=FaultKind.JOB_LIMIT),
             Fault(kind=FaultKind.THROTTLE, retry_after=3),
@@ -61,7 +61,7 @@ async def test_a_relaxed_queue_lets_others_pass_and_a_strict_one_does_not(
     database_url: str, rules: str, while_the_head_waits: list[str]
 ) -> None:
     async with engine_room(database_url) as room:
-        room.change("collectors", "shop", max_unsettled=10)
+        room.change("collectors", "shop", max_unresolved=10)
         room.define("queues", "q", queue_order=rules)
         room.arm(NEVER_ARRIVED)
         for name in ("head", "second", "third"):
@@ -83,7 +83,7 @@ async def test_a_head_that_needs_a_person_blocks_its_queue_until_it_is_settled(
         room.ask(queue="q", name="second")
         room.ask(queue="other", name="beside it")
         step = await room.dispatch()
-        await room.look_to_the_end()
+        await room.lookup_to_the_end()
         await room.dispatch(step)
         blocked = accepted(room)
         with room.db.writing() as conn:
@@ -154,11 +154,43 @@ async def test_a_paused_queue_sends_nothing_and_others_go_on(database_url: str) 
     assert order == ["other", "paused"]
 
 
+async def test_a_queues_pause_ends_by_itself(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.ask(queue="q", name="paused")
+        end = room.clock() + timedelta(minutes=5)
+        with room.db.writing() as conn:
+            definitions.set_queue_paused(
+                conn, "q", paused_at=NINE, by="me", reason="because", until=end
+            )
+        step = await room.dispatch()
+        while_paused = accepted(room)
+        room.clock.tick(timedelta(minutes=5))
+        await room.dispatch(step)
+
+        assert while_paused == []
+        assert accepted(room) == ["paused"]
+
+
+async def test_an_accounts_pause_ends_by_itself(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.ask(name="paused")
+        end = room.clock() + timedelta(minutes=5)
+        with room.db.writing() as conn:
+            accounts.set_paused(conn, "main", by="me", reason="because", now=NINE, until=end)
+        step = await room.dispatch()
+        while_paused = accepted(room)
+        room.clock.tick(timedelta(minutes=5))
+        await room.dispatch(step)
+
+        assert while_paused == []
+        assert accepted(room) == ["paused"]
+
+
 async def test_the_default_queue_keeps_each_schedules_order_and_no_other(
     database_url: str,
 ) -> None:
     async with engine_room(database_url) as room:
-        room.change("collectors", "shop", max_unsettled=10)
+        room.change("collectors", "shop", max_unresolved=10)
         for name in ("a", "b"):
             room.schedule(
                 name, trigger_name="{schedule} {due_at:%H}", catch_up="all", misfire_grace="1d"

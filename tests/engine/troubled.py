@@ -19,14 +19,16 @@ Trouble = Callable[[Really], Awaitable[Any]]
 class TroubledDatabase(Database):
     """Writes as its troubles say, one after the other, and then as usual."""
 
-    def __init__(self, url: str, *, checkpoints: bool = False) -> None:
-        super().__init__(url, checkpoints=checkpoints)
+    def __init__(self, url: str, *, checkpoints: bool = False, by: str | None = None) -> None:
+        super().__init__(url, checkpoints=checkpoints, by=by)
         self.troubles: list[Trouble] = []
 
-    async def write(self, work: Callable[[Connection], Result]) -> Result:
+    async def write(
+        self, work: Callable[[Connection], Result], *, at_leisure: bool = False
+    ) -> Result:
         """Do *work*, unless there is trouble."""
         if not self.troubles:
-            return await super().write(work)
+            return await super().write(work, at_leisure=at_leisure)
         result: Result = await self.troubles.pop(0)(
             lambda: super(TroubledDatabase, self).write(work)
         )

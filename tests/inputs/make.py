@@ -20,3 +20,8 @@ def problem_of(path: Path) -> str:
     with pytest.raises(InputsError) as caught:
         read_inputs(path)
     return str(caught.value).replace(f"{path.parent}/", "")
+
+
+def url_lines(*paths: str) -> str:
+    """Return a text with a URL of each of *paths* in a line."""
+    return "".join(f"https://x.org/{path}\n" for path in paths)

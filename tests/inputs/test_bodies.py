@@ -1,4 +1,4 @@
-"""From a batch to its bodies: files joined, inputs checked, repeats left out, parts made."""
+"""From a batch to its bodies: files joined, inputs checked, repeats left out, chunks made."""
 
 import json
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from scheduler.domain.errors import InputsError, InvalidInput
 from scheduler.domain.records import Batch
 from scheduler.domain.request import SendAs, body_inputs, render_body
 from scheduler.inputs import iter_bodies
-from tests.inputs.make import make_file
+from tests.inputs.make import make_file, url_lines
 from tests.make import make_batch
 
 DUE = DueTime(datetime(2026, 3, 2, 9, tzinfo=UTC), "UTC")
@@ -23,18 +23,21 @@ def file_batch(file: Path | str, **columns: Any) -> Batch:
 
 
 def urls(batch: Batch, due: DueTime | None = None) -> list[list[str]]:
-    """Return the url of each input, body by body."""
-    return [[one["url"] for one in body_inputs(body)] for body in iter_bodies(batch, due)]
+    """Return the path of each input's url, body by body."""
+    return [
+        [one["url"].removeprefix("https://x.org/") for one in body_inputs(body)]
+        for body in iter_bodies(batch, due)
+    ]
 
 
-def problem(batch: Batch, folder: Path, **limits: int) -> str:
+def problem(batch: Batch, folder: Path, **limits: Any) -> str:
     with pytest.raises((InputsError, InvalidInput)) as caught:
         list(iter_bodies(batch, DUE, **limits))
     return str(caught.value).replace(f"{folder}/", "")
 
 
 @pytest.mark.parametrize(
-    ("most", "parts"),
+    ("most", "chunks"),
     [
         (None, ["abcde"]),
         (1, ["a", "b", "c", "d", "e"]),
@@ -43,12 +46,12 @@ def problem(batch: Batch, folder: Path, **limits: int) -> str:
         (9, ["abcde"]),
     ],
 )
-def test_inputs_come_in_parts_in_order(tmp_path: Path, most: int | None, parts: list[str]) -> None:
-    file = make_file(tmp_path, "a.txt", "a\nb\nc\nd\ne\n")
+def test_inputs_come_in_parts_in_order(tmp_path: Path, most: int | None, chunks: list[str]) -> None:
+    file = make_file(tmp_path, "a.txt", url_lines(*"abcde"))
 
     found = urls(file_batch(file, max_inputs_per_trigger=most))
 
-    assert ["".join(part) for part in found] == parts
+    assert ["".join(chunk) for chunk in found] == chunks
 
 
 def test_a_batch_makes_the_very_bodies_that_its_inputs_make() -> None:
@@ -72,14 +75,14 @@ def test_files_that_a_pattern_matches_are_joined_by_name(tmp_path: Path) -> None
 
 def test_a_pattern_reaches_folders_below(tmp_path: Path) -> None:
     (tmp_path / "x" / "y").mkdir(parents=True)
-    make_file(tmp_path / "x" / "y", "a.txt", "deep\n")
+    make_file(tmp_path / "x" / "y", "a.txt", url_lines("deep"))
 
     assert urls(file_batch(tmp_path / "**" / "*.txt")) == [["deep"]]
 
 
 def test_a_name_with_brackets_is_the_file_of_that_name(tmp_path: Path) -> None:
-    make_file(tmp_path, "a.txt", "pattern\n")
-    file = make_file(tmp_path, "[a].txt", "brackets\n")
+    make_file(tmp_path, "a.txt", url_lines("pattern"))
+    file = make_file(tmp_path, "[a].txt", url_lines("brackets"))
 
     assert urls(file_batch(file)) == [["brackets"]]
 
@@ -101,7 +104,7 @@ def test_a_pattern_without_inputs_is_refused(tmp_path: Path, pattern: str, said:
 
 
 def test_repeats_are_left_out_before_parts_are_made(tmp_path: Path) -> None:
-    file = make_file(tmp_path, "a.txt", "b\na\nb\na\nc\nb\n")
+    file = make_file(tmp_path, "a.txt", url_lines(*"babacb"))
 
     assert urls(file_batch(file, dedupe=True, max_inputs_per_trigger=2)) == [["b", "a"], ["c"]]
     assert urls(file_batch(file)) == [["b", "a", "b", "a", "c", "b"]]
@@ -112,7 +115,7 @@ def test_repeats_are_left_out_before_parts_are_made(tmp_path: Path) -> None:
     [
         pytest.param("a.csv", "url,n\nx,1\n\n,2\n", "a.csv:4: has no 'url'", id="CSV, its line"),
         pytest.param("a.csv", "link\nx\n", "a.csv:2: has no 'url'", id="no such column"),
-        pytest.param("a.jsonl", '{"url":1}\n{}\n', "a.jsonl:2: has no 'url'", id="JSON Lines"),
+        pytest.param("a.jsonl", '{"url":1}\n{"a":1}\n', "a.jsonl:2: has no 'url'", id="JSON Lines"),
         pytest.param(
             "a.json", '[{"url":1},\n\n{"url":null}]', "a.json: input 2: has no 'url'", id="JSON"
         ),
@@ -129,7 +132,7 @@ def test_an_input_without_a_required_field_is_named_by_its_place(
 
 
 def test_a_due_time_is_filled_in(tmp_path: Path) -> None:
-    file = make_file(tmp_path, "a.txt", "x/{id}/{due_at:%Y/%m}\ny\n")
+    file = make_file(tmp_path, "a.txt", url_lines("x/{id}/{due_at:%Y/%m}", "y"))
 
     assert urls(file_batch(file), DUE) == [["x/{id}/2026/03", "y"]]
     with pytest.raises(DueTimeNeeded):
@@ -137,7 +140,7 @@ def test_a_due_time_is_filled_in(tmp_path: Path) -> None:
 
 
 def test_a_malformed_due_time_is_named_by_its_place(tmp_path: Path) -> None:
-    file = make_file(tmp_path, "a.txt", "y\n{due_at:%Q}\n")
+    file = make_file(tmp_path, "a.txt", url_lines("y", "{due_at:%Q}"))
 
     assert problem(file_batch(file), tmp_path).startswith("a.txt:2: '{due_at:%Q}'")
 
@@ -153,7 +156,7 @@ def test_a_malformed_due_time_is_named_by_its_place(tmp_path: Path) -> None:
 def test_what_is_too_much_for_one_trigger_must_come_in_parts(
     tmp_path: Path, columns: dict[str, Any], advice: str, limits: dict[str, int]
 ) -> None:
-    file = make_file(tmp_path, "a.txt", "123456789\n" * 500)
+    file = make_file(tmp_path, "a.txt", url_lines("6789") * 500)
 
     told = problem(file_batch(file, **columns), tmp_path, **limits)
 
@@ -178,7 +181,7 @@ def test_an_input_that_is_too_large_by_itself_is_not_advised_to_be_split() -> No
 def test_a_part_that_cannot_be_written_is_named() -> None:
     batch = make_batch(inputs='[{"a": 1}, {"a": [2]}]', send_as="csv", max_inputs_per_trigger=1)
 
-    assert problem(batch, Path()).startswith("batch 'bestsellers': part 2: input 1: 'a' is an")
+    assert problem(batch, Path()).startswith("batch 'bestsellers': chunk 2: input 1: 'a' is an")
 
 
 def test_a_separator_that_a_spreadsheet_names_is_obeyed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scheduler.domain.errors import InputsError
 from scheduler.inputs import parse_inputs, read_inputs
-from scheduler.inputs.json_text import read_json_lines
+from scheduler.inputs.json_text import iter_json_lines
 from tests.inputs.make import make_file, problem_of
 
 DOCUMENT = "write one array of objects (an object a line goes into a .jsonl file)"
@@ -190,7 +190,7 @@ def test_all_json_that_can_be_written_is_read_back(
 
     assert parse_inputs(text, place="here") == inputs
     lines = [json.dumps(one, ensure_ascii=ensure_ascii) for one in inputs]
-    assert read_json_lines("\n".join(lines), "here") == inputs
+    assert [read for _, read in iter_json_lines(lines, "here")] == inputs
 
 
 @given(st.text(st.sampled_from('[]{}",:1eaN\\ud8 \n.-'), max_size=30))

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path, name: str) -> Non
     row += {"a.jsonl": "\n", "a.json": ",\n"}.get(name, "")
     file = make_file(tmp_path, name, heads.get(name, "") + row * count + tails.get(name, ""))
 
-    found, peak = peak_of_reading(file, max_inputs_per_trigger=100)
+    found, peak = peak_of_reading(file, max_inputs_per_trigger=100, max_chunks=200)
 
     assert file.stat().st_size > 11 * MIB
     assert found in (count, count + 1)
@@ -75,7 +76,9 @@ def test_inputs_before_a_fault_are_given_and_then_the_fault(tmp_path: Path) -> N
         next(found)
 
 
-objects = st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.none()), max_size=3)
+# No key is one of an error that somebody answered.
+keys = st.text().map(lambda key: f"x{key}")
+objects = st.dictionaries(keys, st.integers() | st.text() | st.lists(st.none()), max_size=3)
 
 
 @given(
@@ -115,6 +118,45 @@ def test_a_fault_is_told_the_same_way_through_a_small_window(tmp_path: Path, tex
 
     assert str(caught.value).split(":")[:2] == whole.split(":")[:2]
     assert str(caught.value).rsplit(":", 1)[1] == whole.rsplit(":", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "tail"),
+    [
+        ("a.json", '{"html": "', '"}'),
+        ("a.json", '[{"a": 1}, {"html": "', '"}]'),
+        ("a.jsonl", '{"a": 1}\n{"html": "', '"}\n'),
+        ("a.csv", 'html\n"', '"\n'),
+    ],
+)
+def test_an_input_that_is_far_too_large_is_refused_before_it_is_held(
+    tmp_path: Path, name: str, head: str, tail: str
+) -> None:
+    file = make_file(tmp_path, name, head + "x" * 40 * MIB + tail)
+    tracemalloc.start()
+    try:
+        problem = problem_of(file)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert "16 MiB" in problem
+    assert peak < 100 * MIB
+
+
+def test_a_fault_far_from_the_end_is_told_before_the_rest_is_read() -> None:
+    taken = []
+
+    def chunks() -> Iterator[str]:
+        yield '[{"a": 1}, {"b" 2},'
+        for number in range(1000):
+            taken.append(number)
+            yield '{"a": 1},'
+
+    with pytest.raises(InputsError, match=r"a\.json:1:17: expecting ':' delimiter"):
+        list(iter_json(chunks(), "a.json", window=100))
+
+    assert len(taken) < 100
 
 
 def test_a_single_object_may_be_larger_than_the_window(tmp_path: Path) -> None:

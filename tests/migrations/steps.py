@@ -7,6 +7,8 @@ import alembic.command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from scheduler.storage import migrate
+
 SCRIPTS = Path(__file__).parent.parent.parent / "migrations"
 
 ONE_MORE = '''
@@ -14,8 +16,8 @@ ONE_MORE = '''
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "one_more"
+down_revision = "{newest}"
 
 
 def upgrade() -> None:
@@ -29,10 +31,19 @@ def downgrade() -> None:
 
 def downgrade(conn: Connection, revision: str) -> None:
     """Take the schema back to *revision*."""
+    alembic.command.downgrade(_config(conn), revision)
+
+
+def upgrade_to(conn: Connection, revision: str) -> None:
+    """Bring an empty database to *revision*, as an older program left it."""
+    alembic.command.upgrade(_config(conn), revision)
+
+
+def _config(conn: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = conn
-    alembic.command.downgrade(config, revision)
+    return config
 
 
 def scripts_with_one_more(folder: Path) -> Path:
@@ -40,5 +51,6 @@ def scripts_with_one_more(folder: Path) -> Path:
     copy = folder / "migrations"
     if not copy.exists():
         shutil.copytree(SCRIPTS, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        (copy / "versions" / "0002_one_more.py").write_text(ONE_MORE)
+        one_more = ONE_MORE.replace("{newest}", migrate.newest_revision())
+        (copy / "versions" / "one_more.py").write_text(one_more)
     return copy

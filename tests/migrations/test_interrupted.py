@@ -42,7 +42,7 @@ def upgrade_killed_after(url: str, statements: int) -> int:
         [sys.executable, "-c", UPGRADE, url, str(statements)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
     return done.returncode
 

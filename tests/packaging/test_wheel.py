@@ -17,6 +17,11 @@ CARRIED = {
     "alembic.ini": "scheduler/_migrations/alembic.ini",
     "config.example.toml": "scheduler/_examples/config.example.toml",
     "systemd/dca-scheduler.service": "scheduler/_examples/dca-scheduler.service",
+    "systemd/dca-scheduler-watchdog.service": (
+        "scheduler/_examples/dca-scheduler-watchdog.service"
+    ),
+    "systemd/dca-scheduler-watchdog.timer": "scheduler/_examples/dca-scheduler-watchdog.timer",
+    "monitoring": "scheduler/_examples/monitoring",
 }
 CONFIG = """\
 [database]
@@ -25,7 +30,7 @@ url = "sqlite:///scheduler.db"
 [accounts.main]
 token = { env = "DCA_API_TOKEN" }
 """
-HEAVY = ("sqlalchemy", "alembic", "httpx", "aiohttp", "pydantic")
+HEAVY = ("sqlalchemy", "alembic", "httpx", "aiohttp", "pydantic", "prometheus_client")
 HELP = f"""
 import sys
 from scheduler.__main__ import main
@@ -108,7 +113,7 @@ def test_an_installed_wheel_reads_nothing_from_the_checkout(
     file, revision = run(installed, tmp_path, sys.executable, "-c", words).split()
 
     assert Path(file).is_relative_to(installed)
-    assert list(installed.glob(f"scheduler/_migrations/versions/{revision}_*.py"))
+    assert list(installed.glob(f"scheduler/_migrations/versions/{revision}*.py"))
 
 
 def test_help_starts_without_loading_what_it_does_not_need(installed: Path, tmp_path: Path) -> None:

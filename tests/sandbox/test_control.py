@@ -136,3 +136,16 @@ async def test_ten_thousand_jobs_of_one_collector_are_no_burden() -> None:
     assert reply.json["total"] == 10_001
     assert {row["status"] for row in reply.json["data"]} == {"done"}
     assert took < 5
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Host": "rebind.evil"}, {"Origin": "null"}],
+    ids=["a page's form", "a name that leads here", "a page without a name"],
+)
+async def test_no_browser_reaches_the_sandboxs_own_endpoints(headers: dict[str, str]) -> None:
+    async with connected() as client:
+        log = await client.call("GET", "/sandbox/log", headers=headers)
+        armed = await client.call("POST", "/sandbox/faults", headers=headers)
+
+    assert (log.status, armed.status) == (403, 403)

@@ -80,7 +80,7 @@ async def test_a_row_has_the_documented_fields_and_no_name_unless_set(carry: boo
         "expired": False,
     }
     assert reply.json["data"] == [row | ({"name": "nightly"} if carry else {})]
-    assert (reply.json["total"], reply.json["offset"], reply.json["limit"]) == (1, 0, 500)
+    assert (reply.json["total"], reply.json["offset"], reply.json["limit"]) == (1, 0, 50)
 
 
 async def test_the_jobs_list_is_of_one_collector_newest_first_unless_asked() -> None:

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import update
-
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import collections_, runs, settle, tables
+from scheduler.storage import collections_, runs
 from scheduler.storage.database import Database
-from scheduler.storage.settle import Settled
+from scheduler.storage.runs import outcomes
+from scheduler.storage.runs.outcomes import AttemptResult
 from tests.make import NINE, minutes, seconds
+from tests.storage.rows import change_run
 
 LATER: Final = NINE + seconds(1)
 
@@ -44,7 +44,7 @@ LOST: Final = Transition(
     reason=Reason.ANSWER_LOST,
     outcome=Outcome.LOST,
     detail="no answer within 60s",
-    look_at=NINE + seconds(5),
+    next_lookup_at=NINE + seconds(5),
 )
 HELD: Final = Transition(
     state=RunState.NEEDS_ATTENTION, reason=Reason.HELD, outcome=Outcome.LOST, detail="not there"
@@ -72,8 +72,8 @@ def record(
 ) -> bool:
     """Record an answer; return whether its run kept it."""
     with db.writing() as conn:
-        return not settle.settle(
-            conn, [Settled(run=run, change=change, http_status=status)], now=now
+        return not outcomes.record_outcomes(
+            conn, [AttemptResult(run=run, change=change, http_status=status)], now=now
         )
 
 
@@ -90,4 +90,4 @@ def collections_of(db: Database, run: Run) -> list[str]:
 def put(db: Database, run: Run, **columns: Any) -> None:
     """Change the run's row as somebody else would."""
     with db.writing() as conn:
-        conn.execute(update(tables.runs).where(tables.runs.c.id == run.id).values(**columns))
+        change_run(conn, run.id, **columns)

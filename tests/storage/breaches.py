@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text, update
 
+from scheduler.clock import utc_now
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.storage import accounts, tables
 from tests.make import NINE, minutes, seconds
@@ -16,11 +17,11 @@ from tests.storage.rows import (
     insert_run,
 )
 
-HOURLY: Final[dict[str, Any]] = {"schedule": "hourly", "lane": "schedule:hourly"}
-QUEUE: Final[dict[str, Any]] = {"queue": "news", "lane": "queue:main/c_shop/news"}
+HOURLY: Final[dict[str, Any]] = {"schedule": "hourly", "order_key": "schedule:hourly"}
+QUEUE: Final[dict[str, Any]] = {"queue": "news", "order_key": "queue:main/c_shop/news"}
 ON_THE_WIRE: Final[dict[str, Any]] = {
     "state": RunState.DISPATCHING,
-    "attempts": 1,
+    "attempt_count": 1,
     "fence": 1,
     "lease_owner": "d1",
     "lease_until": NINE + LEASE,
@@ -28,7 +29,7 @@ ON_THE_WIRE: Final[dict[str, Any]] = {
 SENT: Final[dict[str, Any]] = {
     "state": RunState.FAILED,
     "reason": Reason.REFUSED,
-    "attempts": 1,
+    "attempt_count": 1,
     "fence": 1,
     "ended_at": NINE,
 }
@@ -36,7 +37,7 @@ SENT: Final[dict[str, Any]] = {
 
 def collecting(conn: Connection, collection_id: str, **overrides: Any) -> int:
     """Write a run that was accepted as *collection_id*, with its attempt and its collection."""
-    usual = {"state": RunState.COLLECTING, "collection_id": collection_id, "attempts": 1}
+    usual = {"state": RunState.COLLECTING, "collection_id": collection_id, "attempt_count": 1}
     run_id = insert_run(conn, **(usual | {"fence": 1} | overrides))
     insert_attempt(conn, run_id, outcome=Outcome.ACCEPTED, collection_id=collection_id)
     insert_collection(conn, run_id, id=collection_id)
@@ -51,7 +52,7 @@ def on_the_wire(conn: Connection, **overrides: Any) -> int:
 
 def two_runs_of_one_occurrence(conn: Connection) -> None:
     mark_fired(conn)
-    conn.execute(text("DROP INDEX uq_runs_schedule_due_at_part"))
+    conn.execute(text("DROP INDEX uq_runs_schedule_due_at_chunk"))
     for _ in range(2):
         insert_run(conn, **HOURLY)
 
@@ -61,22 +62,22 @@ def a_run_later_than_its_schedules_mark(conn: Connection) -> None:
     insert_run(conn, due_at=NINE + seconds(1), **HOURLY)
 
 
-def two_unsettled_runs_of_a_lane(conn: Connection) -> None:
-    conn.execute(update(tables.collectors).values(max_unsettled=2))
-    conn.execute(text("DROP INDEX uq_runs_lane_in_flight"))
+def two_unresolved_runs_of_a_lane(conn: Connection) -> None:
+    conn.execute(update(tables.collectors).values(max_unresolved=2))
+    conn.execute(text("DROP INDEX uq_runs_order_key_in_flight"))
     for _ in range(2):
-        on_the_wire(conn, lane="schedule:x")
+        on_the_wire(conn, order_key="schedule:x")
 
 
-def two_unsettled_runs_of_a_collector(conn: Connection) -> None:
+def two_unresolved_runs_of_a_collector(conn: Connection) -> None:
     """Of two rows that name it, the stricter holds."""
-    insert_collector(conn, name="shop, too", max_unsettled=2)
+    insert_collector(conn, name="shop, too", max_unresolved=2)
     for _ in range(2):
         on_the_wire(conn)
 
 
 def two_accepted_attempts(conn: Connection) -> None:
-    run_id = collecting(conn, "j_1", attempts=2, fence=2)
+    run_id = collecting(conn, "j_1", attempt_count=2, fence=2)
     insert_attempt(
         conn, run_id, number=2, outcome=Outcome.ACCEPTED, collection_id="j_2", claimed_at=NINE
     )
@@ -98,8 +99,8 @@ def an_open_attempt_of_an_ended_run(conn: Connection) -> None:
 
 
 def a_trigger_before_the_last_was_settled(conn: Connection) -> None:
-    run_id = insert_run(conn, **(SENT | {"attempts": 2, "fence": 2}))
-    insert_attempt(conn, run_id, outcome=Outcome.ABSENT, settled_at=NINE + minutes(1))
+    run_id = insert_run(conn, **(SENT | {"attempt_count": 2, "fence": 2}))
+    insert_attempt(conn, run_id, outcome=Outcome.ABSENT, resolved_at=NINE + minutes(1))
     insert_attempt(conn, run_id, number=2, outcome=Outcome.REJECTED, claimed_at=NINE + seconds(59))
 
 
@@ -120,6 +121,8 @@ def a_trigger_after_its_grace(conn: Connection) -> None:
 
 def a_skipped_run_with_an_accepted_attempt(conn: Connection) -> None:
     run_id = collecting(conn, "j_1")
+    is_sqlite = conn.dialect.name == "sqlite"
+    conn.execute(text(f"DROP TRIGGER {'runs_move_refused' if is_sqlite else 'runs_moved ON runs'}"))
     conn.execute(
         update(tables.runs)
         .where(tables.runs.c.id == run_id)
@@ -131,11 +134,15 @@ def ten_answers_of_429(conn: Connection) -> None:
     accounts.insert_throttles(conn, "main", [NINE + seconds(33 * number) for number in range(10)])
 
 
+def a_mark_of_the_future(conn: Connection) -> None:
+    conn.execute(update(tables.schedules).values(fired_until=utc_now() + minutes(2)))
+
+
 PLANTS: Final[dict[str, Callable[[Connection], None]]] = {
     "one_run_per_occurrence": two_runs_of_one_occurrence,
     "nothing_decided_above_the_mark": a_run_later_than_its_schedules_mark,
-    "one_unsettled_per_lane": two_unsettled_runs_of_a_lane,
-    "unsettled_within_limit": two_unsettled_runs_of_a_collector,
+    "one_unresolved_per_order_key": two_unresolved_runs_of_a_lane,
+    "unresolved_within_limit": two_unresolved_runs_of_a_collector,
     "one_accepted_attempt_per_run": two_accepted_attempts,
     "run_knows_its_collection": an_attempt_whose_collection_its_run_has_not,
     "collection_has_its_attempt": a_collection_that_no_attempt_brought,
@@ -146,6 +153,7 @@ PLANTS: Final[dict[str, Callable[[Connection], None]]] = {
     "nothing_sent_too_late": a_trigger_after_its_grace,
     "skipped_was_never_accepted": a_skipped_run_with_an_accepted_attempt,
     "fewer_than_ten_429": ten_answers_of_429,
+    "no_mark_ahead_of_now": a_mark_of_the_future,
 }
 
 # A run with a second collection cannot know both, and what was claimed left no attempt.

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, event
 from scheduler.storage import tables
 from scheduler.storage.database import Database
 
-GROWING: Final = ("runs", "schedules", "attempts", "collections", "bodies")
+GROWING: Final = ("runs", "schedules", "attempts", "collections", "bodies", "last_ends")
 
 _GROWING_INDEXES: Final = (
-    "uq_runs_schedule_due_at_part",
+    "uq_runs_schedule_due_at_chunk",
     "ix_runs_waits_for",
     "ix_runs_retry_of",
     "ix_schedules_due",

@@ -35,7 +35,7 @@ def test_a_brake_is_there_from_the_first_request_on(db: Database) -> None:
 
 
 def test_what_a_brake_became_is_read_again(db: Database) -> None:
-    brake = make_brake(open_until=NINE, strikes=2, losses=1, slow_start=4, tokens=0.5)
+    brake = make_brake(open_until=NINE, trips=2, consecutive_losses=1, slow_start=4, tokens=0.5)
     with db.writing() as conn:
         accounts.read_brake(conn, "main", now=NINE)
         accounts.record_brake(conn, "main", brake)
@@ -53,14 +53,14 @@ def test_one_spender_at_a_time_holds_the_brake(db: Database) -> None:
         for _ in range(5):
             with db.writing() as conn:
                 brake = accounts.read_brake(conn, "main", now=NINE).brake
-                accounts.record_brake(conn, "main", replace(brake, strikes=brake.strikes + 1))
+                accounts.record_brake(conn, "main", replace(brake, trips=brake.trips + 1))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(strike, range(4)))
 
     with db.reading() as conn:
         brake = accounts.find_brake(conn, "main")
-    assert brake is not None and brake.strikes == 20
+    assert brake is not None and brake.trips == 20
 
 
 def test_the_first_requests_of_two_daemons_make_one_brake(db: Database) -> None:
@@ -77,17 +77,17 @@ def test_the_first_requests_of_two_daemons_make_one_brake(db: Database) -> None:
 
 IN_FLIGHT: dict[str, dict[str, Any]] = {
     "a trigger": {"state": RunState.DISPATCHING, "lease_owner": "d1", "lease_until": NINE},
-    "a look for a lost one": {
+    "a lookup for a lost one": {
         "state": RunState.UNCONFIRMED,
-        "look_at": NINE,
+        "next_lookup_at": NINE,
         "lease_owner": "d1",
         "lease_until": NINE + seconds(1),
     },
 }
 NOT_IN_FLIGHT: dict[str, dict[str, Any]] = {
     "one that waits": {},
-    "a look that is over": IN_FLIGHT["a look for a lost one"] | {"lease_until": NINE},
-    "a look to come": {"state": RunState.UNCONFIRMED, "look_at": NINE},
+    "a lookup that is over": IN_FLIGHT["a lookup for a lost one"] | {"lease_until": NINE},
+    "a lookup to come": {"state": RunState.UNCONFIRMED, "next_lookup_at": NINE},
     "another account's": IN_FLIGHT["a trigger"] | {"account": "other"},
 }
 
@@ -101,11 +101,13 @@ def test_what_may_be_on_the_wire_is_in_flight(db: Database, name: str) -> None:
         assert accounts.count_in_flight(conn, "main", now=NINE) == int(name in IN_FLIGHT)
 
 
-def test_a_look_at_a_collection_is_in_flight_while_its_lease_holds(db: Database) -> None:
+def test_a_poll_of_a_collection_is_in_flight_while_its_lease_holds(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_run(conn, state=RunState.COLLECTING, collection_id="j_1")
         insert_collection(conn, run_id)
-        conn.exec_driver_sql("UPDATE collections SET lease_owner = 'd1', lease_until = look_at")
+        conn.exec_driver_sql(
+            "UPDATE collections SET lease_owner = 'd1', lease_until = next_poll_at"
+        )
 
         counts = [
             accounts.count_in_flight(conn, "main", now=moment)
@@ -152,7 +154,7 @@ def test_old_answers_are_forgotten_and_those_of_the_window_kept(db: Database) ->
 
 def test_a_pause_by_hand_is_lifted_by_hand(db: Database) -> None:
     with db.writing() as conn:
-        accounts.set_paused(conn, "main", reason="audit", now=NINE)
+        accounts.set_paused(conn, "main", by="ann", reason="audit", now=NINE)
         brake = accounts.list_paused(conn)["main"]
         lifted = [accounts.set_resumed(conn, "main") for _ in range(2)]
 
@@ -164,8 +166,8 @@ def test_a_pause_by_hand_is_lifted_by_hand(db: Database) -> None:
 def test_pausing_leaves_the_rest_of_the_brake(db: Database) -> None:
     with db.writing() as conn:
         accounts.read_brake(conn, "main", now=NINE)
-        accounts.record_brake(conn, "main", make_brake(strikes=3))
-        accounts.set_paused(conn, "main", reason="audit", now=NINE)
+        accounts.record_brake(conn, "main", make_brake(trips=3))
+        accounts.set_paused(conn, "main", by="ann", reason="audit", now=NINE)
         accounts.set_resumed(conn, "main")
 
-        assert accounts.find_brake(conn, "main") == make_brake(strikes=3)
+        assert accounts.find_brake(conn, "main") == make_brake(trips=3)

@@ -3,14 +3,16 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event, select, update
 
 from scheduler.domain.records import Outcome, RunState
-from scheduler.storage import accounts, claims, runs, tables
+from scheduler.storage import accounts, runs, tables
 from scheduler.storage.database import Database
+from scheduler.storage.runs import candidates, queued
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
     LEASE,
@@ -92,12 +94,12 @@ def test_a_collector_without_room_does_not_use_up_the_limit(db: Database) -> Non
 
 def test_a_claim_raises_the_fence_counts_the_attempt_and_takes_a_lease(db: Database) -> None:
     with db.writing() as conn:
-        run_id = insert_run(conn, fence=3, attempts=2)
+        run_id = insert_run(conn, fence=3, attempt_count=2)
 
     (claimed,) = claim(db, owner="d7")
 
     assert claimed == read_run(db, run_id)
-    assert (claimed.state, claimed.fence, claimed.attempts) == (RunState.DISPATCHING, 4, 3)
+    assert (claimed.state, claimed.fence, claimed.attempt_count) == (RunState.DISPATCHING, 4, 3)
     assert (claimed.lease_owner, claimed.lease_until) == ("d7", NINE + LEASE)
 
 
@@ -110,7 +112,7 @@ def test_an_attempt_is_written_as_sending(db: Database) -> None:
     with db.reading() as conn:
         (attempt,) = runs.list_attempts(conn, run_id)
     assert (attempt.number, attempt.outcome, attempt.claimed_at) == (1, Outcome.SENDING, NINE)
-    assert attempt.settled_at is None
+    assert attempt.resolved_at is None
 
 
 # --- two at once
@@ -174,12 +176,12 @@ def test_daemons_under_one_brake_never_claim_two_runs_of_a_collector(db: Databas
 def test_the_next_moment_is_that_of_the_first_run_whose_time_has_not_come(db: Database) -> None:
     with db.writing() as conn:
         insert_run(conn, not_before=NINE)
-        assert claims.read_outlook(conn, now=NINE).next_ready_at is None
+        assert queued.read_outlook(conn, now=NINE).next_ready_at is None
         insert_run(conn, not_before=NINE + minutes(2))
         insert_run(conn, not_before=NINE + minutes(1))
         insert_run(conn, not_before=NINE + seconds(1), state=RunState.SKIPPED)
 
-        assert claims.read_outlook(conn, now=NINE).next_ready_at == NINE + minutes(1)
+        assert queued.read_outlook(conn, now=NINE).next_ready_at == NINE + minutes(1)
 
 
 @pytest.mark.parametrize(
@@ -196,10 +198,10 @@ def test_what_is_ready_or_late_is_seen(
     db: Database, columns: dict[str, Any], is_ready: bool, is_late: bool
 ) -> None:
     with db.writing() as conn:
-        assert claims.read_outlook(conn, now=NINE) == (False, False, None, False)
+        assert queued.read_outlook(conn, now=NINE) == (False, False, None, False)
         insert_run(conn, **columns)
 
-        outlook = claims.read_outlook(conn, now=NINE)
+        outlook = queued.read_outlook(conn, now=NINE)
 
     assert (outlook.is_ready, outlook.is_late) == (is_ready, is_late)
 
@@ -215,7 +217,7 @@ def test_at_work_are_accounts_that_are_concerned_or_have_a_run_whose_time_has_co
         insert_run(conn, account="c", state=RunState.SKIPPED)
         insert_run(conn, account="d", confirm_cancel=True)
 
-        at_work = claims.list_at_work(conn, ["a", "renamed"], now=NINE)
+        at_work = queued.list_at_work(conn, ["a", "renamed"], now=NINE)
 
     assert [(one.account.name, one.is_ready, one.replaces) for one in at_work] == [
         ("a", False, False),
@@ -226,7 +228,7 @@ def test_at_work_are_accounts_that_are_concerned_or_have_a_run_whose_time_has_co
 
 def test_an_old_attempt_does_not_keep_a_run_from_being_claimed(db: Database) -> None:
     with db.writing() as conn:
-        run_id = insert_run(conn, fence=1, attempts=1)
+        run_id = insert_run(conn, fence=1, attempt_count=1)
         insert_attempt(conn, run_id, outcome=Outcome.ABSENT)
 
     (claimed,) = claim(db)
@@ -255,3 +257,32 @@ def test_what_another_takes_in_the_middle_of_a_claim_is_not_claimed_twice(
 
     assert ids(first) == made[:2]
     assert ids(second) == made[2:]
+
+
+def test_a_claim_bears_no_time_from_before_its_last_attempt_was_settled(db: Database) -> None:
+    """Who waits for the brake's row while another daemon settles brings an older time."""
+    resolved_at = NINE + seconds(3)
+    with db.writing() as conn:
+        run_id = insert_run(conn, fence=1)
+        insert_attempt(conn, run_id, outcome=Outcome.DEFERRED, resolved_at=resolved_at)
+
+    claim(db)
+
+    with db.reading() as conn:
+        _, again = runs.list_attempts(conn, run_id)
+    assert again.claimed_at == resolved_at
+
+
+def test_the_page_of_sql_can_be_pasted_and_tells_who_is_next(db: Database) -> None:
+    a, b = shops(db, 2)
+    with db.writing() as conn:
+        insert_run(conn, collector_id=a, due_at=NINE)
+        urgent = insert_run(conn, collector_id=b, due_at=NINE, priority=1)
+        first = insert_run(conn, collector_id=a, due_at=NINE - minutes(1))
+    page = Path(candidates.__file__).with_suffix(".sql").read_text()
+
+    with db.reading() as conn:
+        pasted = page.replace(":accounts", "'main'").replace(":now", "'2100-01-01 00:00:00'")
+        rows = conn.exec_driver_sql(pasted).all()
+
+    assert [row.id for row in rows] == [urgent, first]

@@ -3,8 +3,9 @@
 import pytest
 
 from scheduler.domain.records import RunState
-from scheduler.storage import failing, schedules
+from scheduler.storage import schedules
 from scheduler.storage.database import Database
+from scheduler.storage.runs import failing
 from tests.storage.rows import insert_run, insert_schedule
 
 STATES = {
@@ -19,8 +20,8 @@ def insert_history(db: Database, history: str, **overrides: object) -> list[int]
     """Write runs of the schedule `hourly`, the oldest first."""
     with db.writing() as conn:
         return [
-            insert_run(conn, schedule="hourly", state=STATES[letter], part=part, **overrides)
-            for part, letter in enumerate(history, start=1)
+            insert_run(conn, schedule="hourly", state=STATES[letter], chunk=chunk, **overrides)
+            for chunk, letter in enumerate(history, start=1)
         ]
 
 

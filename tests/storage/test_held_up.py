@@ -13,14 +13,14 @@ from tests.storage.rows import (
     insert_run,
 )
 
-QUEUE = {"queue": "news", "lane": "queue:main/c_shop/news"}
+QUEUE = {"queue": "news", "order_key": "queue:main/c_shop/news"}
 
 
 def test_a_paused_queue_sends_nothing_and_others_do(db: Database) -> None:
     with db.writing() as conn:
         definitions.set_queue_paused(conn, "news", paused_at=NINE, by="me", reason=None)
         paused = insert_run(conn, **QUEUE)
-        other = insert_run(conn, collector_id="c_other", queue="sport", lane=None)
+        other = insert_run(conn, collector_id="c_other", queue="sport", order_key=None)
 
     assert ids(claim(db)) == [other]
     with db.writing() as conn:

@@ -7,12 +7,14 @@ from sqlalchemy import Connection, text, update
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import accounts, collections_, invariants, settle, tables, unsent
-from scheduler.storage import unconfirmed as unconfirmed_runs
-from scheduler.storage.collections_ import Ended, Looked
+from scheduler.storage import accounts, collections_, invariants, tables
+from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Database
 from scheduler.storage.invariants import INVARIANTS
-from scheduler.storage.settle import Settled
+from scheduler.storage.runs import end_queued, followed, outcomes
+from scheduler.storage.runs import unconfirmed as unconfirmed_runs
+from scheduler.storage.runs.followed import EndedCollection
+from scheduler.storage.runs.outcomes import AttemptResult
 from tests.make import NINE, minutes, seconds
 from tests.storage.breaches import (
     ALSO,
@@ -77,7 +79,7 @@ def test_one_of_less_priority_that_overtook_is_reported(db: Database) -> None:
 def test_a_collection_that_is_not_kept_is_reported(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_run(
-            conn, state=RunState.COLLECTING, collection_id="j_1", attempts=1, fence=1
+            conn, state=RunState.COLLECTING, collection_id="j_1", attempt_count=1, fence=1
         )
         insert_attempt(conn, run_id, outcome=Outcome.ACCEPTED, collection_id="j_1")
 
@@ -109,8 +111,8 @@ def test_nine_429_or_ten_over_more_than_five_minutes_are_allowed(db: Database) -
 def test_an_occurrence_in_several_parts_is_one_occurrence(db: Database) -> None:
     with db.writing() as conn:
         mark_fired(conn)
-        for part in (1, 2):
-            insert_run(conn, part=part, parts=2, **HOURLY)
+        for chunk in (1, 2):
+            insert_run(conn, chunk=chunk, chunks=2, **HOURLY)
 
         assert broken(conn) == set()
 
@@ -134,10 +136,10 @@ def test_a_retry_by_hand_stands_beside_the_run_that_it_retries(db: Database) -> 
 
 
 def test_claims_and_answers_of_every_kind_leave_nothing_broken(db: Database) -> None:
-    """Eight runs in three lanes, answered in every way, some claimed again and again."""
+    """Eight runs in three order_keys, answered in every way, some claimed again and again."""
     with db.writing() as conn:
         mark_fired(conn)
-        conn.execute(update(tables.collectors).values(max_unsettled=3))
+        conn.execute(update(tables.collectors).values(max_unresolved=3))
         for number in range(3):
             insert_run(conn, due_at=NINE + seconds(number), not_before=NINE, **QUEUE)
             insert_run(conn, due_at=NINE + seconds(number), not_before=NINE, **HOURLY)
@@ -148,12 +150,12 @@ def test_claims_and_answers_of_every_kind_leave_nothing_broken(db: Database) -> 
     for turn in range(40):
         now += seconds(5)
         with db.writing() as conn:
-            unsent.skip_too_late(conn, now=now)
+            end_queued.skip_too_late(conn, now=now)
             for number, run in enumerate(claim_on(conn, now=now)):
                 change = ANSWERS[(turn + number) % len(ANSWERS)](run.id)
-                settle.settle(conn, [Settled(run=run, change=change)], now=now)
+                outcomes.record_outcomes(conn, [AttemptResult(run=run, change=change)], now=now)
             look_for_what_was_lost(conn, now)
-            unconfirmed_runs.expire_leases(conn, now=now, look_at=now)
+            unconfirmed_runs.expire_leases(conn, now=now, next_lookup_at=now)
             assert broken(conn) == set()
 
     with db.reading() as conn:
@@ -164,13 +166,13 @@ def test_claims_and_answers_of_every_kind_leave_nothing_broken(db: Database) -> 
 
 
 def look_for_what_was_lost(conn: Connection, now: Any) -> None:
-    looked_for = unconfirmed_runs.claim_looks(
+    looked_for = unconfirmed_runs.claim_lookups(
         conn, "main", now=now, owner="d1", lease_until=now + LEASE, limit=9
     )
     for lost in looked_for:
-        found = lost.run.looks > 0
+        found = lost.run.lookups > 0
         change = adopted(lost.run.id) if found else ABSENT
-        settle.settle(conn, [Settled(run=lost.run, change=change)], now=now)
+        outcomes.record_outcomes(conn, [AttemptResult(run=lost.run, change=change)], now=now)
 
 
 ABSENT: Final = Transition(state=RunState.QUEUED, reason=Reason.ABSENT, outcome=Outcome.ABSENT)
@@ -202,7 +204,10 @@ def deferred(_: int) -> Transition:
 
 def lost(_: int) -> Transition:
     return Transition(
-        state=RunState.UNCONFIRMED, reason=Reason.ANSWER_LOST, outcome=Outcome.LOST, look_at=NINE
+        state=RunState.UNCONFIRMED,
+        reason=Reason.ANSWER_LOST,
+        outcome=Outcome.LOST,
+        next_lookup_at=NINE,
     )
 
 
@@ -217,13 +222,13 @@ def test_a_followed_and_ended_collection_leaves_nothing_broken(db: Database) -> 
     with db.writing() as conn:
         insert_run(conn)
         (run,) = claim_on(conn)
-        settle.settle(conn, [Settled(run=run, change=accepted(run.id))], now=NINE)
+        outcomes.record_outcomes(conn, [AttemptResult(run=run, change=accepted(run.id))], now=NINE)
         (collection,) = collections_.list_collections(conn, run.id)
-        looked = Looked(collection=collection, seen={"status": "done"}, look_at=None)
-        ended = Ended(
+        looked = Polled(collection=collection, seen={"status": "done"}, next_poll_at=None)
+        ended = EndedCollection(
             collection=collection, state=RunState.SUCCEEDED, reason=Reason.DONE, detail=None
         )
-        collections_.record_looks(conn, [looked], now=NINE)
-        collections_.end_runs(conn, [ended], now=NINE)
+        collections_.record_polls(conn, [looked], now=NINE)
+        followed.end_runs(conn, [ended], now=NINE)
 
         assert broken(conn) == set()

@@ -4,9 +4,9 @@ import pytest
 
 from scheduler.domain.records import ENDED_STATES, Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
-from scheduler.storage import settle, unconfirmed
 from scheduler.storage.database import Database
-from scheduler.storage.settle import Settled
+from scheduler.storage.runs import outcomes, unconfirmed
+from scheduler.storage.runs.outcomes import AttemptResult
 from tests.make import NINE, minutes, seconds
 from tests.storage.answers import (
     ABANDONED,
@@ -42,7 +42,7 @@ def test_no_answer_for_an_older_claim_moves_a_run(
         state=state,
         fence=2,
         ended_at=NINE if state in ENDED_STATES else None,
-        look_at=NINE,
+        next_lookup_at=NINE,
         collection_id="j_9" if accepted else None,
     )
     before = read_run(db, claimed.id)
@@ -81,10 +81,13 @@ def test_the_second_collection_of_a_run_is_stored_beside_the_first(
     )
 
     with db.writing() as conn:
-        outcomes = [Settled(run=claimed, change=ACCEPTED), Settled(run=again, change=second)]
-        not_kept = settle.settle(conn, outcomes, now=LATER)
+        results = [
+            AttemptResult(run=claimed, change=ACCEPTED),
+            AttemptResult(run=again, change=second),
+        ]
+        not_kept = outcomes.record_outcomes(conn, results, now=LATER)
 
-    assert not_kept == outcomes[:1]
+    assert not_kept == results[:1]
     assert collections_of(db, claimed) == ["j_1", "j_2"]
     assert read_run(db, claimed.id).collection_id == "j_2"
 
@@ -150,7 +153,7 @@ def test_a_run_that_is_looked_for_ends_by_an_answer_that_comes_late(
     db: Database, claimed: Run, state: RunState, change: Transition
 ) -> None:
     with db.writing() as conn:
-        unconfirmed.expire_leases(conn, now=NINE + minutes(2), look_at=NINE + minutes(3))
+        unconfirmed.expire_leases(conn, now=NINE + minutes(2), next_lookup_at=NINE + minutes(3))
     put(db, claimed, state=state)
 
     kept = record(db, claimed, change, NINE + minutes(2))
@@ -164,7 +167,7 @@ def test_a_daemon_that_slept_does_not_lose_a_run_that_is_already_looked_for(
     db: Database, claimed: Run
 ) -> None:
     with db.writing() as conn:
-        unconfirmed.expire_leases(conn, now=NINE + minutes(2), look_at=NINE + minutes(3))
+        unconfirmed.expire_leases(conn, now=NINE + minutes(2), next_lookup_at=NINE + minutes(3))
     before = read_run(db, claimed.id)
 
     record(db, claimed, LOST, NINE + minutes(2))

@@ -15,26 +15,37 @@ from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage import (
     accounts,
-    claims,
     collections_,
-    failing,
-    owned,
+    counted_events,
+    definition_tables,
+    gauges,
+    last_ends,
+    run_events,
     runs,
     schedules,
-    settle,
     tables,
-    unconfirmed,
-    unsent,
 )
-from scheduler.storage.collections_ import Ended, Looked
+from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Database
-from scheduler.storage.runs import RunFilter
-from scheduler.storage.settle import Settled
+from scheduler.storage.runs import (
+    RunFilter,
+    claims,
+    end_queued,
+    failing,
+    followed,
+    outcomes,
+    queued,
+    troubles,
+    unconfirmed,
+)
+from scheduler.storage.runs.followed import EndedCollection
+from scheduler.storage.runs.outcomes import AttemptResult
 from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, make_collection, make_run, minutes, seconds
 from tests.storage.plans import caught, plan, scans
 from tests.storage.rows import (
     LEASE,
+    as_found,
     insert_attempt,
     insert_collection,
     insert_collector,
@@ -63,7 +74,8 @@ def _grown(url: str) -> Iterator[Database]:
     with Database(url, checkpoints=True) as db:
         with db.writing() as conn:
             insert_world(conn)
-            _grow(conn)
+            with as_found(conn):
+                _grow(conn)
             _open_work(conn)
         if db.file is None:
             # As autovacuum does, which the tests' server leaves out. SQLite gets no statistics.
@@ -85,8 +97,9 @@ def _grow(conn: Connection) -> None:
         ),
         (
             "runs (id, schedule, due_at, account, collector, collector_id, batch, body, query,"
-            " lane, state, reason, not_before, send_before, attempts, max_attempts, first_pause,"
-            " longest_pause, on_unconfirmed, fence, collection_id, created_at, ended_at, part)",
+            " order_key, state, reason, not_before, send_before, attempt_count, max_attempts,"
+            " backoff_initial, backoff_max, on_unconfirmed,"
+            " fence, collection_id, created_at, ended_at, chunk)",
             "i, 's' || (i % 20000), '2026-03-01 00:00:00.000000', 'main', 'shop', 'c_shop',"
             " 'bestsellers', (SELECT fingerprint FROM bodies), 'collector=c_shop',"
             " 'schedule:s' || (i % 20000), CASE WHEN i % 9 = 0 THEN 'failed' ELSE 'succeeded' END,"
@@ -96,19 +109,20 @@ def _grow(conn: Connection) -> None:
             ENDED,
         ),
         (
-            "attempts (run_id, number, daemon, request, outcome, claimed_at, settled_at,"
+            "attempts (run_id, number, daemon, request, outcome, claimed_at, resolved_at,"
             " collection_id)",
             "i, 1, 'd0', 'POST', 'accepted', '2026-03-01 00:00:00.000000',"
             " '2026-03-01 00:00:01.000000', 'j_' || i",
             ENDED,
         ),
         (
-            "collections (id, run_id, account, collector_id, status, accepted_at, looked_at,"
-            " looks)",
+            "collections (id, run_id, account, collector_id, status, accepted_at, polled_at,"
+            " polls)",
             "'j_' || i, i, 'main', 'c_shop', 'done', '2026-03-01 00:00:00.000000',"
             " '2026-03-01 00:10:00.000000', 3",
             ENDED,
         ),
+        ("last_ends (schedule, ended_at)", "'s' || i, '2026-03-01 00:00:00.000000'", SCHEDULES),
     ):
         conn.execute(text(numbers.format(count) + f"INSERT INTO {table} SELECT {values} FROM n"))
 
@@ -125,7 +139,11 @@ def _open_work(conn: Connection) -> None:
         insert_schedule(conn, name=f"aside{number}", planned_at=NINE, error="x")
         insert_schedule(conn, name=f"after{number}", cron=None, after="s1", planned_at=NINE)
         lost = insert_run(
-            conn, collector_id=f"c_l{number}", state=RunState.UNCONFIRMED, look_at=NINE, fence=1
+            conn,
+            collector_id=f"c_l{number}",
+            state=RunState.UNCONFIRMED,
+            next_lookup_at=NINE,
+            fence=1,
         )
         insert_attempt(conn, lost, outcome=Outcome.LOST)
         wired = insert_run(
@@ -148,7 +166,7 @@ def _open_work(conn: Connection) -> None:
         )
         insert_attempt(conn, running, outcome=Outcome.ACCEPTED, collection_id=f"jr_{number}")
         insert_collection(
-            conn, running, id=f"jr_{number}", collector_id=f"c_r{number}", look_at=NINE
+            conn, running, id=f"jr_{number}", collector_id=f"c_r{number}", next_poll_at=NINE
         )
 
 
@@ -161,13 +179,24 @@ ACCEPTED: Final = Transition(
     collection_id="j_new",
 )
 LOST: Final = Transition(
-    state=RunState.UNCONFIRMED, reason=Reason.ANSWER_LOST, outcome=Outcome.LOST, look_at=NINE
+    state=RunState.UNCONFIRMED, reason=Reason.ANSWER_LOST, outcome=Outcome.LOST, next_lookup_at=NINE
 )
 REJECTED: Final = Transition(state=RunState.FAILED, reason=Reason.REFUSED, outcome=Outcome.REJECTED)
 
 
-def look(module: Any) -> Callable[[Connection], object]:
-    return lambda conn: module.claim_looks(
+def count_events(conn: Connection) -> None:
+    stretch = run_events.take_stretch(conn, "metrics", limit=100, states=tuple(RunState))
+    assert stretch is not None
+    for ask in (
+        counted_events.list_acceptances,
+        counted_events.list_ends,
+        counted_events.list_schedule_ends,
+    ):
+        ask(conn, stretch)
+
+
+def claim_due(claim: Any) -> Callable[[Connection], object]:
+    return lambda conn: claim(
         conn, "main", now=NINE, owner="d1", lease_until=NINE + LEASE, limit=10
     )
 
@@ -175,8 +204,8 @@ def look(module: Any) -> Callable[[Connection], object]:
 def answer(change: Transition) -> Callable[[Connection], object]:
     def work(conn: Connection) -> None:
         (run,) = runs.list_runs(conn, RunFilter(states=[RunState.DISPATCHING]), limit=1)
-        settle.settle(conn, [Settled(run=replace(run, confirm_cancel=True), change=change)],
-                      now=NINE)  # fmt: skip
+        result = AttemptResult(run=replace(run, confirm_cancel=True), change=change)
+        outcomes.record_outcomes(conn, [result], now=NINE)
 
     return work
 
@@ -184,66 +213,74 @@ def answer(change: Transition) -> Callable[[Connection], object]:
 HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "list_due": lambda conn: schedules.list_due(conn, now=NINE, limit=500),
     "list_unplanned": lambda conn: schedules.list_unplanned(conn, limit=500),
-    "list_set_aside": lambda conn: schedules.list_set_aside(conn, after="", limit=500),
+    "list_invalid": lambda conn: schedules.list_invalid(conn, after="", limit=500),
     "list_followers": lambda conn: schedules.list_followers(conn, limit=500),
     "list_lapsed_pauses": lambda conn: schedules.list_lapsed_pauses(conn, now=NINE),
     "find_next_fire": schedules.find_next_fire,
-    "list_rows_of_files": lambda conn: owned.list_rows_of_files(conn, "schedules", ["s1"]),
-    "find_trouble": lambda conn: runs.find_trouble(conn, "main"),
-    "find_schedule": lambda conn: schedules.find_schedule(conn, "s1"),
+    "list_rows_of_files": lambda conn: definition_tables.list_rows_of_files(
+        conn, "schedules", ["s1"]
+    ),
+    "find_last_error": lambda conn: runs.find_last_error(conn, "main"),
+    "get_schedule": lambda conn: schedules.get_schedule(conn, "s1"),
     "claim": lambda conn: schedules.claim(conn, ["due1", "due2"]),
     "list_unfinished": lambda conn: runs.list_unfinished(conn, ["hourly", "s1"]),
-    "coalesce_waiting": lambda conn: unsent.coalesce_waiting(
+    "coalesce_waiting": lambda conn: end_queued.coalesce_waiting(
         conn, ["hourly"], due_before=NINE, reason=Reason.COALESCED, now=NINE
     ),
     "count_waiting": lambda conn: runs.count_waiting(conn, "main", "c_shop", "news"),
-    "supersede": lambda conn: unsent.supersede(conn, [ENDED + 1], now=NINE),
+    "supersede": lambda conn: end_queued.supersede(conn, [ENDED + 1], now=NINE),
     "count_made": lambda conn: runs.count_made(conn, ["s1"]),
     "list_ends": lambda conn: schedules.list_ends(
         conn, [schedules.get_schedule(conn, "after1").schedule]
     ),
     "record_marks": lambda conn: schedules.record_marks(
         conn,
-        [schedules.Mark(schedule="s1", fired_until=NINE, next_fire_at=NINE, error=None)],
+        [schedules.HighWaterMark(schedule="s1", fired_until=NINE, next_fire_at=NINE, error=None)],
         now=NINE,
     ),
     "count_last_failures": lambda conn: runs.count_last_failures(conn, "s1", limit=3),
-    "list_at_work": lambda conn: claims.list_at_work(conn, ["main"], now=NINE),
+    "list_at_work": lambda conn: queued.list_at_work(conn, ["main"], now=NINE),
     "claim_runs": lambda conn: claims.claim_runs(
         conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE
     ),
-    "read_outlook": lambda conn: claims.read_outlook(conn, now=NINE),
-    "skip_too_late": lambda conn: unsent.skip_too_late(conn, now=NINE),
-    "supersede_older": lambda conn: unsent.supersede_older(conn, ["main"], now=NINE),
-    "hasten_looks": lambda conn: collections_.hasten_looks(
+    "read_outlook": lambda conn: queued.read_outlook(conn, now=NINE),
+    "skip_too_late": lambda conn: end_queued.skip_too_late(conn, now=NINE),
+    "supersede_older": lambda conn: end_queued.supersede_older(conn, ["main"], now=NINE),
+    "hasten_polls": lambda conn: collections_.hasten_polls(
         conn, frozenset({("main", "c_r1")}), now=NINE
     ),
     "read_brake": lambda conn: accounts.read_brake(conn, "main", now=NINE),
-    "find_look_due": lambda conn: accounts.find_look_due(conn, "main", now=NINE),
+    "find_poll_due": lambda conn: accounts.find_poll_due(conn, "main", now=NINE),
     "count_in_flight": lambda conn: accounts.count_in_flight(conn, "main", now=NINE),
-    "list_claimed_by": lambda conn: settle.list_claimed_by(conn, "d9"),
+    "list_claimed_by": lambda conn: outcomes.list_claimed_by(conn, "d9"),
     "settle accepted": answer(ACCEPTED),
     "settle lost": answer(LOST),
     "settle rejected": answer(REJECTED),
-    "expire_leases": lambda conn: unconfirmed.expire_leases(conn, now=NINE, look_at=NINE),
-    "unconfirmed.list_accounts": lambda conn: unconfirmed.list_accounts_to_look_for(conn, now=NINE),
-    "unconfirmed.claim_looks": look(unconfirmed),
-    "unconfirmed.put_off_look": lambda conn: unconfirmed.put_off_look(
-        conn, make_run(id=ENDED + 4), look_at=NINE, looks=1
+    "expire_leases": lambda conn: unconfirmed.expire_leases(conn, now=NINE, next_lookup_at=NINE),
+    "unconfirmed.list_accounts": lambda conn: unconfirmed.list_accounts_to_look_up(conn, now=NINE),
+    "unconfirmed.claim_lookups": claim_due(unconfirmed.claim_lookups),
+    "unconfirmed.put_off_lookup": lambda conn: unconfirmed.put_off_lookup(
+        conn, make_run(id=ENDED + 4), next_lookup_at=NINE, lookups=1
     ),
-    "unconfirmed.find_next_look": unconfirmed.find_next_look,
-    "collections.list_accounts": lambda conn: collections_.list_accounts_to_look_at(conn, now=NINE),
-    "collections.claim_looks": look(collections_),
-    "collections.find_next_look": collections_.find_next_look,
-    "collections.find_next_look after": lambda conn: collections_.find_next_look(conn, after=NINE),
+    "unconfirmed.find_next_lookup": unconfirmed.find_next_lookup,
+    "collections.list_accounts": lambda conn: collections_.list_accounts_to_poll(conn, now=NINE),
+    "collections.list_due_polls": lambda conn: collections_.list_due_polls(
+        conn, "main", now=NINE, until=NINE, limit=1000
+    ),
+    "collections.list_open_among": lambda conn: collections_.list_open_among(conn, ["jr_1"]),
+    "collections.claim_polls": lambda conn: collections_.claim_polls(
+        conn, ["jr_1"], beside=["jr_2"], now=NINE, owner="d1", lease_until=NINE + LEASE
+    ),
+    "collections.find_next_poll": collections_.find_next_poll,
+    "collections.find_next_poll after": lambda conn: collections_.find_next_poll(conn, after=NINE),
     "list_owners": lambda conn: collections_.list_owners(conn, ["j_1", "j_2"]),
-    "record_looks": lambda conn: collections_.record_looks(
-        conn, [Looked(collection=make_collection(id="jr_1"), seen={}, look_at=None)], now=NINE
+    "record_polls": lambda conn: collections_.record_polls(
+        conn, [Polled(collection=make_collection(id="jr_1"), seen={}, next_poll_at=None)], now=NINE
     ),
-    "end_runs": lambda conn: collections_.end_runs(
+    "end_runs": lambda conn: followed.end_runs(
         conn,
         [
-            Ended(
+            EndedCollection(
                 collection=make_collection(id="jr_1"),
                 state=RunState.FAILED,
                 reason=Reason.DONE,
@@ -256,6 +293,13 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "list_collections": lambda conn: collections_.list_collections(conn, 1),
     "request_cancel": lambda conn: collections_.request_cancel(conn, "j_1", now=NINE, note="x"),
     "count_open": runs.count_open,
+    "list_queued": gauges.list_queued,
+    "count_overdue": gauges.count_overdue,
+    "count_events": count_events,
+    "list_last_ends": lambda conn: last_ends.list_last_ends(conn, ["s1", "s2"]),
+    "last_ends.record": lambda conn: last_ends.record(
+        conn, [last_ends.LastEnd(schedule="s1", ended_at=NINE, succeeded_at=None)]
+    ),
     "list_queue_depths": runs.list_queue_depths,
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),
     "list_runs of a schedule": lambda conn: runs.list_runs(
@@ -294,6 +338,14 @@ def test_the_first_page_of_runs_is_read_from_the_newest_back(grown: Database) ->
         assert "Seq Scan" not in words
 
 
+def test_the_first_schedules_are_read_by_name_up_to_a_limit(grown: Database) -> None:
+    with caught(grown) as (conn, statements):
+        gauges.list_first_schedules(conn, 100)
+        words = str(plan(conn, *statements[0]))
+
+    assert "TEMP B-TREE" not in words and "'Sort'" not in words and "Seq Scan" not in words
+
+
 def test_schedules_that_fail_are_looked_for_from_two_ends(grown: Database) -> None:
     """By name and from the newest run back, each up to a limit; all else by index."""
     with caught(grown) as (conn, statements):
@@ -303,6 +355,15 @@ def test_schedules_that_fail_are_looked_for_from_two_ends(grown: Database) -> No
 
     assert len(complaints) == 2
     assert "Seq Scan" not in words and "'Hash" not in words
+
+
+def test_what_failed_and_was_missed_of_late_is_found_by_when(grown: Database) -> None:
+    with caught(grown) as (conn, statements):
+        troubles.find_failed(conn, since=NINE)
+        troubles.find_missed(conn, since=NINE)
+        plans = [str(plan(conn, *statement)) for statement in statements]
+
+    assert plans and all("ix_runs_lost" in words for words in plans)
 
 
 def test_a_statement_that_reads_through_a_table_is_noticed(grown: Database) -> None:

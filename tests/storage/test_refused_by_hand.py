@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from scheduler.domain.records import Run, Schedule
-from scheduler.storage import collections_, schedules, unconfirmed
+from scheduler.storage import collections_, schedules
 from scheduler.storage.database import Database
+from scheduler.storage.runs import unconfirmed
 from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, minutes
 from tests.storage.rows import (
@@ -53,6 +54,10 @@ NONSENSE: Final = (
     "UPDATE schedules SET max_runs = 0",
     "UPDATE schedules SET catch_up_max = 0",
     "UPDATE schedules SET pause_after_failures = 0",
+    "UPDATE schedules SET min_rows = -1",
+    "UPDATE schedules SET max_fall_percent = 101",
+    "UPDATE schedules SET min_rows = 'many'",
+    "UPDATE schedules SET max_fall_percent = 'many'",
     "UPDATE schedules SET enabled = NULL",
     "UPDATE schedules SET priority = 'high'",
     "UPDATE schedules SET max_runs = 'many'",
@@ -74,8 +79,8 @@ NONSENSE: Final = (
     "UPDATE collectors SET collector_id = 'shop'",
     "UPDATE collectors SET max_running = 0",
     "UPDATE collectors SET max_running = 'many'",
-    "UPDATE collectors SET max_unsettled = 0",
-    "UPDATE collectors SET max_unsettled = 'many'",
+    "UPDATE collectors SET max_unresolved = 0",
+    "UPDATE collectors SET max_unresolved = 'many'",
     "UPDATE collectors SET max_attempts = 'many'",
     "UPDATE batches SET file = 'inputs.csv'",
     "UPDATE batches SET inputs = NULL",
@@ -102,7 +107,7 @@ NONSENSE: Final = (
     "UPDATE runs SET not_before = 'whenever'",
     "UPDATE runs SET send_before = '9'",
     "UPDATE runs SET lease_until = 'whenever'",
-    "UPDATE collections SET look_at = 'whenever'",
+    "UPDATE collections SET next_poll_at = 'whenever'",
 )
 
 
@@ -141,12 +146,10 @@ BLOBS: Final = (
 )
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("statement", BLOBS)
-def test_a_blob_is_no_text(db: Database, by_hand: Execute, statement: str) -> None:
-    """The sqlite3 shell's readfile() makes one, and SQLite would keep it."""
-    if db.file is None:
-        pytest.skip("PostgreSQL tells the two apart by itself")
-
+def test_a_blob_is_no_text(by_hand: Execute, statement: str) -> None:
+    """The sqlite3 shell's readfile() makes one; PostgreSQL tells the two apart by itself."""
     with pytest.raises(sqlite3.IntegrityError, match=r"a blob for a text; write CAST\(readfile"):
         by_hand(statement)
 
@@ -157,7 +160,7 @@ ENDLESS: Final = (
     "UPDATE schedules SET valid_from = NULL, created_at = '12026-03-02'",
     "UPDATE runs SET not_before = 'infinity'",
     "UPDATE runs SET lease_until = 'infinity'",
-    "UPDATE collections SET look_at = 'infinity'",
+    "UPDATE collections SET next_poll_at = 'infinity'",
     "INSERT INTO freezes (scope, frozen_at, frozen_by, reason, until)"
     " VALUES ('all', '2026-03-02', 'me', 'x', 'infinity')",
     "INSERT INTO overrides (schedule, field, value, made_at, made_by, reason, until)"
@@ -194,7 +197,7 @@ ORPHANS: Final = (
     "DELETE FROM batches",
     "DELETE FROM accounts",
     "DELETE FROM bodies",
-    "INSERT INTO throttles (account, at) VALUES ('gone', '2026-03-02')",
+    "INSERT INTO throttles (account, happened_at) VALUES ('gone', '2026-03-02')",
     "INSERT INTO brakes (account) VALUES ('gone')",
 )
 
@@ -325,17 +328,17 @@ def test_a_lease_and_a_look_end_when_the_time_comes_that_was_written_by_hand(
     db: Database, by_hand: Execute, claimed: Run, written: str
 ) -> None:
     with db.writing() as conn:
-        insert_collection(conn, claimed.id, look_at=NINE + minutes(60))
+        insert_collection(conn, claimed.id, next_poll_at=NINE + minutes(60))
     if db.file is None:
         by_hand("SET timezone TO 'UTC'")
 
     by_hand(f"UPDATE runs SET lease_until = '{written}'")
-    by_hand(f"UPDATE collections SET look_at = '{written}', lease_until = '{written}'")
+    by_hand(f"UPDATE collections SET next_poll_at = '{written}', lease_until = '{written}'")
 
     later = NINE + minutes(1)
     with db.writing() as conn:
-        assert collections_.list_accounts_to_look_at(conn, now=later) == ["main"]
-        assert ids(unconfirmed.expire_leases(conn, now=later, look_at=later)) == [claimed.id]
+        assert collections_.list_accounts_to_poll(conn, now=later) == ["main"]
+        assert ids(unconfirmed.expire_leases(conn, now=later, next_lookup_at=later)) == [claimed.id]
 
 
 def lapsed(db: Database, now: datetime) -> list[str]:

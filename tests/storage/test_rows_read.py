@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from scheduler.domain.records import Outcome, Reason, RunState, RunToSend
 from scheduler.domain.transition import Transition
-from scheduler.storage import claims, settle
 from scheduler.storage.database import Database
-from scheduler.storage.settle import Settled
+from scheduler.storage.runs import claims, outcomes, queued
+from scheduler.storage.runs.outcomes import AttemptResult
 from tests.databases import migrated_postgresql
 from tests.make import NINE
 from tests.storage.plans import GROWING, caught, nodes, plan_carried_out
@@ -23,7 +23,7 @@ MOST_READ: Final = 500
 
 
 @pytest.fixture(scope="module")
-def queued() -> Iterator[Database]:
+def crowded() -> Iterator[Database]:
     """Give a database with many queued runs of a few collectors."""
     with migrated_postgresql() as url, Database(url) as db:
         with db.writing() as conn:
@@ -43,8 +43,8 @@ def _define(conn: Connection) -> None:
 def _queue(conn: Connection, *, first: int, last: int) -> None:
     conn.exec_driver_sql(
         "INSERT INTO runs (id, due_at, account, collector, collector_id, batch, body,"
-        " query, state, reason, not_before, send_before, attempts, max_attempts,"
-        " first_pause, longest_pause, on_unconfirmed, fence, created_at)"
+        " query, state, reason, not_before, send_before, attempt_count, max_attempts,"
+        " backoff_initial, backoff_max, on_unconfirmed, fence, created_at)"
         f" SELECT i, %(at)s, 'main', 'c_' || i %% {COLLECTORS}, 'c_' || i %% {COLLECTORS},"
         " 'bestsellers', (SELECT fingerprint FROM bodies), 'collector=c', 'queued', 'due',"
         " %(at)s, %(late)s, 0, 5, '5s', '15m', 'resend', 0, %(at)s"
@@ -55,16 +55,16 @@ def _queue(conn: Connection, *, first: int, last: int) -> None:
 
 def _pass(conn: Connection) -> list[RunToSend]:
     """Claim what may be sent, and settle it, as a pass does."""
-    claims.read_outlook(conn, now=NINE)
-    claims.list_at_work(conn, ["main"], now=NINE)
+    queued.read_outlook(conn, now=NINE)
+    queued.list_at_work(conn, ["main"], now=NINE)
     taken = claims.claim_runs(conn, {"main": 64}, now=NINE, owner="d1", lease_until=NINE + LEASE)
-    accepted = [Settled(run=run, change=_accepted(run.id)) for run in taken.runs]
-    settle.settle(conn, accepted, now=NINE)
+    accepted = [AttemptResult(run=run, change=_accepted(run.id)) for run in taken.runs]
+    outcomes.record_outcomes(conn, accepted, now=NINE)
     return taken.runs
 
 
-def test_a_pass_does_not_read_all_that_is_queued(queued: Database) -> None:
-    with caught(queued) as (conn, statements):
+def test_a_pass_does_not_read_all_that_is_queued(crowded: Database) -> None:
+    with caught(crowded) as (conn, statements):
         taken = _pass(conn)
         read = {
             statement: _rows_read(conn, statement, parameters)
@@ -108,14 +108,14 @@ def _read_so_far(conn: Connection) -> int:
     return int(counted.scalar_one())
 
 
-async def test_who_reads_at_a_terminal_has_time_and_a_loop_has_not(queued: Database) -> None:
+async def test_who_reads_at_a_terminal_has_time_and_a_loop_has_not(crowded: Database) -> None:
     """One by one, as a pass wants it, reading all history would take minutes."""
-    with queued.reading() as conn:
+    with crowded.reading() as conn:
         at_leisure = _settings(conn)
 
     assert at_leisure == ["on", "on", "0", "0"]
-    assert await queued.read(_settings) == ["off", "off", "30s", "10s"]
-    assert await queued.write(_settings) == ["off", "off", "30s", "10s"]
+    assert await crowded.read(_settings) == ["off", "off", "30s", "10s"]
+    assert await crowded.write(_settings) == ["off", "off", "30s", "10s"]
 
 
 def _settings(conn: Connection) -> list[str]:

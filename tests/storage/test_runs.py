@@ -13,24 +13,24 @@ from scheduler.storage.runs import RunFilter
 from tests.make import NINE, make_new_run, make_run, minutes
 from tests.storage.rows import insert_account, insert_attempt, insert_run, read_run, states_of
 
-QUEUE: dict[str, Any] = {"queue": "news", "lane": "queue:main/c_shop/news"}
+QUEUE: dict[str, Any] = {"queue": "news", "order_key": "queue:main/c_shop/news"}
 
 
 def test_a_new_run_is_read_as_it_was_written(db: Database) -> None:
     with db.writing() as conn:
-        run_id = runs.insert_run(conn, make_new_run())
+        run_id = runs.insert_run(conn, make_new_run(), by="a test")
 
-    assert read_run(db, run_id) == make_run(id=run_id)
+    assert read_run(db, run_id) == make_run(id=run_id, created_by="a test")
 
 
 def test_an_occurrence_is_written_once(db: Database) -> None:
     with db.writing() as conn:
         runs.insert_runs(conn, [make_new_run(), make_new_run(due_at=NINE + minutes(60))])
-        runs.insert_runs(conn, [make_new_run(priority=9), make_new_run(part=2, parts=2)])
+        runs.insert_runs(conn, [make_new_run(priority=9), make_new_run(chunk=2, chunks=2)])
         runs.insert_runs(conn, [])
 
         found = runs.list_runs(conn, RunFilter(), limit=9)
-    assert [(run.due_at, run.part, run.priority) for run in reversed(found)] == [
+    assert [(run.due_at, run.chunk, run.priority) for run in reversed(found)] == [
         (NINE, 1, 0),
         (NINE + minutes(60), 1, 0),
         (NINE, 2, 0),
@@ -39,10 +39,10 @@ def test_an_occurrence_is_written_once(db: Database) -> None:
 
 def test_retries_and_runs_by_hand_stand_beside_an_occurrence(db: Database) -> None:
     with db.writing() as conn:
-        first = runs.insert_run(conn, make_new_run())
+        first = runs.insert_run(conn, make_new_run(), by="a test")
         for _ in range(2):
-            runs.insert_run(conn, make_new_run(retry_of=first))
-            runs.insert_run(conn, make_new_run(schedule=None))
+            runs.insert_run(conn, make_new_run(retry_of=first), by="a test")
+            runs.insert_run(conn, make_new_run(schedule=None), by="a test")
 
         assert runs.list_retried(conn, [first, 99]) == {first}
     assert len(states_of(db)) == 5
@@ -183,15 +183,15 @@ def test_a_queue_is_shown_with_what_holds_it_up(
         insert_run(conn, queue=None)
 
         (depth,) = runs.list_queue_depths(conn)
-    unsettled = int("state" in second)
+    unresolved = int("state" in second)
     assert (depth.queue, depth.account, depth.collector_id) == ("news", "main", "c_shop")
-    assert (depth.waiting, depth.unsettled, depth.head.id) == (2 - unsettled, unsettled, head)
+    assert (depth.waiting, depth.unresolved, depth.head.id) == (2 - unresolved, unresolved, head)
 
 
 def test_runs_that_were_meant_to_be_sent_are_counted_once(db: Database) -> None:
     with db.writing() as conn:
-        first = insert_run(conn, schedule="hourly", parts=2)
-        insert_run(conn, schedule="hourly", part=2, parts=2)
+        first = insert_run(conn, schedule="hourly", chunks=2)
+        insert_run(conn, schedule="hourly", chunk=2, chunks=2)
         insert_run(conn, schedule="hourly", retry_of=first)
         insert_run(conn, schedule="hourly", due_at=later(1), state=RunState.SKIPPED)
 

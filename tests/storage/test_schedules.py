@@ -1,4 +1,4 @@
-"""Schedules: what is due, what was edited, what is set aside, and marks that only grow."""
+"""Schedules: what is due, what was edited, what is invalid, and marks that only grow."""
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +12,12 @@ from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Schedule
 from scheduler.storage import schedules
 from scheduler.storage.database import Database
-from scheduler.storage.schedules import Mark
+from scheduler.storage.schedules import HighWaterMark
 from tests.make import NINE, make_batch, make_collector, make_schedule, minutes, seconds
 from tests.storage.rows import insert_schedule, insert_world
 
 
-def names(found: list[schedules.WholeSchedule]) -> list[str]:
+def names(found: list[schedules.ScheduleWithRefs]) -> list[str]:
     return [whole.schedule.name for whole in found]
 
 
@@ -29,7 +29,7 @@ def mark(db: Database, **columns: Any) -> Schedule:
         "next_fire_at": NINE + minutes(60),
     }
     with db.writing() as conn:
-        schedules.record_marks(conn, [Mark(**(usual | columns))], now=NINE)
+        schedules.record_marks(conn, [HighWaterMark(**(usual | columns))], now=NINE)
         return schedules.get_schedule(conn, "hourly").schedule
 
 
@@ -85,14 +85,14 @@ def test_new_and_edited_ones_are_unplanned_unless_they_are_off(db: Database) -> 
         assert names(schedules.list_unplanned(conn, limit=9)) == ["hourly"]
 
 
-def test_what_is_set_aside_is_told_with_its_error(db: Database) -> None:
+def test_what_is_invalid_is_told_with_its_error(db: Database) -> None:
     with db.writing() as conn:
         insert_schedule(conn, name="aside", planned_at=NINE, error="its batch is empty")
         insert_schedule(conn, name="off", enabled=False, error="x")
 
-        assert names(schedules.list_set_aside(conn, after="", limit=9)) == ["aside"]
+        assert names(schedules.list_invalid(conn, after="", limit=9)) == ["aside"]
         assert schedules.list_errors(conn) == [
-            schedules.SetAside(name="aside", error="its batch is empty")
+            schedules.InvalidSchedule(name="aside", error="its batch is empty")
         ]
         assert schedules.count_enabled(conn) == 2
 
@@ -127,8 +127,8 @@ def test_an_older_mark_changes_nothing_at_all(db: Database) -> None:
 
 def test_an_error_is_noted_and_cleared(db: Database) -> None:
     """Also by one that was never fired: there is no mark to move."""
-    set_aside = mark(db, fired_until=None, next_fire_at=None, error="its batch is empty")
-    assert (set_aside.error, set_aside.fired_until) == ("its batch is empty", None)
+    invalid = mark(db, fired_until=None, next_fire_at=None, error="its batch is empty")
+    assert (invalid.error, invalid.fired_until) == ("its batch is empty", None)
 
     assert mark(db).error is None
 
@@ -137,8 +137,8 @@ def test_marks_of_many_are_recorded_at_once(db: Database) -> None:
     with db.writing() as conn:
         insert_schedule(conn, name="other")
         marks = [
-            Mark(schedule="hourly", fired_until=NINE, next_fire_at=None),
-            Mark(schedule="other", fired_until=None, next_fire_at=None, error="x"),
+            HighWaterMark(schedule="hourly", fired_until=NINE, next_fire_at=None),
+            HighWaterMark(schedule="other", fired_until=None, next_fire_at=None, error="x"),
         ]
         schedules.record_marks(conn, marks, now=NINE)
         schedules.record_marks(conn, [], now=NINE)
@@ -163,7 +163,7 @@ def test_an_edit_while_it_is_fired_asks_for_another_plan(postgresql_url: str) ->
             schedules.claim(conn, ["hourly"])
             edited = pool.submit(edit)
             ready.wait(10)
-            planned = Mark(schedule="hourly", fired_until=NINE, next_fire_at=NINE)
+            planned = HighWaterMark(schedule="hourly", fired_until=NINE, next_fire_at=NINE)
             schedules.record_marks(conn, [planned], now=NINE)
         edited.result(10)
 

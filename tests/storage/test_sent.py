@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Connection
 
 from scheduler.domain.records import RunState
-from scheduler.storage import sent
 from scheduler.storage.database import Database
+from scheduler.storage.runs import sent
 from tests.make import NINE, minutes
 from tests.storage.rows import insert_batch, insert_run, insert_schedule
 

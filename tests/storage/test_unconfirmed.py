@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from scheduler.domain.records import Outcome, Reason, RunState
-from scheduler.storage import accounts, collections_, runs, unconfirmed
+from scheduler.storage import accounts, collections_, runs
 from scheduler.storage.database import Database
+from scheduler.storage.runs import unconfirmed
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
     LEASE,
@@ -28,15 +29,15 @@ def insert_lost_run(conn: Any, **overrides: Any) -> int:
         "state": RunState.UNCONFIRMED,
         "reason": Reason.ANSWER_LOST,
         "fence": 1,
-        "attempts": 1,
-        "look_at": NINE,
+        "attempt_count": 1,
+        "next_lookup_at": NINE,
     }
     run_id = insert_run(conn, **(usual | overrides))
     insert_attempt(conn, run_id, outcome=Outcome.LOST, number=overrides.get("fence", 1))
     return run_id
 
 
-def look(db: Database, owner: str = "d1", **how: Any) -> list[int]:
+def lookup(db: Database, owner: str = "d1", **how: Any) -> list[int]:
     usual: dict[str, Any] = {
         "account": "main",
         "now": NINE,
@@ -44,7 +45,7 @@ def look(db: Database, owner: str = "d1", **how: Any) -> list[int]:
         "limit": 10,
     }
     with db.writing() as conn:
-        found = unconfirmed.claim_looks(conn, **(usual | how), owner=owner)
+        found = unconfirmed.claim_lookups(conn, **(usual | how), owner=owner)
     assert all(lost.attempt.run_id == lost.run.id for lost in found)
     return [lost.run.id for lost in found]
 
@@ -54,7 +55,7 @@ def test_a_lost_run_whose_attempt_is_gone_holds_up_no_other(db: Database, by_han
         without, other = insert_lost_run(conn), insert_lost_run(conn)
     by_hand(f"DELETE FROM attempts WHERE run_id = {without}")
 
-    assert look(db) == [other]
+    assert lookup(db) == [other]
 
 
 def test_a_claim_whose_lease_ended_is_unconfirmed_and_never_queued(db: Database) -> None:
@@ -63,14 +64,14 @@ def test_a_claim_whose_lease_ended_is_unconfirmed_and_never_queued(db: Database)
     claim(db)
 
     with db.writing() as conn:
-        (lost,) = unconfirmed.expire_leases(conn, now=OVER, look_at=OVER + seconds(5))
+        (lost,) = unconfirmed.expire_leases(conn, now=OVER, next_lookup_at=OVER + seconds(5))
 
     assert lost == read_run(db, run_id)
     assert (lost.state, lost.reason) == (RunState.UNCONFIRMED, Reason.DAEMON_DIED)
-    assert (lost.look_at, lost.lease_owner, lost.fence) == (OVER + seconds(5), None, 1)
+    assert (lost.next_lookup_at, lost.lease_owner, lost.fence) == (OVER + seconds(5), None, 1)
     with db.reading() as conn:
         (attempt,) = runs.list_attempts(conn, run_id)
-    assert (attempt.outcome, attempt.settled_at) == (Outcome.LOST, None)
+    assert (attempt.outcome, attempt.resolved_at) == (Outcome.LOST, None)
 
 
 def test_a_lease_that_holds_is_left_alone(db: Database) -> None:
@@ -79,7 +80,7 @@ def test_a_lease_that_holds_is_left_alone(db: Database) -> None:
     (run,) = claim(db)
 
     with db.writing() as conn:
-        assert unconfirmed.expire_leases(conn, now=NINE + LEASE, look_at=OVER) == []
+        assert unconfirmed.expire_leases(conn, now=NINE + LEASE, next_lookup_at=OVER) == []
 
     assert read_run(db, run.id) == run
 
@@ -95,18 +96,44 @@ def test_the_answers_that_a_dead_daemon_did_not_see_are_suspected_to_be_429(db: 
 
     with db.writing() as conn:
         accounts.insert_throttles(conn, "other", [OVER])
-        unconfirmed.expire_leases(conn, now=OVER, look_at=OVER)
+        unconfirmed.expire_leases(conn, now=OVER, next_lookup_at=OVER)
 
         alone = accounts.list_throttled(conn, "main", now=OVER)
         accounts.insert_throttles(conn, "main", [OVER])
         seen = accounts.list_throttled(conn, "main", now=OVER)
-        strikes = {name: accounts.find_brake(conn, name) for name in ("main", "other")}
+        trips = {name: accounts.find_brake(conn, name) for name in ("main", "other")}
     assert (alone, seen) == ([], [OVER] * 3)
-    # Only in a storm is one probe sent first: a crash alone silences nobody.
-    assert {name: brake and brake.strikes for name, brake in strikes.items()} == {
-        "main": 0,
+    # Whether it was a storm nobody knows: one request at a time finds out.
+    assert {name: brake and brake.trips for name, brake in trips.items()} == {
+        "main": 1,
         "other": 1,
     }
+
+
+def test_questions_that_a_dead_daemon_had_asked_are_suspected_too(db: Database) -> None:
+    with db.writing() as conn:
+        for number in range(3):
+            run_id = insert_run(
+                conn,
+                collector_id=f"c_{number}",
+                state=RunState.COLLECTING,
+                collection_id=f"j_{number}",
+            )
+            insert_collection(
+                conn,
+                run_id,
+                id=f"j_{number}",
+                next_poll_at=NINE,
+                lease_owner="dead",
+                lease_until=OVER,
+            )
+        unconfirmed.expire_leases_of_others(conn, "new", now=NINE, next_lookup_at=NINE)
+        accounts.insert_throttles(conn, "main", [NINE])
+
+        counted = accounts.list_throttled(conn, "main", now=NINE)
+        brake = accounts.find_brake(conn, "main")
+    assert len(counted) == 3 + 1
+    assert brake is not None and brake.trips == 1
 
 
 def test_a_new_daemon_alone_takes_over_every_claim_but_its_own(db: Database) -> None:
@@ -116,7 +143,7 @@ def test_a_new_daemon_alone_takes_over_every_claim_but_its_own(db: Database) -> 
     claim(db, owner="new")
 
     with db.writing() as conn:
-        lost = unconfirmed.expire_leases_of_others(conn, "new", now=NINE, look_at=NINE)
+        lost = unconfirmed.expire_leases_of_others(conn, "new", now=NINE, next_lookup_at=NINE)
 
     assert [run.id for run in lost] == [dead]
     assert read_run(db, own).state is RunState.DISPATCHING
@@ -128,50 +155,49 @@ def test_taking_over_frees_looks_that_others_had_leased(db: Database) -> None:
         running = insert_run(
             conn, collector_id="c_1", state=RunState.COLLECTING, collection_id="j_1"
         )
-        insert_collection(conn, running, look_at=NINE)
-        how = {"now": NINE, "owner": "dead", "lease_until": NINE + LEASE, "limit": 9}
-        collections_.claim_looks(conn, "main", **how)  # type: ignore[arg-type]  # named above
-    look(db, "dead")
+        insert_collection(conn, running, next_poll_at=NINE)
+        collections_.claim_polls(conn, ["j_1"], now=NINE, owner="dead", lease_until=NINE + LEASE)
+    lookup(db, "dead")
 
     with db.writing() as conn:
-        unconfirmed.expire_leases_of_others(conn, "new", now=NINE, look_at=NINE)
-        free = collections_.claim_looks(
-            conn, "main", now=NINE, owner="new", lease_until=NINE + LEASE, limit=9
+        unconfirmed.expire_leases_of_others(conn, "new", now=NINE, next_lookup_at=NINE)
+        free = collections_.claim_polls(
+            conn, ["j_1"], now=NINE, owner="new", lease_until=NINE + LEASE
         )
 
     assert [one.id for one in free] == ["j_1"]
-    assert look(db, "new") == [lost]
+    assert lookup(db, "new") == [lost]
 
 
 def test_the_first_due_are_looked_for_first_and_only_once_at_a_time(db: Database) -> None:
     with db.writing() as conn:
         insert_account(conn, name="other")
-        third = insert_lost_run(conn, collector_id="c_1", look_at=NINE)
-        first = insert_lost_run(conn, collector_id="c_2", look_at=NINE - seconds(2))
-        second = insert_lost_run(conn, collector_id="c_3", look_at=NINE - seconds(1))
-        insert_lost_run(conn, collector_id="c_4", look_at=NINE + seconds(1))
+        third = insert_lost_run(conn, collector_id="c_1", next_lookup_at=NINE)
+        first = insert_lost_run(conn, collector_id="c_2", next_lookup_at=NINE - seconds(2))
+        second = insert_lost_run(conn, collector_id="c_3", next_lookup_at=NINE - seconds(1))
+        insert_lost_run(conn, collector_id="c_4", next_lookup_at=NINE + seconds(1))
         insert_lost_run(conn, account="other")
 
-    assert look(db, limit=2) == [first, second]
-    assert look(db, "d2") == [third]
-    assert look(db, "d3") == []
+    assert lookup(db, limit=2) == [first, second]
+    assert lookup(db, "d2") == [third]
+    assert lookup(db, "d3") == []
 
 
 def test_a_look_whose_lease_ended_is_taken_by_another(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_lost_run(conn)
-    look(db)
+    lookup(db)
 
-    assert look(db, "d2", now=NINE + LEASE) == []
-    assert look(db, "d2", now=OVER, lease_until=OVER + LEASE) == [run_id]
+    assert lookup(db, "d2", now=NINE + LEASE) == []
+    assert lookup(db, "d2", now=OVER, lease_until=OVER + LEASE) == [run_id]
 
 
 def test_the_look_comes_with_the_attempt_that_is_looked_for(db: Database) -> None:
     with db.writing() as conn:
-        run_id = insert_lost_run(conn, fence=2, attempts=2)
+        run_id = insert_lost_run(conn, fence=2, attempt_count=2)
         insert_attempt(conn, run_id, number=1, outcome=Outcome.ABSENT)
 
-        (lost,) = unconfirmed.claim_looks(
+        (lost,) = unconfirmed.claim_lookups(
             conn, "main", now=NINE, owner="d1", lease_until=NINE + LEASE, limit=9
         )
 
@@ -181,15 +207,15 @@ def test_the_look_comes_with_the_attempt_that_is_looked_for(db: Database) -> Non
 def test_a_look_that_is_put_off_gives_its_lease_back(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_lost_run(conn)
-    look(db)
+    lookup(db)
 
     with db.writing() as conn:
-        unconfirmed.put_off_look(
-            conn, runs.get_run(conn, run_id), look_at=NINE + minutes(1), looks=1
+        unconfirmed.put_off_lookup(
+            conn, runs.get_run(conn, run_id), next_lookup_at=NINE + minutes(1), lookups=1
         )
 
     run = read_run(db, run_id)
-    assert (run.look_at, run.looks, run.lease_owner) == (NINE + minutes(1), 1, None)
+    assert (run.next_lookup_at, run.lookups, run.lease_owner) == (NINE + minutes(1), 1, None)
 
 
 @pytest.mark.parametrize("meanwhile", ["settled", "claimed again"])
@@ -201,7 +227,7 @@ def test_a_look_is_not_put_off_for_a_run_that_went_on(db: Database, meanwhile: s
         conn.exec_driver_sql(f"UPDATE runs SET {change}")
         before = runs.get_run(conn, run_id)
 
-        unconfirmed.put_off_look(conn, looked_for, look_at=NINE + minutes(9), looks=1)
+        unconfirmed.put_off_lookup(conn, looked_for, next_lookup_at=NINE + minutes(9), lookups=1)
 
         assert runs.get_run(conn, run_id) == before
 
@@ -212,18 +238,18 @@ def test_accounts_are_looked_for_when_a_look_of_theirs_is_due(db: Database) -> N
         insert_account(conn, name="a")
         insert_lost_run(conn, account="b")
         insert_lost_run(conn, account="b", collector_id="c_2")
-        insert_lost_run(conn, account="a", look_at=NINE + seconds(1))
+        insert_lost_run(conn, account="a", next_lookup_at=NINE + seconds(1))
 
-        assert unconfirmed.list_accounts_to_look_for(conn, now=NINE) == ["b"]
+        assert unconfirmed.list_accounts_to_look_up(conn, now=NINE) == ["b"]
 
 
 def test_the_next_moment_is_the_first_look_or_the_first_end_of_a_lease(db: Database) -> None:
     with db.writing() as conn:
-        assert unconfirmed.find_next_look(conn) is None
+        assert unconfirmed.find_next_lookup(conn) is None
         insert_run(conn, collector_id="c_1")
     claim(db)
 
     with db.writing() as conn:
-        assert unconfirmed.find_next_look(conn) == NINE + LEASE
-        insert_lost_run(conn, look_at=NINE + seconds(5))
-        assert unconfirmed.find_next_look(conn) == NINE + seconds(5)
+        assert unconfirmed.find_next_lookup(conn) == NINE + LEASE
+        insert_lost_run(conn, next_lookup_at=NINE + seconds(5))
+        assert unconfirmed.find_next_lookup(conn) == NINE + seconds(5)

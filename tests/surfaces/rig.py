@@ -5,16 +5,19 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from scheduler.cli.main import main
 from scheduler.cli.session import Session
+from scheduler.domain.records import RunState
+from tests.walk import stations
 
 ROOT = Path(__file__).parents[2]
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -69,6 +72,13 @@ class Answer:
         """Its output as the one JSON document that it must be."""
         return json.loads(self.out)
 
+    @property
+    def items(self) -> list[Any]:
+        """What the list holds that its output must be."""
+        page = self.json
+        assert set(page) == {"items", "next"}, page
+        return list(page["items"])
+
 
 @dataclass(slots=True)
 class Home:
@@ -77,6 +87,7 @@ class Home:
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
     pause: Callable[[float], None] = lambda seconds: None
+    waited: Iterator[float] = field(default_factory=lambda: count(step=0.2))
 
     @property
     def config(self) -> Path:
@@ -95,7 +106,12 @@ class Home:
     def call_bare(self, *words: str) -> Answer:
         """Carry out a command as it stands."""
         out, err = StringIO(), StringIO()
-        session = Session(environ=self.environ, clock=lambda: NINE, pause=self.pause)
+        session = Session(
+            environ=self.environ,
+            clock=lambda: NINE,
+            pause=self.pause,
+            monotonic=lambda: next(self.waited),
+        )
         with redirect_stdout(out), redirect_stderr(err):
             code = main(words, session=session)
         return Answer(code, out.getvalue(), err.getvalue())
@@ -105,6 +121,14 @@ class Home:
         answer = self.call(*words)
         assert answer.code == 0, answer.err
         return answer
+
+    def json(self, *words: str) -> Any:
+        """Carry out a command that must succeed, and return its JSON document."""
+        return self.done(*words, "--json").json
+
+    def items(self, *words: str) -> list[Any]:
+        """Carry out a command that must succeed, and return the list of its JSON document."""
+        return self.done(*words, "--json").items
 
     def sql(self, statement: str, *values: object) -> list[Any]:
         """Do what somebody with the sqlite3 shell may do."""
@@ -122,9 +146,12 @@ class Home:
         """Set *columns* of a run's row by hand."""
         for column in columns:
             assert column.isidentifier()
-        if columns:
-            assignments = ", ".join(f"{column} = ?" for column in columns)
-            self.sql(f"UPDATE runs SET {assignments} WHERE id = ?", *columns.values(), run_id)
+        ((now,),) = self.sql("SELECT state FROM runs WHERE id = ?", run_id)
+        moves = columns.get("state", now) != now
+        usual = [columns] if columns else []
+        for station in stations(RunState(now), columns, moment=ENDED) if moves else usual:
+            assignments = ", ".join(f"{column} = ?" for column in station)
+            self.sql(f"UPDATE runs SET {assignments} WHERE id = ?", *station.values(), run_id)
 
     def run(self, run_id: int) -> Any:
         """Return a run as `runs show --json` tells it."""
@@ -133,10 +160,14 @@ class Home:
 
 ENDED = "2026-03-02 09:30:00.000000"
 FAILED: dict[str, object] = {"state": "failed", "reason": "refused", "ended_at": ENDED}
+LIVES = (
+    "INSERT INTO daemons (id, host, pid, version, started_at, seen_at)"
+    " VALUES ('d', 'host', 7, '1', '2026-03-02 08:00:00.000000', '2026-03-02 08:59:55.000000')"
+)
 LOST: dict[str, object] = {
     "state": "unconfirmed",
     "reason": "answer_lost",
-    "look_at": ENDED,
+    "next_lookup_at": ENDED,
     "fence": 1,
 }
 
@@ -158,7 +189,7 @@ def program(
         env=process_environment(environ or {}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
 

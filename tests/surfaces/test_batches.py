@@ -40,12 +40,12 @@ def test_a_file_becomes_a_batch_of_the_database(home: Home) -> None:
         {"url": "https://x.org/1", "n": "a"}, {"url": "https://x.org/{due_at}", "n": "b"},
     ]  # fmt: skip
     assert home.done("batches", "show", "shops", "--json").json["send_as"] == "csv"
-    [(who, action)] = home.sql("SELECT who, action FROM changes WHERE subject = 'batches.shops'")
-    assert (bool(who), action) == (True, "import")
+    [(by, action)] = home.sql("SELECT by, action FROM changes WHERE subject = 'batches.shops'")
+    assert (bool(by), action) == (True, "import")
 
 
 def test_a_batch_of_the_database_is_replaced_only_when_that_is_said(home: Home) -> None:
-    first, second = make_file(home, "1.txt", "a\n"), make_file(home, "2.txt", "b\n")
+    first, second = make_file(home, "1.csv", "url\na\n"), make_file(home, "2.csv", "url\nb\n")
     home.done("batches", "import", "shops", first)
     home.sql("UPDATE batches SET dedupe = 1 WHERE name = 'shops'")
 
@@ -60,27 +60,27 @@ def test_a_batch_of_the_database_is_replaced_only_when_that_is_said(home: Home) 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("pages", "a\n", "batch 'pages' belongs to the configuration file"),
-        ("shops", "# none\n", "holds no inputs"),
-        (" shops", "a\n", "is no name"),
+        ("pages", "url\na\n", "batch 'pages' belongs to the configuration file"),
+        ("shops", "url\n", "holds no inputs"),
+        (" shops", "url\na\n", "is no name"),
     ],
 )
 def test_what_cannot_be_a_batch_is_refused(home: Home, name: str, text: str, said: str) -> None:
-    answer = home.call("batches", "import", name, make_file(home, "a.txt", text), "--replace")
+    answer = home.call("batches", "import", name, make_file(home, "a.csv", text), "--replace")
 
     assert (answer.code, said in answer.err) == (1, True), answer.err
     assert home.sql("SELECT count(*) FROM batches") == [(1,)]
 
 
 def test_a_batch_is_shown_as_it_would_be_sent_now(home: Home) -> None:
-    file = make_file(home, "a.txt", "x\nx\ny/{due_at:%H}\nz\n")
+    file = make_file(home, "a.csv", "url\nx\nx\ny/{due_at:%H}\nz\n")
     home.done("batches", "import", "shops", file)
     home.sql("UPDATE batches SET dedupe = 1, max_inputs_per_trigger = 2 WHERE name = 'shops'")
 
     shown = home.done("batches", "show", "shops", "--limit", "2", "--json").json
     text = home.done("batches", "show", "shops", "--limit", "1").out
 
-    assert (shown["count"], shown["duplicates_dropped"], shown["triggers"]) == (3, 1, 2)
+    assert (shown["input_count"], shown["duplicates_dropped"], shown["trigger_count"]) == (3, 1, 2)
     assert shown["first"] == [{"url": "x"}, {"url": "y/09"}]
     assert len(shown["fingerprint"]) == 64
     assert text.splitlines()[-1] == '{"url": "x"}'
@@ -121,12 +121,13 @@ def test_a_batch_is_compared_with_what_was_last_sent(home: Home) -> None:
         '+ {"url": "new"}',
         '- {"url": "https://example.com/1"}',
     ]
-    assert (found["before"], found["after"], found["added"], found["removed"]) == (2, 3, 2, 1)
+    counts = ("old_count", "new_count", "added_count", "removed_count")
+    assert [found[name] for name in counts] == [2, 3, 2, 1]
 
 
 def test_a_batch_is_compared_with_a_run_or_a_file(home: Home) -> None:
     run_id = home.make_run()
-    many = make_file(home, "many.txt", "".join(f"{number}\n" for number in range(8)))
+    many = make_file(home, "many.csv", "url\n" + "".join(f"{number}\n" for number in range(8)))
 
     by_run = home.done("batches", "diff", "pages", "--run", str(run_id)).out
     by_file = home.done("batches", "diff", "pages", "--file", many).out
@@ -152,7 +153,7 @@ def test_what_was_never_sent_cannot_be_compared(home: Home) -> None:
 
 
 def test_a_due_time_makes_no_difference_to_the_run_that_sent_it(home: Home) -> None:
-    file = make_file(home, "a.txt", "x/{due_at:%Y-%m-%dT%H}\n")
+    file = make_file(home, "a.csv", "url\nx/{due_at:%Y-%m-%dT%H}\n")
     home.done("batches", "import", "shops", file)
     run_id = int(home.done("trigger", "products", "--batch", "shops").out)
     home.sql("INSERT INTO schedules (name, collector, batch, cron, timezone)"
@@ -169,6 +170,6 @@ def test_by_hand_a_batch_is_sent_by_its_rules_and_only_in_one_part(home: Home) -
     home.sql("UPDATE batches SET max_inputs_per_trigger = 2, required = 'n' WHERE name = 'pages'")
     lacking = home.call("trigger", "products", "--batch", "pages")
 
-    assert "only a schedule sends it, in parts" in split.err
+    assert "only a schedule sends it, in chunks" in split.err
     assert "batch 'pages': input 1: has no 'n'" in lacking.err
     assert home.sql("SELECT count(*) FROM runs") == [(0,)]

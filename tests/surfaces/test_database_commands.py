@@ -27,7 +27,7 @@ def test_an_empty_folder_gets_the_default_database(empty_home: Home) -> None:
     assert [path.name for path in empty_home.folder.iterdir()] == ["dca-scheduler.db"]
 
 
-def test_applying_tells_what_changed_and_what_is_left_alone(home: Home) -> None:
+def test_applying_tells_what_changed_and_what_is_paused(home: Home) -> None:
     head, _, _ = CONFIG.partition("[schedules.hourly]")
     home.config.write_text(head.replace('deadline = "2h"', 'deadline = "90m"'))
 
@@ -36,8 +36,8 @@ def test_applying_tells_what_changed_and_what_is_left_alone(home: Home) -> None:
     assert said.splitlines() == [
         "updated collectors.products",
         "    deadline: 2h -> 90m",
-        "left alone schedules.hourly: not in the file",
-        "0 created, 1 updated, 5 unchanged",
+        "paused schedules.hourly: not in the file any more (--prune deletes it)",
+        "0 created, 1 updated, 1 paused, 5 unchanged",
     ]
     assert home.sql("SELECT deadline FROM collectors WHERE name = 'products'") == [("90m",)]
 
@@ -56,7 +56,7 @@ def test_a_dry_run_of_applying_writes_nothing(home: Home) -> None:
 def test_changes_are_told_in_json(home: Home) -> None:
     home.config.write_text(CONFIG.replace('deadline = "2h"', 'deadline = "90m"'))
 
-    changes = home.done("apply", "--json").json
+    changes = home.done("apply", "--json").items
 
     assert [one for one in changes if one["verb"] != "unchanged"] == [
         {
@@ -94,12 +94,12 @@ def test_the_commands_work_on_postgresql(
     empty_home.environ["DCA_SCHEDULER__DATABASE__URL"] = postgresql_url
 
     applied = empty_home.done(*words)
-    collectors = empty_home.done("collectors", "list", "--json").json
+    collectors = empty_home.done("collectors", "list", "--json").items
     checked = empty_home.done("db", "check")
-    versions = empty_home.call("doctor").out.splitlines()[:4]
+    versions = empty_home.call("doctor").out.splitlines()[:5]
 
     assert [one.split()[0] for one in versions] == [
-        *("dca-scheduler", "python", "postgresql", "configuration")
+        *("dca-scheduler", "python", "postgresql", "zone", "configuration")
     ]
     assert versions[2].split()[1][0].isdigit()
     assert applied.out.splitlines()[0] == "created accounts.main"
@@ -112,7 +112,7 @@ def test_a_shared_database_tells_the_time(empty_home: Home, postgresql_url: str)
     empty_home.done("apply")
     empty_home.done("trigger", "news", "--batch", "pages")
 
-    [run] = empty_home.done("runs", "list", "--json").json
+    [run] = empty_home.done("runs", "list", "--json").items
 
     # Our own clock stands at nine o'clock of a day long gone.
     assert run["due_at"] > "2026-03-03"

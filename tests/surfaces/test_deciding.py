@@ -2,6 +2,7 @@
 
 import pytest
 
+from scheduler.cli.session import person
 from tests.surfaces.rig import FAILED, LOST, Home, spoken
 
 
@@ -85,7 +86,11 @@ def test_a_filter_leaves_out_what_has_no_inputs_and_what_is_open(home: Home) -> 
     home.done("runs", "retry", "--state", "queued", "--yes")
 
     assert retries(home) == []
-    assert answer.err == "left out: 1 never given inputs\nno run to retry\n"
+    assert answer.err == (
+        "left out: 1 never given inputs\n"
+        "once its inputs are mended: dca-scheduler trigger products --batch pages\n"
+        "no run to retry\n"
+    )
 
 
 @pytest.mark.parametrize("words", [["--dry-run"], ["--dry-run", "--yes"]], ids=spoken)
@@ -101,16 +106,50 @@ def test_a_dry_run_retries_nothing(home: Home, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["runs", "retry", "--state", "failed"], ["queues", "flush", "nightly"]], ids=spoken
+    ("words", "said"),
+    [
+        ("runs retry --state failed", "this asks first: say --yes where nobody can answer"),
+        ("queues flush nightly", "what waits in queue nightly would be skipped: 1"),
+        ("queues resume nightly", "what waits in queue nightly would be sent: 1"),
+        (
+            "schedules resume hourly",
+            "schedule hourly would fire again; runs that wait and would be sent: 1",
+        ),
+        ("thaw all", "all would be no longer frozen; runs that wait and would be sent: 2"),
+    ],
 )
-def test_what_asks_first_is_refused_where_nobody_can_answer(home: Home, words: list[str]) -> None:
+def test_what_asks_first_is_refused_where_nobody_can_answer(
+    home: Home, words: str, said: str
+) -> None:
     failed, waiting = home.make_run(**FAILED), home.make_run(queue="nightly")
+    due = home.make_run(schedule="hourly")
+    for stop in ("queues pause nightly", "schedules pause hourly", "freeze all"):
+        home.done(*stop.split(), "--reason", "x")
+    before = [home.items(stopped, "list") for stopped in ("queues", "schedules", "freezes")]
 
-    answer = home.call(*words)
+    answer = home.call(*words.split())
 
     assert answer.code == 1
-    assert answer.err == "error: this asks first: say --yes where nobody can answer\n"
-    assert states(home) == {failed: "failed", waiting: "queued"}
+    assert answer.err.splitlines()[-1].startswith(f"error: {said}")
+    after = [home.items(stopped, "list") for stopped in ("queues", "schedules", "freezes")]
+    assert after == before
+    assert states(home) == {failed: "failed", waiting: "queued", due: "queued"}
+
+
+@pytest.mark.parametrize("words", ["schedules resume hourly", "thaw all", "queues resume nightly"])
+def test_where_nothing_waits_to_be_sent_a_script_need_not_say_yes(home: Home, words: str) -> None:
+    home.make_run(**FAILED)
+    home.make_run(**FAILED, queue="nightly")
+    for stop in ("queues pause nightly", "schedules pause hourly", "freeze all"):
+        home.done(*stop.split(), "--reason", "x")
+
+    home.done(*words.split())
+
+
+def test_what_is_not_frozen_is_not_said_to_send_anything(home: Home) -> None:
+    answer = home.call("thaw", "all")
+
+    assert (answer.code, answer.out, answer.err) == (1, "", "error: all is not frozen\n")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +176,14 @@ def test_a_person_settles_a_lost_run(
     assert (run["state"], run["reason"], answer.out) == (state, reason, said)
 
 
+def test_why_a_person_decided_so_is_kept(home: Home) -> None:
+    home.make_run(**LOST)
+
+    home.done("runs", "abandon", "1", "--why", "the vendor knows of none")
+
+    assert home.run(1)["detail"] == "abandoned by hand: the vendor knows of none"
+
+
 @pytest.mark.parametrize(
     "words", [["adopt", "1", "j_7"], ["resend", "1"], ["abandon", "1"]], ids=spoken
 )
@@ -161,7 +208,7 @@ def test_a_waiting_run_is_cancelled_at_once(home: Home) -> None:
 def test_the_daemon_cancels_a_collection(home: Home) -> None:
     run_id = home.make_run(state="collecting", reason="accepted", collection_id="j_1")
     home.sql(
-        "INSERT INTO collections (id, run_id, account, collector_id, accepted_at, look_at)"
+        "INSERT INTO collections (id, run_id, account, collector_id, accepted_at, next_poll_at)"
         " VALUES ('j_1', ?, 'main', 'c_products', '2026-03-02 09:00:01', '2026-03-02 09:00:01')",
         run_id,
     )
@@ -172,13 +219,22 @@ def test_the_daemon_cancels_a_collection(home: Home) -> None:
     assert home.run(run_id)["collections"][0]["cancel_requested_at"] is not None
 
 
+def test_a_dry_run_by_filter_tells_in_json_what_would_be_retried(home: Home) -> None:
+    run_id = home.make_run(**FAILED)
+
+    told = home.json("runs", "retry", "--state", "failed", "--dry-run")
+
+    assert (told["is_dry_run"], [run["retry_of"] for run in told["runs"]]) == (True, [run_id])
+    assert retries(home) == []
+
+
 def test_a_queue_is_paused_resumed_and_flushed(home: Home) -> None:
     waiting = home.make_run(queue="nightly")
 
     paused = home.done("queues", "pause", "nightly", "--reason", "stock-taking")
-    [queue] = home.done("queues", "list", "--json").json
-    resumed = home.done("queues", "resume", "nightly")
-    again = home.call("queues", "resume", "nightly")
+    [queue] = home.done("queues", "list", "--json").items
+    resumed = home.done("queues", "resume", "nightly", "--yes")
+    again = home.call("queues", "resume", "nightly", "--yes")
     flushed = home.done("queues", "flush", "nightly", "--yes")
 
     assert paused.out == "queue nightly is paused\n"
@@ -192,12 +248,45 @@ def test_a_queue_is_paused_resumed_and_flushed(home: Home) -> None:
 
 def test_an_account_is_paused_and_resumed(home: Home) -> None:
     home.done("accounts", "pause", "main", "--reason", "the bill")
-    [paused] = home.done("accounts", "list", "--json").json
+    [paused] = home.done("accounts", "list", "--json").items
     home.done("accounts", "resume", "main")
-    [resumed] = home.done("accounts", "list", "--json").json
+    [resumed] = home.done("accounts", "list", "--json").items
 
-    assert (paused["paused_reason"], paused["paused_at"]) == ("the bill", "2026-03-02T09:00:00Z")
+    pause = [paused[name] for name in ("paused_at", "paused_by", "paused_reason")]
+    assert pause == ["2026-03-02T09:00:00.000000Z", person(), "the bill"]
     assert resumed["paused_at"] is None
+
+
+@pytest.mark.parametrize(("noun", "name"), [("queues", "nightly"), ("accounts", "main")])
+def test_a_pause_of_a_queue_or_an_account_ends_by_itself(home: Home, noun: str, name: str) -> None:
+    words = (noun, "pause", name, "--reason", "budget")
+
+    said = home.done(*words, "--until", "2026-03-02T11:00:00Z").out
+    [paused] = home.items(noun, "list")
+    in_status = home.done("status").out
+    past = home.call(*words, "--until", "2026-03-02T08:00:00Z")
+
+    assert said.endswith(f"{name} is paused until 2026-03-02 11:00:00Z\n")
+    assert (paused["paused_by"], paused["paused_until"]) == (
+        person(),
+        "2026-03-02T11:00:00.000000Z",
+    )
+    assert f"paused by {person()} until 2026-03-02 11:00:00Z: budget" in in_status
+    assert (past.code, past.err) == (1, "error: until 2026-03-02 08:00:00Z is in the past\n")
+
+
+def test_what_is_told_of_a_time_after_the_end_of_a_pause_heeds_the_end(home: Home) -> None:
+    words = ("queues", "pause", "nightly", "--reason", "budget", "--until", "2026-03-04T00:00Z")
+    home.done(*words)
+
+    within, after = (
+        home.json("explain", "nightly", f"2026-03-0{day} 02:00")["answers"][0]["verdict"]
+        for day in (3, 5)
+    )
+
+    assert (within, after) == ("will_wait", "will_fire")
+    assert home.json("preview", "nightly", "--days", "1")["run_count"] == 0
+    assert home.json("preview", "nightly", "--days", "7")["run_count"] == 7
 
 
 def test_a_schedule_is_switched_off_and_on(home: Home) -> None:
@@ -221,7 +310,11 @@ def test_a_schedule_is_switched_off_and_on(home: Home) -> None:
         (["next", "no"], "no schedule is called 'no'"),
         (["accounts", "pause", "no", "--reason", "x"], "no account is called 'no'"),
         (["accounts", "resume", "no"], "no account is called 'no'"),
-        (["trigger", "no", "--batch", "pages"], "no collector is called 'no'"),
+        (
+            ["trigger", "no", "--batch", "pages"],
+            "no collector is called 'no': name it in [collectors], or let its account"
+            " accept_unknown_collectors",
+        ),
         (["trigger", "news", "--batch", "no"], "no batch is called 'no'"),
     ],
     ids=spoken,
@@ -230,3 +323,55 @@ def test_what_is_not_there_is_named(home: Home, words: list[str], problem: str) 
     answer = home.call(*words)
 
     assert (answer.code, answer.out, answer.err) == (1, "", f"error: {problem}\n")
+
+
+def lost(home: Home, **columns: object) -> int:
+    run_id = home.make_run(**LOST, **columns)
+    home.sql(
+        "INSERT INTO attempts (run_id, number, daemon, request, outcome, claimed_at)"
+        f" VALUES ({run_id}, 1, 'd', 'POST /', 'lost', '2026-03-02 09:00:00.000000')"
+    )
+    return run_id
+
+
+@pytest.mark.parametrize(
+    ("act", "became"),
+    [("cancel", "cancelled"), ("resend", "queued"), ("abandon", "failed")],
+)
+def test_what_a_filter_chooses_is_shown_counted_and_done_after_a_word(
+    home: Home, act: str, became: str
+) -> None:
+    make = home.make_run if act == "cancel" else lambda **columns: lost(home, **columns)
+    chosen, other, ended = make(queue="nightly"), make(), home.make_run(**FAILED, queue="nightly")
+    by_filter = ("runs", act, "--queue", "nightly")
+    unsure = home.call(*by_filter)
+    looked = home.done(*by_filter, "--dry-run").out
+    asked = home.call(*by_filter, "--all-matching")
+    before = states(home)
+    said = home.done(*by_filter, "--all-matching", "--yes")
+
+    after = states(home)
+
+    assert (unsure.code, "--all-matching" in unsure.err) == (2, True)
+    assert str(chosen) in looked.split()
+    assert str(other) not in looked.split()
+    assert (asked.code, "--yes" in asked.err) == (1, True)
+    assert before[chosen] == before[other]
+    assert after == {chosen: became, other: before[other], ended: "failed"}
+    assert said.out.startswith(f"run {chosen} is ")
+
+
+def test_without_a_filter_all_are_meant_that_the_act_is_for(home: Home) -> None:
+    first, ended, second = home.make_run(), home.make_run(**FAILED), home.make_run()
+
+    home.done("runs", "cancel", "--all-matching", "--yes")
+
+    assert states(home) == {first: "cancelled", ended: "failed", second: "cancelled"}
+
+
+def test_what_the_act_is_not_for_is_counted_and_left_alone(home: Home) -> None:
+    home.make_run(**FAILED)
+
+    answer = home.done("runs", "cancel", "--state", "failed", "--all-matching", "--yes")
+
+    assert answer.err == "left out: 1 in a state that cancel is not for\nno run to cancel\n"

@@ -25,11 +25,13 @@ def test_a_plan_is_a_diff_of_definitions_and_of_what_is_due(home: Home) -> None:
     assert answer.out.splitlines() == [
         "~ schedules.nightly",
         "    cron: 0 2 * * * -> 0 3 * * *",
-        "  schedules.hourly is not in the file: left alone (--prune deletes it)",
+        "! schedules.hourly is not in the file any more: paused (--prune deletes it)",
         "due in the next 30 days:",
+        "    hourly: -720 runs, 0 moved; next 2026-03-02 10:00:00Z -> never",
         "    nightly: +0 runs, 29 moved; next 2026-03-03 01:00:00Z -> 2026-03-03 02:00:00Z",
-        "    in sum +0 runs, 29 moved; none fires because of this",
-        "0 created, 1 updated, 0 deleted, 5 unchanged",
+        "    in sum -720 runs, 29 moved; none fires because of this",
+        "    -1,440 page loads a month",
+        "0 created, 1 updated, 0 deleted, 1 paused, 5 unchanged",
     ]
     assert home.call("plan").out == answer.out
     assert answer.err == ""
@@ -59,8 +61,9 @@ def test_a_plan_has_no_sum_of_what_was_counted_up_to_a_bound(home: Home) -> None
 
     lines, plan = home.call("plan").out.splitlines(), home.call("plan", "--json").json
 
-    assert "(counted up to 2026-03-02 " in lines[-3]
-    assert lines[-2] == "    there is no sum: not all was counted; none fires because of this"
+    assert "(counted up to 2026-03-02 " in lines[-4]
+    assert lines[-3] == "    there is no sum: not all was counted; none fires because of this"
+    assert lines[-2].endswith(" page loads a month")
     assert (plan["due_runs"], plan["due_moved"]) == (None, None)
 
 
@@ -94,6 +97,9 @@ def test_pruning_asks_and_names_the_waiting_runs(home: Home) -> None:
 
     assert (refused.code, refused.out) == (1, "")
     assert "- schedules.hourly" in refused.err
+    assert refused.err.endswith(
+        "error: 1 definitions are deleted, and 1 waiting runs skipped: say --yes if that is meant\n"
+    )
     assert f"    run {run_id} of hourly, due " in refused.err
     assert agreed.out.splitlines() == [
         "deleted schedules.hourly",
@@ -115,8 +121,10 @@ def test_drift_tells_who_changed_what(home: Home) -> None:
     answer = home.call("drift")
 
     assert answer.code == 2
-    assert answer.out.splitlines() == [
-        "collectors.products deadline: in the database 9h, in the file 2h",
+    by_sql, by_command = answer.out.splitlines()
+    told = "collectors.products deadline: in the database 9h, in the file 2h; sql (update) at "
+    assert by_sql.startswith(told)
+    assert [by_command] == [
         "schedules.hourly enabled: in the database no, in the file yes;"
         f" {person()} (disable) at 2026-03-02 09:00:00Z",
     ]
@@ -158,7 +166,7 @@ def test_each_door_leaves_its_mark_in_the_audit(home: Home) -> None:
     ):
         home.done(*words)
 
-    found = home.done("changes", "list", "--limit", "11", "--json").json
+    found = home.done("changes", "list", "--limit", "11", "--json").items
 
     assert [(one["action"], one["subject"]) for one in reversed(found)] == [
         ("disable", "schedules.hourly"),
@@ -173,7 +181,7 @@ def test_each_door_leaves_its_mark_in_the_audit(home: Home) -> None:
         ("cancel", f"runs.{waiting}"),
         ("retry", f"runs.{failed}"),
     ]
-    assert {one["who"] for one in found} == {person()}
+    assert {one["by"] for one in found} == {person()}
 
 
 def test_settling_a_lost_run_is_in_the_audit(home: Home) -> None:
@@ -182,7 +190,7 @@ def test_settling_a_lost_run_is_in_the_audit(home: Home) -> None:
         lost,
         state="unconfirmed",
         reason="answer_lost",
-        look_at="2026-03-02 09:30:00.000000",
+        next_lookup_at="2026-03-02 09:30:00.000000",
         fence=1,
     )
     home.sql(
@@ -192,12 +200,14 @@ def test_settling_a_lost_run_is_in_the_audit(home: Home) -> None:
     )
     home.done("runs", "adopt", str(lost), "j_1")
 
-    [found] = home.done("changes", "list", "--subject", f"runs.{lost}", "--json").json
+    page = home.done("changes", "list", "--subject", f"runs.{lost}", "--json").json
+    found, asked = page["items"]
 
     assert (found["action"], found["columns"]) == (
         "adopt",
         {"state": ["unconfirmed", "collecting"], "collection_id": [None, "j_1"]},
     )
+    assert (asked["action"], asked["by"]) == ("trigger", person())
 
 
 def test_changes_are_listed_for_people(home: Home) -> None:
@@ -219,17 +229,17 @@ def test_an_override_is_made_shown_and_restored(home: Home) -> None:
         *("schedules", "override", "hourly", "priority=7", "--for", "2h", "--reason", "trial")
     )
     shown = home.done("schedules", "show", "hourly", "--json").json
-    listed = home.done("schedules", "overrides", "hourly", "--json").json
+    listed = home.done("schedules", "overrides", "hourly", "--json").items
     restored = home.done("schedules", "restore", "hourly", "priority")
 
     assert made.out == ("schedule hourly: priority is 7 until 2026-03-02 11:00:00Z\n")
     assert shown["priority"] == 0
     assert shown["overrides"] == listed
     assert [(one["field"], one["value"], one["until"]) for one in listed] == [
-        ("priority", "7", "2026-03-02T11:00:00Z")
+        ("priority", "7", "2026-03-02T11:00:00.000000Z")
     ]
     assert restored.out == "schedule hourly: priority restored\n"
-    assert home.done("schedules", "overrides", "--json").json == []
+    assert home.done("schedules", "overrides", "--json").items == []
 
 
 @pytest.mark.parametrize(
@@ -249,3 +259,61 @@ def test_an_override_that_cannot_be_is_refused(home: Home, words: list[str], cod
 
     assert answer.code == code
     assert home.sql("SELECT * FROM overrides") == []
+
+
+def test_an_export_holds_no_password_of_the_database_and_is_for_its_user_alone(home: Home) -> None:
+    text = home.config.read_text()
+    left_out = text.replace("sqlite:///scheduler.db", "postgresql://u:CANARY@db.internal/x")
+    home.config.write_text(f"{text}\n# once: {left_out.splitlines()[2]}\n")
+
+    printed = home.done("export")
+    home.done("export", "-o", str(home.folder / "new.toml"))
+
+    assert "CANARY" not in printed.out + (home.folder / "new.toml").read_text()
+    assert "postgresql://u:***@db.internal/x" in printed.out
+    assert "password is left out" in printed.err
+    assert (home.folder / "new.toml").stat().st_mode & 0o077 == 0
+
+
+def test_doctor_names_a_file_of_a_secret_that_others_may_read(home: Home) -> None:
+    (home.folder / "token").write_text("t")
+    (home.folder / "token").chmod(0o644)
+    home.config.write_text(
+        home.config.read_text().replace('{ env = "DCA_API_TOKEN" }', '{ file = "token" }')
+    )
+
+    assert (
+        f"{home.folder / 'token'} holds a secret, and others may read it" in home.call("doctor").out
+    )
+
+
+def test_an_export_says_what_it_leaves_behind(home: Home) -> None:
+    assert home.done("export").err == ""
+    home.done("schedules", "pause", "nightly", "--reason", "do not launch")
+    home.done("queues", "pause", "nightly", "--reason", "x")
+    home.done("freeze", "all", "--reason", "x")
+    home.make_run()
+
+    assert home.done("export").err == (
+        "warning: not in it, for they are no definitions: 1 paused schedule, 1 paused queue,"
+        " 1 freeze, 1 open run, and the history\n"
+    )
+
+
+BUDGET = "[budgets.all]\npage_loads = 800\n"
+
+
+def test_apply_refuses_what_no_budget_allows_unless_told(home: Home) -> None:
+    text = home.config.read_text()
+    home.config.write_text(text + BUDGET)
+    home.done("apply")
+    home.config.write_text(text.replace('"0 2 * * *"', '"* * * * *"') + BUDGET)
+
+    told = home.call("plan").out
+    refused = home.call("apply")
+    home.done("apply", "--accept-growth")
+
+    assert "budget all (soft): a month comes to" in told
+    assert refused.code == 1
+    assert "of budget all: see dca-scheduler plan; --accept-growth applies it" in refused.err
+    assert home.call("plan").code == 0

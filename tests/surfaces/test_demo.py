@@ -10,25 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.demo.folder import demo_folder
-from scheduler.cli.demo.pace import daemon_environment
-from scheduler.cli.demo.verdict import judge
-from scheduler.cli.demo.watch import Watch
+from scheduler.cli.demo import daemon_environment, demo_folder
+from scheduler.cli.demo_watch import Watch, list_missing
+from scheduler.clock import utc_now
 from scheduler.domain.errors import Conflict
-from scheduler.domain.records import Reason, Run, RunState
+from scheduler.domain.records import Reason, RunState
 from scheduler.storage.database import Database
-from scheduler.storage.runs import get_run
+from scheduler.views.runs import RunView, get_run
 from tests.surfaces.rig import NINE, Home, process_environment
 
 
-def a_run(home: Home) -> Run:
+def a_run(home: Home) -> RunView:
     """Return a run that waits."""
     run_id = home.make_run(schedule="nightly", queue="nightly")
     with Database(f"sqlite:///{home.database}") as db, db.reading() as conn:
         return get_run(conn, run_id)
 
 
-def accepted(run: Run) -> Run:
+def accepted(run: RunView) -> RunView:
     """Return the run as it is once the upstream took it."""
     return replace(
         run,
@@ -44,23 +43,35 @@ def test_the_demo_fires_every_schedule_and_stores_each_collection_id(tmp_path: P
     folder = tmp_path / "demo"
     foreign = {"DCA_SCHEDULER__DATABASE__URL": "sqlite:////proc/none", "DCA_API_TOKEN": "secret"}
 
+    begun_at = f"{utc_now():%Y-%m-%d %H:%M:%S}"
     done = subprocess.run(
         [sys.executable, "-P", "-m", "scheduler", "demo", "--seconds", "6", "--folder", folder],
         env=process_environment(foreign),
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     with closing(sqlite3.connect(folder / "dca-scheduler.db")) as connection:
-        stored = list(connection.execute("SELECT schedule, collection_id, start_eta FROM runs"))
+        ours = "FROM runs WHERE due_at >= ? AND state <> 'skipped'"
+        stored = list(
+            connection.execute(f"SELECT schedule, collection_id, start_eta {ours}", (begun_at,))
+        )
+        open_ones = list(connection.execute("SELECT id, state FROM runs WHERE ended_at IS NULL"))
+        (rehearsed,) = connection.execute(
+            "SELECT count(*) FROM runs WHERE collection_id LIKE 'j\\_rehearsed%' ESCAPE '\\'"
+        ).fetchone()
         enabled = list(connection.execute("SELECT DISTINCT enabled FROM schedules"))
     assert {row[0] for row in stored} >= {"front-pages", "nightly-products"}
     assert all(collection_id in done.stdout for _, collection_id, _ in stored)
     assert all(start_eta for _, _, start_eta in stored)
     assert enabled == [(1,)]
+    assert open_ones == []
+    assert rehearsed > 3_000
+    assert "/sign-in?code=" in done.stdout
+    assert (folder / "token").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
     assert "secret" not in (folder / "daemon.log").read_text()
 
@@ -75,13 +86,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
 
 
 def test_a_second_demo_begins_anew_but_not_beside_the_first(tmp_path: Path) -> None:
-    with demo_folder(tmp_path / "demo") as place:
-        place.database.write_text("old")
-        with pytest.raises(Conflict, match="another demo runs"), demo_folder(tmp_path / "demo"):
+    folder = tmp_path / "demo"
+    with demo_folder(folder):
+        (folder / "dca-scheduler.db").write_text("old")
+        with pytest.raises(Conflict, match="another demo runs"), demo_folder(folder):
             pass
-    with demo_folder(tmp_path / "demo") as place:
-        assert not place.database.exists()
-        assert place.config.exists()
+    with demo_folder(folder):
+        assert not (folder / "dca-scheduler.db").exists()
+        assert (folder / "config.toml").exists()
 
 
 def test_no_setting_of_the_caller_reaches_the_demos_daemon() -> None:
@@ -102,7 +114,10 @@ def test_no_setting_of_the_caller_reaches_the_demos_daemon() -> None:
     )
 
 
-def test_a_run_is_told_when_it_was_sent_and_when_it_ended(home: Home) -> None:
+def test_a_run_is_told_when_it_was_sent_and_when_it_ended(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     run = a_run(home)
     taken = accepted(run)
     ended = replace(taken, state=RunState.SUCCEEDED, reason=Reason.DONE)
@@ -123,12 +138,12 @@ def test_the_verdict_names_what_has_no_collection(home: Home) -> None:
     refused = replace(run, id=2, state=RunState.FAILED, reason=Reason.REFUSED, detail="400: no")
     stood_for = replace(run, id=3, state=RunState.SKIPPED, reason=Reason.COALESCED)
 
-    assert list(judge([accepted(run), stood_for], ["nightly"])) == []
-    assert list(judge([accepted(run), refused], ["nightly", "hourly"])) == [
+    assert list(list_missing([accepted(run), stood_for], ["nightly"])) == []
+    assert list(list_missing([accepted(run), refused], ["nightly", "hourly"])) == [
         "schedule hourly was due, and no collection_id is stored",
         "run 2 of nightly, due 2026-03-02 09:00:00Z, has no collection_id:"
         " failed (refused) 400: no",
     ]
-    assert list(judge([stood_for], ["nightly"])) == [
+    assert list(list_missing([stood_for], ["nightly"])) == [
         "schedule nightly was due, and no collection_id is stored"
     ]

@@ -55,8 +55,8 @@ def test_the_schema_of_the_file_is_printed(empty_home: Home) -> None:
         (["runs", "nonsense"], 2, "no such command 'nonsense'"),
         (["runs", "list", "--nonsense"], 2, "no such option"),
         (["runs", "list", "--state", "nonsense"], 2, "'nonsense' is not one of"),
-        (["runs", "list", "--since", "yesterday"], 2, "'yesterday' is not a time"),
-        (["runs", "show", "x"], 2, "'x' is not a valid integer"),
+        (["runs", "list", "--since", "someday"], 2, "'someday' is not a time"),
+        (["runs", "show", "x"], 2, "'x' is neither a run's id nor a collection's"),
         (["runs", "retry"], 2, "one of the two"),
         (["runs", "retry", "1", "--state", "failed"], 2, "one of the two"),
         (["queues", "pause", "nightly"], 2, "missing option '--reason'"),
@@ -84,7 +84,7 @@ def test_what_a_person_gets_wrong_is_one_line(
     ("state", "code", "problem"),
     [
         ("missing", ExitCode.CONFIGURATION, "run `dca-scheduler db upgrade`"),
-        ("empty", ExitCode.CONFIGURATION, "the database is empty: run `dca-scheduler db upgrade`"),
+        ("empty", ExitCode.CONFIGURATION, "scheduler.db is empty: `dca-scheduler run` makes it"),
         ("newer", ExitCode.CONFIGURATION, "newer than this program"),
         ("damaged", ExitCode.CONFIGURATION, "file is not a database"),
         ("a folder", ExitCode.UNAVAILABLE, "unable to open database file"),
@@ -166,7 +166,6 @@ def test_a_reader_who_goes_away_leaves_no_traceback(home: Home) -> None:
     assert (process.returncode, said) == (ExitCode.BROKEN_PIPE, b"")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_leaves_no_traceback(unbuffered: str) -> None:
     with Path("/dev/full").open("wb") as full:
@@ -178,7 +177,54 @@ def test_a_full_disk_leaves_no_traceback(unbuffered: str) -> None:
             text=True,
         )
 
-    assert (done.returncode, done.stderr) == (1, "error: output: no space left on device\n")
+    assert done.returncode == ExitCode.OUTPUT
+    assert done.stderr.startswith("error: output: no space left on device: what was asked was done")
+    assert "Traceback" not in done.stderr
+
+
+def in_a_shell(home: Home, line: str) -> subprocess.CompletedProcess[str]:
+    """Carry out a line of shell in which D is the program."""
+    program = f"{sys.executable} -P -m scheduler"
+    return subprocess.run(
+        ["bash", "-c", line.replace("D ", f"{program} ")],
+        capture_output=True,
+        env=process_environment({}),
+        cwd=home.folder,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_run_whose_id_could_not_be_written_is_told_with_a_code_of_its_own(home: Home) -> None:
+    """A script that tries again on 1 would send, and pay for, another."""
+    done = in_a_shell(home, "D trigger products --batch pages > /dev/full")
+
+    ((run_id,),) = home.sql("SELECT id FROM runs")
+    assert done.returncode == ExitCode.OUTPUT
+    assert done.stderr.splitlines()[-1] == str(run_id)
+
+
+def test_a_closed_output_is_fine(home: Home) -> None:
+    done = in_a_shell(home, "D trigger products --batch pages >&-")
+
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert home.sql("SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_a_reader_who_goes_away_does_not_prevent_the_act(home: Home) -> None:
+    home.done("freeze", "all", "--reason", "x")
+
+    in_a_shell(home, "D thaw all -y | true")
+
+    assert home.sql("SELECT count(*) FROM freezes") == [(0,)]
+
+
+def test_an_argument_that_is_not_utf_8_is_usage(home: Home) -> None:
+    done = in_a_shell(home, r"D runs list --schedule $'\xe9'")
+
+    assert done.returncode == ExitCode.USAGE
+    assert "is not text in UTF-8" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_ctrl_c_ends_a_wait_with_130(home: Home) -> None:
@@ -256,3 +302,23 @@ def test_a_daemon_that_cannot_start_says_why(
     assert done.stderr.startswith("error: ")
     assert problem in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_an_error_is_the_document_where_there_is_no_answer(home: Home) -> None:
+    nobody = home.call("schedules", "show", "nobody", "--json")
+    usage = home.call("runs", "list", "--limit", "none", "--json")
+    answered = home.call("doctor", "--json")
+
+    problem = nobody.err.removeprefix("error: ").rstrip()
+    assert nobody.json == {"error": {"exit_code": 1, "message": problem, "problems": [problem]}}
+    assert (nobody.code, usage.code, usage.json["error"]["exit_code"]) == (1, 2, 2)
+    assert (answered.code, "error" in answered.json) == (1, False)
+
+
+def test_config_check_has_the_same_keys_whether_the_file_is_right(home: Home) -> None:
+    right = home.done("config", "check", "--json").json
+    home.config.write_text("[nonsense]\n")
+    wrong = home.call("config", "check", "--json")
+
+    assert wrong.code == 78
+    assert (wrong.json.keys(), bool(wrong.json["problems"])) == (right.keys(), True)

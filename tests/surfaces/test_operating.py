@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.cli.exit_codes import ExitCode
 from scheduler.cli.session import person
-from tests.surfaces.rig import CONFIG, LOST, Home, spoken
+from tests.surfaces.rig import CONFIG, LIVES, LOST, Home, spoken
 
 WRONG = CONFIG.replace('cron = "0 2 * * *"', 'cron = "0 25 * * *"')
 
@@ -168,6 +168,18 @@ def test_firing_a_paused_schedule_says_that_it_waits(home: Home) -> None:
     )
 
 
+@pytest.mark.parametrize("words", ["next hourly", "schedules fire hourly"])
+def test_no_terminal_obeys_the_reason_of_a_pause(home: Home, words: str) -> None:
+    home.done(
+        "schedules", "pause", "hourly", "--reason", "\x1b]52;c;RVZJTA==\x07\nok: \u202eall is fine"
+    )
+
+    told = home.call(*words.split()).err
+
+    assert told.count("\n") == 1
+    assert told.removesuffix("\n").isprintable()
+
+
 def test_next_tells_of_a_pause(home: Home) -> None:
     home.done("schedules", "pause", "hourly", "--reason", "moving")
     home.done("schedules", "disable", "nightly")
@@ -185,8 +197,9 @@ def test_the_list_shows_what_is_held_up_and_by_what(home: Home) -> None:
     home.done("freeze", "collector:products", "--reason", "x")
     listed = home.done("schedules", "list").out.splitlines()
 
-    assert "held" in listed[0]
-    assert listed[-2].endswith("paused") and listed[-1].endswith("frozen")
+    assert "why_held" in listed[0]
+    assert listed[-2].endswith(f"paused by {person()}: x")
+    assert listed[-1].endswith(f"collector:products frozen by {person()}: x")
 
 
 def test_what_was_lost_is_resent_however_late(home: Home) -> None:
@@ -223,7 +236,7 @@ def test_a_run_that_never_had_inputs_says_how_to_go_on(home: Home) -> None:
 
 def test_status_says_why_an_account_sends_nothing(home: Home) -> None:
     home.make_run(reason="not_sent", fence=1, detail="cannot connect to api.example.com:443")
-    home.sql("INSERT INTO brakes (account, strikes, open_until) VALUES ('main', 1, ?)",
+    home.sql("INSERT INTO brakes (account, trips, open_until) VALUES ('main', 1, ?)",
              "2026-03-02 09:00:16.000000")  # fmt: skip
 
     why = "sends nothing until 2026-03-02 09:00:16Z (cannot connect to api.example.com:443)"
@@ -244,7 +257,7 @@ def test_a_secret_that_there_is_not_is_told_before_anything_is_written(home: Hom
 
 def test_a_dry_run_says_what_must_be_put_in_by_hand(home: Home) -> None:
     home.config.write_text(CONFIG.replace('{ env = "DCA_API_TOKEN" }', '{ file = "/etc/token" }'))
-    home.done("apply")
+    home.done("apply", "--accept-account-change")
     hook = '{"type": "webhook", "auth": "${secret:s}"}'
 
     said = home.call(
@@ -263,7 +276,7 @@ def test_what_may_be_in_flight_is_what_the_429_rule_allows(
 ) -> None:
     home.sql("UPDATE accounts SET max_in_flight = ?", allowed)
 
-    [account] = home.done("accounts", "list", "--json").json
+    [account] = home.done("accounts", "list", "--json").items
 
     assert f"account main: sends, 0 of {most} in flight\n" in home.done("status").out
     assert (account["max_in_flight"], account["most_in_flight"]) == (allowed, most)
@@ -271,8 +284,9 @@ def test_what_may_be_in_flight_is_what_the_429_rule_allows(
 
 def test_an_account_that_starts_more_than_it_can_follow_is_told_of(home: Home) -> None:
     run_id = home.make_run(state="collecting", collection_id="j_1")
+    home.sql(LIVES)
     home.sql(
-        "INSERT INTO collections (id, run_id, account, collector_id, accepted_at, look_at)"
+        "INSERT INTO collections (id, run_id, account, collector_id, accepted_at, next_poll_at)"
         " SELECT 'j_1', id, account, collector_id, created_at, '2026-03-02 08:58:30'"
         " FROM runs WHERE id = ?",
         run_id,
@@ -280,8 +294,8 @@ def test_an_account_that_starts_more_than_it_can_follow_is_told_of(home: Home) -
 
     said = home.done("status").out
 
-    assert re.search(r"account main: sends, .*; looks at what runs 90s late: it starts more", said)
-    assert home.done("accounts", "list", "--json").json[0]["look_due_at"] is not None
+    assert re.search(r"account main: sends, .*; polls what runs 90s late: it starts more", said)
+    assert home.done("accounts", "list", "--json").items[0]["poll_due_at"] is not None
 
 
 def test_thawing_what_concerns_no_schedule_says_that_it_fires_nothing(home: Home) -> None:
@@ -290,3 +304,17 @@ def test_thawing_what_concerns_no_schedule_says_that_it_fires_nothing(home: Home
     answer = home.done("thaw", "label:none", "--yes")
 
     assert "only runs that wait are sent, this fires nothing\n" in answer.err
+
+
+def test_a_disabled_schedule_of_a_file_is_said_to_come_back(home: Home) -> None:
+    answer = home.done("schedules", "disable", "hourly")
+
+    assert answer.out == "schedule hourly is disabled\n"
+    assert answer.err.endswith("what lasts is dca-scheduler schedules pause hourly\n")
+    assert str(home.config) in answer.err
+
+
+def test_one_that_no_file_has_stays_as_it_is_switched(home: Home) -> None:
+    home.sql("UPDATE schedules SET origin = 'database', defined_in = NULL")
+
+    assert home.done("schedules", "disable", "hourly").err == ""

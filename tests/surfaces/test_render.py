@@ -5,8 +5,9 @@ from enum import StrEnum
 
 import pytest
 
-from scheduler.cli.render import cell, fit, json_value, one_line
+from scheduler.cli.render import cell, fit, one_line
 from scheduler.domain.records import Account
+from scheduler.views.json_document import json_value
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -70,16 +71,21 @@ def test_json_holds_utc_times_values_and_fields() -> None:
     berlin = NINE.astimezone(timezone(timedelta(hours=1)))
 
     assert json_value({"at": berlin, Colour.RED: [Colour.RED, (account,)]}) == {
-        "at": "2026-03-02T09:00:00Z",
+        "at": "2026-03-02T09:00:00.000000Z",
         "red": [
             "red",
             [
                 {
                     "name": "a",
+                    "max_runs_per_day": None,
+                    "max_inputs_per_day": None,
+                    "min_interval": None,
                     "base_url": "https://x",
                     "token": "env:T",
                     "max_in_flight": 1,
                     "requests_per_second": 0.5,
+                    "accept_unknown_collectors": False,
+                    "price_per_thousand": None,
                 }
             ],
         ],

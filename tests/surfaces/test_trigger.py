@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.cli.session import person
 from tests.surfaces.rig import FAILED, Home, spoken
 
 ACCEPTED: dict[str, object] = {
@@ -133,9 +134,9 @@ def test_a_dry_run_prints_a_curl_command_and_writes_nothing(home: Home) -> None:
     answer = home.done("trigger", "news", "--input", "url=https://x.org/it's", "--dry-run")
 
     assert answer.out.splitlines() == [
-        "curl --globoff --request POST"
+        "printf 'Authorization: Bearer %s\\n' \"$DCA_API_TOKEN\" | curl --globoff --request POST"
         " 'https://api.brightdata.com/dca/trigger?collector=c_news&queue_next=1' \\",
-        '  --header "Authorization: Bearer $DCA_API_TOKEN" \\',
+        "  --header @- \\",
         "  --header 'Content-Type: application/json' \\",
         """  --data-raw '[{"url":"https://x.org/it'"'"'s"}]'""",
     ]
@@ -146,7 +147,21 @@ def test_a_dry_run_prints_a_curl_command_and_writes_nothing(home: Home) -> None:
 def test_the_token_variable_is_the_one_of_the_account(home: Home) -> None:
     home.sql("UPDATE accounts SET token = 'env:OTHER_TOKEN'")
 
-    assert "Bearer $OTHER_TOKEN" in home.done("trigger", "news", "--input", "a=b", "--dry-run").out
+    assert (
+        '"$OTHER_TOKEN" | curl' in home.done("trigger", "news", "--input", "a=b", "--dry-run").out
+    )
+
+
+@pytest.mark.parametrize(
+    "token", ['env:X"; touch PWNED; : "', "env:X`id`", "env:X Y", "file:relative"]
+)
+def test_a_row_that_names_no_token_makes_no_command(home: Home, token: str) -> None:
+    home.sql("UPDATE accounts SET token = ?", token)
+
+    answer = home.call("trigger", "news", "--input", "a=b", "--dry-run")
+
+    assert (answer.code, answer.out) == (1, "")
+    assert token.removeprefix("env:") not in answer.err
 
 
 def test_a_body_too_long_for_a_shell_is_read_from_a_file(home: Home) -> None:
@@ -185,10 +200,11 @@ def test_waiting_tells_each_change_and_ends_by_what_became_of_it(
     answer = home.call("trigger", "products", "--batch", "pages", *words)
 
     lines = answer.out.splitlines()
-    changes = [step for step in steps if step]
     assert answer.code == code
     assert lines[:2] == ["1", "queued (requested)"]
-    assert (len(lines), lines[-1]) == (2 + len(changes), last)
+    assert lines[-1] == last
+    told = [line.split(" ")[0] for line in lines[1:]]
+    assert told == [state for (state,) in home.sql("SELECT to_state FROM run_events ORDER BY id")]
 
 
 def test_waiting_in_json_prints_one_document_at_the_end(home: Home) -> None:
@@ -197,5 +213,89 @@ def test_waiting_in_json_prints_one_document_at_the_end(home: Home) -> None:
     answer = home.done("trigger", "products", "--batch", "pages", "--wait", "--json")
 
     assert answer.json["collection_id"] == "j_1"
-    assert answer.json["start_eta"] == "2026-03-02T09:00:05Z"
+    assert answer.json["start_eta"] == "2026-03-02T09:00:05.000000Z"
     assert "collecting (accepted)" in answer.err
+
+
+def test_a_request_that_is_repeated_under_its_key_is_the_same_run(home: Home) -> None:
+    words = ("trigger", "news", "--batch", "pages", "--key", "night of the 2nd")
+
+    first, again = home.done(*words), home.done(*words)
+    as_json = home.done(*words, "--json").json
+
+    assert (first.out, again.out, as_json["id"]) == ("1\n", "1\n", 1)
+    assert again.err.startswith("asked for before under this key: run 1\n")
+    assert as_json["request_key"] == "night of the 2nd"
+    assert home.sql("SELECT count(*) FROM runs") == [(1,)]
+    assert len(home.done("changes", "list", "--subject", "runs.1", "--json").items) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["news", "--input", "url=https://x.org/2"],
+        ["news", "--input", "url=https://x.org/1", "--priority", "1"],
+        ["products", "--input", "url=https://x.org/1"],
+        ["news", "--batch", "pages"],
+    ],
+    ids=spoken,
+)
+def test_a_key_that_was_used_for_another_request_is_refused(home: Home, other: list[str]) -> None:
+    home.done("trigger", "news", "--input", "url=https://x.org/1", "--key", "k")
+
+    answer = home.call("trigger", *other, "--key", "k")
+
+    assert answer.code == 1
+    said = "was used for another request, which is run 1: take a new key for this one"
+    assert answer.err == f"error: key 'k' {said}\n"
+    assert home.sql("SELECT count(*) FROM runs") == [(1,)]
+
+
+def test_who_asked_is_on_the_run_and_in_the_audit(home: Home) -> None:
+    home.done("trigger", "news", "--batch", "pages")
+    home.done("schedules", "fire", "hourly")
+    home.set_run(2, **FAILED)
+    home.done("runs", "retry", "2")
+
+    changes = home.done("changes", "list", "--limit", "3", "--json").items
+
+    assert [home.run(run_id)["created_by"] for run_id in (1, 2, 3)] == [person()] * 3
+    assert {(change["action"], change["by"]) for change in changes} == {
+        ("trigger", person()),
+        ("fire", person()),
+        ("retry", person()),
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["trigger", "products", "--batch", "pages"], ["schedules", "fire", "hourly"]],
+    ids=spoken,
+)
+def test_waiting_ends_when_its_time_is_up_and_the_run_goes_on(home: Home, words: list[str]) -> None:
+    answer = home.call(*words, "--wait", "--timeout", "1s")
+
+    assert (answer.code, answer.out.splitlines()[-1]) == (124, LAST[words[0]])
+    assert answer.err.endswith("error: the time is up: what was asked for goes on without us\n")
+    assert home.run(1)["state"] == "queued"
+
+
+LAST = {
+    "trigger": "queued (requested)",
+    "schedules": "queued (requested): asked for by " + person(),
+}
+
+
+def test_a_fired_schedule_is_waited_for(home: Home) -> None:
+    home.pause = as_a_daemon(home, ACCEPTED, SUCCEEDED)
+
+    answer = home.done("schedules", "fire", "hourly", "--wait-for", "ended")
+
+    assert answer.out.splitlines()[-1].startswith("succeeded (done): j_1")
+
+
+def test_a_limit_without_waiting_is_wrong_usage(home: Home) -> None:
+    answer = home.call("trigger", "news", "--batch", "pages", "--timeout", "1s")
+
+    assert answer.code == 2
+    assert "--timeout goes with --wait or --wait-for" in answer.err

@@ -1,11 +1,12 @@
 """Nothing that was sent in confidence comes back in an answer's words, repr or log."""
 
+import base64
 import json
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
-import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,15 +15,15 @@ from scheduler.domain.answers import Unanswered
 from scheduler.domain.reply import Lost, Rejected
 from scheduler.domain.request import TriggerRequest, query_string
 from scheduler.upstream.dataset import DatasetReader
-from scheduler.upstream.heard import Heard
+from scheduler.upstream.failures import as_httpx
 from scheduler.upstream.question_answers import (
     read_cancel,
     read_inputs,
     read_jobs_page,
     read_log,
 )
-from scheduler.upstream.redaction import scrub
-from scheduler.upstream.transport import as_httpx
+from scheduler.upstream.redaction import redact
+from scheduler.upstream.response import Response
 from scheduler.upstream.trigger_reply import read_trigger_reply
 from tests.upstream.rig import NINE, TOKEN, Wire, answering, client, http, playing, trigger
 
@@ -52,6 +53,12 @@ ECHOES = [
     pytest.param("signature canary-sig is wrong", id="a URL's signature"),
     pytest.param("hook canary-hook", id="notify"),
     pytest.param("x" * 495 + TOKEN, id="cut in the middle"),
+    pytest.param(f"/login?next={quote(quote('canary-key/1+2=', safe=''))}", id="quoted twice"),
+    pytest.param(f"/login?next={quote(quote(QUERY))}", id="a query, quoted twice more"),
+    pytest.param("key canary-key%2f1%2b2%3d refused", id="lower-case hex"),
+    pytest.param(r"key canary-key\/1+2= refused", id="PHP's slashes"),
+    pytest.param(r"key canary-key\u002f1\u002b2= refused", id="JSON's escapes"),
+    pytest.param("pass canary&quot;&#252;\\pass refused", id="HTML's escapes"),
 ]
 
 
@@ -104,24 +111,36 @@ async def test_a_failure_gives_nothing_away(
 
 URL = f"http://127.0.0.1:9/dca/trigger?{QUERY}"
 WRITTEN = [
-    aiohttp.ClientOSError(None, f"Can not write request body for {URL}"),
-    aiohttp.ClientOSError(104, f"Can not write request body for {URL}"),
-    aiohttp.ConnectionTimeoutError(f"Connection timeout to host {URL}"),
-    aiohttp.ClientConnectionError(f"Failed to send bytes to {URL}"),
-    aiohttp.InvalidURL(URL),
-    aiohttp.ServerDisconnectedError(URL),
-    aiohttp.ClientPayloadError(URL),
+    OSError(f"Can not write to {URL}"),
+    OSError(104, f"Can not write to {URL}"),
+    ssl.SSLError(1, f"[SSL] cannot write to {URL}"),
     ValueError(URL),
 ]
 
 
 @pytest.mark.parametrize("error", WRITTEN, ids=lambda error: type(error).__name__)
-def test_the_texts_of_the_http_library_are_not_passed_on(error: Exception) -> None:
+def test_the_texts_of_the_libraries_are_not_passed_on(error: Exception) -> None:
     assert "canary" not in repr(as_httpx(error))
 
 
+@pytest.mark.parametrize("before", ["", "u", "us", "user:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_in_base64_withholds_the_words(
+    encode: Callable[[bytes], bytes], before: str
+) -> None:
+    words = encode(f"{before}{TOKEN}\xff".encode()).decode()
+
+    assert words not in redact(f"Basic {words}", token=TOKEN, params=PARAMS)
+
+
+def test_a_delivery_however_deep_is_searched_through() -> None:
+    deliver = '{"a":' * 900 + '"canary-deep"' + "}" * 900
+
+    assert "canary" not in redact("canary-deep", token=TOKEN, params=(("deliver", deliver),))
+
+
 def test_what_is_no_secret_stays_readable() -> None:
-    words = scrub("s3: collector c_shop has no input", token=TOKEN, params=PARAMS)
+    words = redact("s3: collector c_shop has no input", token=TOKEN, params=PARAMS)
 
     assert words == "s3: collector c_shop has no input"
 
@@ -145,17 +164,19 @@ HEADERS = st.dictionaries(
 
 @given(BODIES, st.none() | st.integers(100, 999), HEADERS, st.none() | st.just("it broke off"))
 def test_no_answer_whatsoever_raises(
-    body: bytes, status: int | None, headers: dict[str, str], flaw: str | None
+    body: bytes, status: int | None, headers: dict[str, str], failure: str | None
 ) -> None:
-    heard = Heard(heard_at=NINE, left=True, status=status, headers=headers, body=body, flaw=flaw)
+    response = Response(
+        received_at=NINE, left=True, status=status, headers=headers, body=body, failure=failure
+    )
     reader = DatasetReader()
     reader.feed(body)
 
-    reply = read_trigger_reply(heard)
-    read_log(heard, "j_1")
-    read_jobs_page(heard)
-    read_inputs(heard, reader)
-    read_cancel(heard)
+    reply = read_trigger_reply(response)
+    read_log(response, "j_1")
+    read_jobs_page(response)
+    read_inputs(response, reader)
+    read_cancel(response)
 
     if isinstance(reply, Rejected | Lost):
         assert reply.detail.isprintable()

@@ -1,12 +1,16 @@
 """Connections are used again, but never trusted: nothing is repeated, followed or remembered."""
 
 import asyncio
+import socket
+from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
 
 from scheduler.clock import boot_seconds
 from scheduler.domain.reply import Accepted, Deferred, Lost
-from scheduler.upstream.transport import Gate, NotSent
+from scheduler.upstream.connection import Connection
+from scheduler.upstream.transport import NotSent, RequestBody, SendGuard, UpstreamTransport
 from tests.upstream.rig import (
     MONDAY,
     Wire,
@@ -67,11 +71,10 @@ async def test_an_answer_that_nobody_asked_for_is_not_taken_for_one(status: str)
         is_answered.set()
         await is_said.wait()
         await turns(20)
-        stale = await trigger(dca)
-        fresh = await trigger(dca)
+        reply = await trigger(dca)
 
-    assert_not_sent(stale, "out of step, before anything was sent")
-    assert isinstance(fresh, Accepted)
+    assert isinstance(reply, Accepted)
+    assert reply.collection_id == "j_1"
     assert (server.connections, len(server.requests)) == (2, 2)
 
 
@@ -98,20 +101,49 @@ async def test_a_question_is_not_answered_by_what_nobody_asked_for() -> None:
 
 
 def test_a_gate_that_was_shut_lets_nothing_pass() -> None:
-    gate = Gate(send_before=boot_seconds() + 60)
+    guard = SendGuard(send_before=boot_seconds() + 60)
 
-    assert gate.shut() is False
+    assert guard.shut() is False
     with pytest.raises(NotSent, match="its time was over"):
-        gate.pass_through(None)
-    assert gate.left is False
+        guard.pass_through()
+    assert guard.left is False
 
 
-def test_a_gate_lets_nothing_pass_into_a_connection_that_is_no_more() -> None:
-    gate = Gate(send_before=boot_seconds() + 60)
+class _Hesitant(UpstreamTransport):
+    """Lets time go by between a connection and the first byte."""
 
-    with pytest.raises(NotSent, match="before anything was sent"):
-        gate.pass_through(None)
-    assert gate.shut() is False
+    async def _connect(self) -> Connection:
+        connection = await super()._connect()
+        async with asyncio.timeout(60):
+            while connection.is_fresh:
+                await turns(1)
+        return connection
+
+
+async def say_before_asked(wire: Wire) -> None:
+    await wire.say(http("408 Request Timeout", b"{}"))
+    await wire.hang()
+
+
+async def leave(wire: Wire) -> None:
+    wire.reset()
+
+
+@pytest.mark.parametrize("play", [say_before_asked, leave])
+async def test_nothing_is_written_to_a_new_line_that_is_out_of_step_or_gone(
+    play: Callable[[Wire], Awaitable[None]],
+) -> None:
+    guard = SendGuard(send_before=boot_seconds() + 60)
+
+    async with playing(play) as server:
+        request = httpx.Request(
+            "POST", server.url, stream=RequestBody(b"[]", guard), extensions={"target": "/"}
+        )
+        with pytest.raises(NotSent, match="before anything was sent"):
+            await _Hesitant(server.url).handle_async_request(request)
+
+    assert guard.shut() is False
+    assert server.heads == 0
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
@@ -121,7 +153,11 @@ async def test_a_redirect_is_not_followed(code: int) -> None:
         async with playing(answering(there)) as server, client(server.url) as dca:
             reply = await trigger(dca)
 
-    assert reply == Lost(detail=f"answered {code} (no content type, 0 bytes)", status=code)
+    assert reply == Lost(
+        detail=f"answered {code} to {elsewhere.url}/dca/trigger, which is not followed"
+        " (no content type, 0 bytes)",
+        status=code,
+    )
     assert elsewhere.connections == 0
 
 
@@ -143,3 +179,16 @@ async def test_a_proxy_from_the_environment_is_not_used(monkeypatch: pytest.Monk
         reply = await trigger(dca)
 
     assert isinstance(reply, Accepted)
+
+
+async def test_who_cannot_connect_is_told_that_no_proxy_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        async with client(url) as dca:
+            reply = await trigger(dca)
+
+    assert_not_sent(reply, "(the proxy that the environment names is not used)")

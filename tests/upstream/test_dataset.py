@@ -81,6 +81,21 @@ def test_every_input_of_any_dataset_is_echoed(inputs: list[dict[str, object]]) -
     )
 
 
+def test_of_inputs_without_a_good_row_the_first_error_is_told() -> None:
+    """A code goes before words; what brought a row as well has not failed."""
+    reader = DatasetReader()
+    reader.feed(
+        b'[{"input":{"url":"a"},"error":"The page\\nfailed","error_code":"infra_error"},'
+        b'{"input":{"url":"b"},"Error":"words only"},{"input":{"url":"b"},"error":"later words"},'
+        b'{"input":{"url":"c"},"error":"x"},{"input":{"url":"c"},"price":1}]'
+    )
+    result = reader.result()
+
+    assert isinstance(result, EchoedInputs)
+    assert result.good == {'{"url":"c"}'}
+    assert result.errors == {'{"url":"a"}': "infra_error", '{"url":"b"}': "words only"}
+
+
 def test_a_dataset_of_any_size_needs_little_memory() -> None:
     row = b'{"input":{"url":"a"},"html":"' + b"x" * 100_000 + b'"},'
     reader = DatasetReader()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from scheduler import __version__
 from scheduler.clock import boot_seconds
 from scheduler.domain.errors import ConfigError, InvalidInput
 from scheduler.domain.reply import Accepted, Deferral, Deferred, Lost
@@ -41,7 +42,7 @@ async def test_the_request_arrives_exactly_as_it_was_written() -> None:
     assert received == body
     assert dict(line.split(": ") for line in lines) == {
         "Host": server.url.removeprefix("http://"),
-        "User-Agent": "dca-scheduler/0.1.0",
+        "User-Agent": f"dca-scheduler/{__version__}",
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Authorization": f"Bearer {TOKEN}",

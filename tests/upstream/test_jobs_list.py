@@ -44,6 +44,12 @@ async def test_the_jobs_of_a_day_are_listed_oldest_first() -> None:
             finished_at=None,
             inputs=2,
             name="news",
+            page_loads=1,
+            total_pages=2,
+            failed_pages=0,
+            data_lines=1,
+            expired=False,
+            trigger_type="api",
         ),
         ListedJob(
             id=second,
@@ -53,6 +59,12 @@ async def test_the_jobs_of_a_day_are_listed_oldest_first() -> None:
             finished_at=None,
             inputs=2,
             name="news",
+            page_loads=0,
+            total_pages=2,
+            failed_pages=0,
+            data_lines=0,
+            expired=False,
+            trigger_type="api",
         ),
     )
     assert yesterday == ()

@@ -1,4 +1,4 @@
-"""Every answer to a trigger, as a table: what was heard, and what it means."""
+"""Every answer to a trigger, as a table: what was response, and what it means."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,19 +14,19 @@ from scheduler.domain.reply import (
     Rejected,
     TriggerReply,
 )
-from scheduler.upstream.heard import Heard
+from scheduler.upstream.response import Response
 from scheduler.upstream.trigger_reply import read_trigger_reply
 from tests.upstream.rig import NINE
 
 LIMIT = b'{"error": "Maximum limit of 100 jobs per scraper has been exceeded"}'
 
 
-def heard(status: int | None, body: bytes = b"", **rest: Any) -> Heard:
-    return Heard(heard_at=NINE, left=True, status=status, body=body, **rest)
+def response(status: int | None, body: bytes = b"", **rest: Any) -> Response:
+    return Response(received_at=NINE, left=True, status=status, body=body, **rest)
 
 
 def read(status: int | None, body: bytes = b"", **rest: Any) -> TriggerReply:
-    return read_trigger_reply(heard(status, body, **rest))
+    return read_trigger_reply(response(status, body, **rest))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_any_success_with_an_id_is_accepted(status: int) -> None:
 
 
 def test_an_id_that_came_whole_counts_although_the_answer_broke_off() -> None:
-    reply = read(200, b'{"collection_id": "j_1"}', flaw="the answer broke off")
+    reply = read(200, b'{"collection_id": "j_1"}', failure="the answer broke off")
 
     assert reply == Accepted(collection_id="j_1", start_eta=None, status=200)
 
@@ -194,14 +194,15 @@ def test_any_other_refusal_is_final_and_keeps_the_upstreams_words(status: int) -
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        pytest.param(b"", "answered 400", id="nothing"),
-        pytest.param(b" Bad\r\nRequest\x1b[31m ", r"Bad\r\nRequest\x1b[31m", id="escaped"),
-        pytest.param(b"x" * 9000, "x" * 500, id="long"),
+        pytest.param(
+            b'{"error": "Bad\\r\\nRequest\\u001b[31m"}', r"Bad\r\nRequest\x1b[31m", id="escaped"
+        ),
+        pytest.param(b'{"error": "%s"}' % (b"x" * 9000), "x" * 500, id="long"),
+        pytest.param(b'{"Error": "No such field"}', "No such field", id="capitals"),
         pytest.param(b'{"message": "No such field"}', "No such field", id="message"),
         pytest.param(b'{"error": {"message": "Nested"}}', "Nested", id="nested"),
         pytest.param(b'{"error": {"code": 7}}', '{"error": {"code": 7}}', id="no text in it"),
         pytest.param(b'{"error": "a\\u202eb\\ud800"}', r"a\u202eb\ud800", id="not printable"),
-        pytest.param(b"\xff\x00", "\N{REPLACEMENT CHARACTER}\\x00", id="no text"),
     ],
 )
 def test_the_words_of_a_refusal_are_one_printable_line(body: bytes, detail: str) -> None:
@@ -215,14 +216,16 @@ def test_the_words_of_a_refusal_are_one_printable_line(body: bytes, detail: str)
 def test_a_refusal_that_broke_off_counts_where_its_status_says_all(
     status: int, kind: type[TriggerReply]
 ) -> None:
-    reply = read(status, b'{"error": "Maximum limit of 1', flaw="the answer broke off")
+    reply = read(status, b'{"error": "Maximum limit of 1', failure="the answer broke off")
 
     assert isinstance(reply, kind)
     assert reply.status == status
 
 
 def test_what_never_left_may_be_sent_again_whatever_came_back() -> None:
-    unasked = Heard(heard_at=NINE, status=200, body=b'{"collection_id": "j_1"}', flaw="too early")
+    unasked = Response(
+        received_at=NINE, status=200, body=b'{"collection_id": "j_1"}', failure="too early"
+    )
 
     reply = read_trigger_reply(unasked)
 
@@ -230,7 +233,7 @@ def test_what_never_left_may_be_sent_again_whatever_came_back() -> None:
 
 
 def test_silence_after_the_request_left_is_lost() -> None:
-    reply = read(None, flaw="the time limit of 30 s was over")
+    reply = read(None, failure="the time limit of 30 s was over")
 
     assert reply == Lost(detail="the time limit of 30 s was over")
 
@@ -240,3 +243,53 @@ def test_the_job_limit_in_429_keeps_the_status_that_the_brake_counts() -> None:
 
     assert isinstance(reply, Deferred)
     assert (reply.deferral, reply.status) == (Deferral.JOB_LIMIT, 429)
+
+
+PAGES = [
+    pytest.param(b"", id="nothing"),
+    pytest.param(b"default backend - 404", id="plain text"),
+    pytest.param(b"<html><title>403 Forbidden</title> cloudflare</html>", id="HTML"),
+    pytest.param(b"Your account is suspended, says a proxy", id="a suspended account, in text"),
+    pytest.param(b'"Forbidden"', id="a JSON text"),
+    pytest.param(b"\xff\x00", id="no text"),
+]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422, 451])
+@pytest.mark.parametrize("body", PAGES)
+def test_a_gateways_page_is_nobodys_verdict(body: bytes, status: int) -> None:
+    """Neither refused nor sent again unseen: the jobs list tells whether it was taken."""
+    reply = read(status, body)
+
+    assert isinstance(reply, Lost)
+    assert reply.status == status
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Collection_id": "j_1", "Start_eta": "2026-03-02T09:00:00Z"}',
+        b'{"collectionId": "j_1", "startEta": "2026-03-02T09:00:00Z"}',
+        b'{"COLLECTION_ID": "j_1", "START_ETA": "2026-03-02T09:00:00Z"}',
+        b'{"data": {"collection_id": "j_1", "start_eta": "2026-03-02T09:00:00Z"}}',
+    ],
+)
+def test_an_id_is_read_however_its_key_is_written(body: bytes) -> None:
+    assert read(200, body) == Accepted(collection_id="j_1", start_eta=NINE, status=200)
+
+
+def test_the_name_as_documented_goes_before_another_spelling() -> None:
+    reply = read(200, b'{"collection_id": "j_1", "Collection_ID": "j_2"}')
+
+    assert reply == Accepted(collection_id="j_1", start_eta=None, status=200)
+
+
+def test_a_redirect_tells_where_it_leads_and_gives_no_secret_away() -> None:
+    where = "https://me:pw@login.example/sso/trigger?next=secret#there"
+    reply = read(308, b"", headers={"location": where})
+
+    assert reply == Lost(
+        detail="answered 308 to https://login.example/sso/trigger, which is not followed"
+        " (no content type, 0 bytes)",
+        status=308,
+    )

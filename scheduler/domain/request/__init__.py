@@ -1,12 +1,18 @@
 """
 The exact query and body a run will send.
 
-options.py turns what is asked for into parameters, body.py inputs into a body; secrets.py keeps
-credentials out until both are sent; template.py fills names; curl.py shows it all to a person.
+options.py turns what is asked for into parameters, body_writer.py inputs into a body, body.py that
+into what leaves; secrets.py keeps credentials out until both are sent; template.py fills names.
 """
 
-from scheduler.domain.request.body import SendAs, body_content, body_inputs, render_body
-from scheduler.domain.request.curl import curl_command, query_string
+from scheduler.domain.request.body import body_content, body_frame, body_inputs, render_body
+from scheduler.domain.request.body_writer import (
+    MOST_BYTES,
+    BodyTooLarge,
+    BodyWriter,
+    SendAs,
+    Spool,
+)
 from scheduler.domain.request.options import (
     Behaviour,
     Params,
@@ -15,22 +21,38 @@ from scheduler.domain.request.options import (
     read_object,
     trigger_params,
 )
-from scheduler.domain.request.secrets import check_references, expand_secrets, secret_names
+from scheduler.domain.request.secrets import (
+    check_destinations,
+    check_references,
+    expand_secrets,
+    secret_names,
+)
 from scheduler.domain.request.template import check_name_template, render_due_at, render_name
-from scheduler.domain.request.trigger_request import TriggerRequest
+from scheduler.domain.request.trigger_request import (
+    Pieces,
+    TriggerRequest,
+    query_string,
+    time_to_send,
+)
 
 __all__ = [
+    "MOST_BYTES",
     "Behaviour",
+    "BodyTooLarge",
+    "BodyWriter",
     "Params",
+    "Pieces",
     "SendAs",
+    "Spool",
     "TriggerOptions",
     "TriggerRequest",
     "body_content",
+    "body_frame",
     "body_inputs",
+    "check_destinations",
     "check_name_template",
     "check_references",
     "choose_behaviour",
-    "curl_command",
     "expand_secrets",
     "query_string",
     "read_object",
@@ -38,5 +60,6 @@ __all__ = [
     "render_due_at",
     "render_name",
     "secret_names",
+    "time_to_send",
     "trigger_params",
 ]

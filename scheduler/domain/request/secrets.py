@@ -96,30 +96,71 @@ def secret_names(params: Iterable[tuple[str, str]]) -> frozenset[str]:
     )
 
 
+def secret_destinations(params: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """
+    Yield each secret's name with each place that what it stands in is sent to.
+
+    Such as `https://hooks.example.com/x`, or `s3://BUCKET`; `TYPE:` where none is named.
+    """
+    for key, text in params:
+        if key in JSON_PARAMS and (names := sorted(set(_REFERENCE.findall(text)))):
+            value = json.loads(text)
+            yield from ((name, place) for name in names for place in _destinations(value))
+
+
+_PLACES: Final = frozenset({"bucket", "container", "host", "hostname", "server"})
+
+
+def _destinations(value: object) -> list[str]:
+    kind = str(value.get("type", "")) if isinstance(value, Mapping) else ""
+    found = []
+    for place, text, _ in _leaves(value, "", is_credential=False):
+        if "://" in text:
+            found.append(text)
+        elif place.rpartition(".")[2].lower() in _PLACES:
+            found.append(f"{kind}://{text}")
+    return found or [f"{kind}:"]
+
+
 def expand_secrets(
-    params: Iterable[tuple[str, str]], lookup: Callable[[str], str | None]
+    params: Iterable[tuple[str, str]],
+    lookup: Callable[[str], str | None],
+    may_go: Callable[[str, str], bool] = lambda name, destination: True,
 ) -> tuple[tuple[str, str], ...]:
     """
     Return *params* as they are sent, every reference replaced by what *lookup* says it is.
 
     A secret lands inside its JSON string whatever characters it has. Raises InvalidInput
-    naming every secret for which *lookup* has None.
+    naming every secret for which *lookup* has None, or that *may_go* refuses a destination.
     """
     stored = tuple(params)
     if not any(key in JSON_PARAMS for key, _ in stored):
         return stored
-    known = {name: lookup(name) for name in sorted(secret_names(stored))}
-    missing = [name for name, secret in known.items() if secret is None]
+    check_destinations(stored, may_go)
+    values = {name: lookup(name) for name in sorted(secret_names(stored))}
+    missing = [name for name, secret in values.items() if secret is None]
     if missing:
         raise InvalidInput(
             f"no secret is called {', '.join(missing)}: name in the configuration where it is kept"
         )
-    found = {name: secret for name, secret in known.items() if secret is not None}
-    if broken := [name for name, secret in found.items() if not _is_whole(secret)]:
+    secrets = {name: secret for name, secret in values.items() if secret is not None}
+    if broken := [name for name, secret in secrets.items() if not _is_whole(secret)]:
         raise InvalidInput(f"the secret {', '.join(broken)} is no text in UTF-8: store it as such")
     return tuple(
-        (key, _expand_json(text, found) if key in JSON_PARAMS else text) for key, text in stored
+        (key, _expand_json(text, secrets) if key in JSON_PARAMS else text) for key, text in stored
     )
+
+
+def check_destinations(
+    params: Iterable[tuple[str, str]], may_go: Callable[[str, str], bool]
+) -> None:
+    """Raise InvalidInput where a secret would be sent to a place that is none of its own."""
+    for name, destination in secret_destinations(params):
+        if not may_go(name, destination):
+            shown = destination.partition("?")[0].rpartition("@")[2]
+            raise InvalidInput(
+                f"the secret {name} may not go to {shown}: `for` in [secrets] says where it may"
+            )
 
 
 def _is_whole(secret: str) -> bool:
@@ -141,7 +182,7 @@ def _fill(value: object, secrets: Mapping[str, str]) -> object:
     if isinstance(value, list):
         return [_fill(item, secrets) for item in value]
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda found: secrets[found[1]], value)
+        return _REFERENCE.sub(lambda match: secrets[match[1]], value)
     return value
 
 

@@ -53,9 +53,9 @@ def _field(
     conversion: str | None,
 ) -> str:
     if name not in fields:
-        known = ", ".join(f"{{{field}}}" for field in fields)
+        listed = ", ".join(f"{{{field}}}" for field in fields)
         raise InvalidInput(
-            f"{template!r}: {{{name}}} is unknown: there is {known}; write {{{{ for a brace itself"
+            f"{template!r}: {{{name}}} is unknown: there is {listed}; write {{{{ for a brace itself"
         )
     if conversion:
         raise InvalidInput(f"{template!r}: {{{name}!{conversion}}} is not possible: leave out !")

@@ -98,9 +98,9 @@ class CalendarInterval:
         number = self.days.number_of(wall.date())
         number -= (number - start) % self.count
         while wall.year < _LAST_YEAR:
-            found = datetime.combine(self.days.day_in(number), self.at)
-            if found > wall:
-                return found
+            following = datetime.combine(self.days.day_in(number), self.at)
+            if following > wall:
+                return following
             number += self.count
         return None
 
@@ -165,10 +165,10 @@ def _parse_month_day(text: str, day: str) -> int:
 def _parse_year_day(text: str, day: str) -> _EachYear:
     try:
         # A leap year, so that 02-29 is a day; years without it take their last of February.
-        found = date.fromisoformat(f"2000-{day}")
+        parsed = date.fromisoformat(f"2000-{day}")
     except ValueError:
         _refuse(text, "a year's day is MM-DD, such as 12-31")
-    return _EachYear(found.month, found.day)
+    return _EachYear(parsed.month, parsed.day)
 
 
 def _clamped(year: int, month: int, day: int) -> date:

@@ -20,6 +20,7 @@ MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_ZONE = re.compile(r"(?:CRON_)?TZ=(?P<zone>\S*)\s+", re.IGNORECASE)
 _SHAPE = "five fields: minute hour day-of-month month day-of-week"
 
 
@@ -60,6 +61,11 @@ def parse_crontab(text: str, *, name: str) -> tuple[Crontab, ...]:
 
 
 def _parse_expression(text: str, name: str) -> Crontab:
+    if match := _ZONE.match(text):
+        raise InvalidInput(
+            f"cron {text!r}: the zone is a key of its own: cron = {text[match.end() :]!r},"
+            f" timezone = {match['zone']!r}"
+        )
     words = _expand_macro(text).upper().split()
     if len(words) != len(FIELDS):
         raise InvalidInput(f"cron {text!r} has {_count(words)}: {_advice(words)}")
@@ -80,8 +86,8 @@ def _expand_macro(text: str) -> str:
     try:
         return MACROS[text.lower()]
     except KeyError:
-        known = " ".join(MACROS)
-        raise InvalidInput(f"cron {text!r} is not a macro; there are {known}") from None
+        macros = " ".join(MACROS)
+        raise InvalidInput(f"cron {text!r} is not a macro; there are {macros}") from None
 
 
 def _count(words: list[str]) -> str:

@@ -38,7 +38,9 @@ class Field:
         first = self._number(match["first"], item)
         last = self._number(match["last"] or match["first"], item)
         if first > last:
-            self._refuse(item, f"the range runs backwards{self._sunday_hint(match['last'])}")
+            self._refuse(
+                item, f"the range runs backwards{self._hint(match['first'], match['last'])}"
+            )
         # cronsim takes `5-5/2` for `5/2`; Debian cron for what it says, which is 5.
         return str(first) if match["last"] and first == last else item
 
@@ -76,8 +78,11 @@ class Field:
             self._refuse(item)
         return int(word)
 
-    def _sunday_hint(self, last: str) -> str:
-        return "; write Sunday as 7 at the end of a range" if last in {"SUN", "0"} else ""
+    def _hint(self, first: str, last: str) -> str:
+        if self.name == "day of week" and last in {"SUN", "0"}:
+            return "; write Sunday as 7 at the end of a range"
+        low, high = (self.names[0], self.names[-1]) if self.names else (self.low, self.high)
+        return f"; past the end of the field it is two: {first}-{high},{low}-{last}"
 
     def _refuse(self, item: str, why: str = "") -> NoReturn:
         allowed = f"{self.low}-{self.high}"

@@ -1,8 +1,8 @@
 """
 Times at which a schedule does not fire: named calendars and blackout windows, as values.
 
-One line of text a rule: `2026-12-25`, `2026-12-24..2027-01-06`, `12-25` (each year),
-`saturday`, `sat-sun`, `Mon-Fri 09:00-17:00`, `22:00-06:00` (every day, past midnight).
+One line of text a rule: `2026-12-25`, `2026-12-24..2027-01-06`, `12-25` and `12-24..01-06`
+(each year), `saturday`, `sat-sun`, `Mon-Fri 09:00-17:00`, `22:00-06:00` (every day, past midnight).
 All of it is wall-clock time in the schedule's zone.
 """
 
@@ -17,22 +17,24 @@ from scheduler.domain.timetable.calendar_interval import WEEKDAYS, find_weekday,
 
 _DAY = timedelta(days=1)
 _RANGE = re.compile(r"(\d{4}-\d\d-\d\d)(?:\s*\.\.\s*(\d{4}-\d\d-\d\d))?", re.ASCII)
+_YEAR_DAYS = re.compile(r"(\d\d-\d\d)(?:\s*\.\.\s*(\d\d-\d\d))?", re.ASCII)
+_MOST_RULES = 1_000
 _WINDOW = re.compile(r"(?:(?P<days>[A-Za-z, -]+)\s+)?(?P<start>[0-9:]+)-(?P<end>[0-9:]+)")
 
 
 class Rule(Protocol):
     """A set of wall-clock times."""
 
-    def covers(self, wall: datetime) -> datetime | None:
+    def covers(self, wall: datetime) -> tuple[str, datetime] | None:
         """
-        Return None when *wall* is outside, else a time later than *wall* up to which all is inside.
+        Return what covers *wall*, for people, and a later time up to which all is inside; or None.
 
         That time may be earlier than the true end: ask again from there.
         """
         ...
 
-    def __str__(self) -> str:
-        """Return the rule as a person wrote it."""
+    def is_over(self, wall: datetime) -> bool:
+        """Tell whether nothing from *wall* on is inside."""
         ...
 
 
@@ -44,27 +46,33 @@ class Span:
     end: datetime
     text: str
 
-    def covers(self, wall: datetime) -> datetime | None:
+    def covers(self, wall: datetime) -> tuple[str, datetime] | None:
         """See Rule."""
-        return self.end if self.start <= wall < self.end else None
+        return (self.text, self.end) if self.start <= wall < self.end else None
 
-    def __str__(self) -> str:
-        return self.text
+    def is_over(self, wall: datetime) -> bool:
+        """See Rule."""
+        return self.end <= wall
 
 
 @dataclass(frozen=True, slots=True)
-class YearDay:
-    """One day of every year."""
+class YearDays:
+    """Days of every year by month and day, both inclusive; past the new year if *last* is lower."""
 
-    month: int
-    day: int
+    first: tuple[int, int]
+    last: tuple[int, int]
+    text: str
 
-    def covers(self, wall: datetime) -> datetime | None:
+    def covers(self, wall: datetime) -> tuple[str, datetime] | None:
         """See Rule."""
-        return _end_of_day(wall) if (wall.month, wall.day) == (self.month, self.day) else None
+        day = wall.month, wall.day
+        after, before = self.first <= day, day <= self.last
+        inside = (after and before) if self.first <= self.last else (after or before)
+        return (self.text, datetime.combine(wall.date() + _DAY, time())) if inside else None
 
-    def __str__(self) -> str:
-        return f"{self.month:02}-{self.day:02}"
+    def is_over(self, wall: datetime) -> bool:
+        """See Rule."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ class Window:
     end: time
     text: str
 
-    def covers(self, wall: datetime) -> datetime | None:
+    def covers(self, wall: datetime) -> tuple[str, datetime] | None:
         """See Rule."""
         for first in (wall.date(), wall.date() - _DAY):
             if first.weekday() in self.weekdays:
@@ -84,11 +92,12 @@ class Window:
                 last = first if self.end > self.start else first + _DAY
                 end = datetime.combine(last, self.end)
                 if start <= wall < end:
-                    return end
+                    return self.text, end
         return None
 
-    def __str__(self) -> str:
-        return self.text
+    def is_over(self, wall: datetime) -> bool:
+        """See Rule."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +110,33 @@ class Exclusion:
     def covers(self, wall: datetime) -> tuple[str, datetime] | None:
         """Return what excludes *wall*, for people, and a time up to which it does; or None."""
         for rule in self.rules:
-            end = rule.covers(wall)
-            if end is not None:
-                return f"{self.name}: {rule}", end
+            cover = rule.covers(wall)
+            if cover is not None:
+                return f"{self.name}: {cover[0]}", cover[1]
         return None
+
+    def is_over(self, wall: datetime) -> bool:
+        """Tell whether nothing is excluded from *wall* on."""
+        return all(rule.is_over(wall) for rule in self.rules)
 
 
 def parse_exclusion(name: str, lines: Iterable[str]) -> Exclusion:
     """Read *lines* as the head of this module describes them; raises InvalidInput with the line."""
-    rules = []
+    rules: list[Rule] = []
     for line in lines:
+        if len(rules) == _MOST_RULES:
+            raise InvalidInput(
+                f"calendar {name!r} has more than {_MOST_RULES:,} lines: join days to ranges"
+                " (2026-12-24..2027-01-06), or write them as an .ics file"
+            )
+        text = " ".join(line.split())
         try:
-            rules.append(_parse_rule(re.sub(r"\s*-\s*", "-", line.strip())))
+            rules.append(_parse_rule(re.sub(r" ?- ?", "-", text)))
         except (InvalidInput, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"calendar {name!r}: {line!r} is not a date (2026-12-25), a range of dates"
-                " (2026-12-24..2027-01-06), a day of each year (12-25), weekdays (sat-sun)"
-                f" or a window (Mon-Fri 09:00-17:00): {error}"
+                f"calendar {name!r}: {text[:99]!r} is not a date (2026-12-25), a range of dates"
+                " (2026-12-24..2027-01-06), a day or days of each year (12-25, 12-24..01-06),"
+                f" weekdays (sat-sun) or a window (Mon-Fri 09:00-17:00): {error}"
             ) from None
     return Exclusion(name, tuple(rules))
 
@@ -126,9 +145,8 @@ def _parse_rule(text: str) -> Rule:
     if match := _RANGE.fullmatch(text):
         first = date.fromisoformat(match[1])
         return date_span(first, date.fromisoformat(match[2] or match[1]) + _DAY, text)
-    if re.fullmatch(r"\d\d-\d\d", text, re.ASCII):
-        day = date.fromisoformat(f"2000-{text}")
-        return YearDay(day.month, day.day)
+    if match := _YEAR_DAYS.fullmatch(text):
+        return YearDays(_day_of_year(match[1]), _day_of_year(match[2] or match[1]), text)
     if match := _WINDOW.fullmatch(text):
         weekdays = _parse_weekdays(match["days"] or "mon-sun")
         return Window(weekdays, parse_time(match["start"]), _parse_end(match["end"]), text)
@@ -140,6 +158,11 @@ def date_span(first: date, end: date, text: str) -> Span:
     if end <= first:
         raise InvalidInput("it ends before it starts")
     return Span(datetime.combine(first, time()), datetime.combine(end, time()), text)
+
+
+def _day_of_year(text: str) -> tuple[int, int]:
+    day = date.fromisoformat(f"2000-{text}")
+    return day.month, day.day
 
 
 def _parse_end(text: str) -> time:
@@ -157,7 +180,3 @@ def _parse_weekdays(text: str) -> frozenset[int]:
     if not days:
         raise InvalidInput("it is empty")
     return frozenset(days)
-
-
-def _end_of_day(wall: datetime) -> datetime:
-    return datetime.combine(wall.date() + _DAY, time())

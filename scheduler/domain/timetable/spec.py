@@ -1,9 +1,13 @@
 """What a timetable is made of, as plain values: the shape of a database row or a TOML table."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final
 
+from scheduler.domain.errors import InvalidInput
 from scheduler.domain.timetable.exclusions import Exclusion
 
 
@@ -57,3 +61,33 @@ class TimetableSpec:
     jitter: str | None = None
     spread: str | None = None
     exclusions: tuple[Exclusion, ...] = ()
+
+
+_NAMES: Final = tuple(field.name for field in fields(TimetableSpec) if field.name != "exclusions")
+_MOMENTS: Final = ("at", "anchor", "valid_from", "valid_until")
+
+timetable_values: Final = attrgetter(*_NAMES)
+"""Returns what a row, or a table of the file, says of its timetable, in the order of the fields."""
+
+
+def read_spec(
+    values: Sequence[Any], *, timezone: str | None = None, exclusions: tuple[Exclusion, ...] = ()
+) -> TimetableSpec:
+    """
+    Read `timetable_values`, moments as text; *timezone* holds where they have none.
+
+    Raises InvalidInput for a moment that is none.
+    """
+    named = dict(zip(_NAMES, values, strict=True))
+    moments = {name: _moment(name, named[name]) for name in _MOMENTS}
+    zone = named["timezone"] or timezone
+    return TimetableSpec(**{**named, **moments, "timezone": zone}, exclusions=exclusions)
+
+
+def _moment(field: str, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{field} {text!r} is not a time: write it like 2026-12-01T02:00:00"
+        ) from None

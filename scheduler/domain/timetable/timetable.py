@@ -16,6 +16,7 @@ from scheduler.domain.timetable.clock_changes import (
 )
 from scheduler.domain.timetable.delay import delay
 from scheduler.domain.timetable.exclusions import Exclusion
+from scheduler.domain.timetable.stretch import Stretch, count_quickly, walk
 from scheduler.domain.timetable.trigger import WallClockTrigger
 
 # What bounds the search when exclusions leave nothing: about eleven years of excluded days.
@@ -25,7 +26,7 @@ _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-class Standing(StrEnum):
+class MomentKind(StrEnum):
     """What a moment is to a timetable."""
 
     OCCURRENCE = "occurrence"
@@ -47,7 +48,7 @@ class DstMark(StrEnum):
 class Explanation:
     """What a moment is, what excludes it (as people named it), and the occurrences around it."""
 
-    standing: Standing
+    kind: MomentKind
     excluded_by: str | None = None
     previous: datetime | None = None
     following: datetime | None = None
@@ -96,10 +97,30 @@ class Timetable:
 
     def occurrences(self, start: datetime, end: datetime) -> Iterator[datetime]:
         """Yield the occurrences later than *start*, up to and including *end*, in order."""
-        found = self.next_after(start)
-        while found is not None and found <= end:
-            yield found
-            found = self.next_after(found)
+        occurrence = self.next_after(start)
+        while occurrence is not None and occurrence <= end:
+            yield occurrence
+            occurrence = self.next_after(occurrence)
+
+    def count(self, start: datetime, end: datetime) -> int | None:
+        """Count the occurrences later than *start*, up to *end*; None if each must be looked at."""
+        if self.exclusions or (self.valid_from is not None and self.valid_from > start):
+            return None
+        end = min(end, self.valid_until or end)
+        return count_quickly(self.triggers, self.next_after, start, end)
+
+    def stretch(self, start: datetime, end: datetime, *, most: int) -> Stretch | None:
+        """
+        Return all occurrences later than *start*, up to *end*, as one; None when there is none.
+
+        Where they cannot be counted but by looking at each, only the first *most* of them.
+        """
+        end = min(end, self.valid_until or end)
+        counted = self.count(start, end)
+        if not counted:
+            return walk(self.next_after, start, end, most=most)
+        first, last = self.next_after(start), self.previous_before(end + timedelta.resolution)
+        return None if first is None or last is None else Stretch(first, last, counted)
 
     def previous_before(self, moment: datetime) -> datetime | None:
         """Return the last occurrence strictly earlier than *moment*, looking back fifty years."""
@@ -123,9 +144,9 @@ class Timetable:
     def explain(self, moment: datetime) -> Explanation:
         """Tell what *moment* is to this timetable, and the two occurrences nearest to it."""
         instant = moment.astimezone(UTC)
-        standing, excluded_by = self._standing(instant)
+        kind, excluded_by = self._kind(instant)
         return Explanation(
-            standing=standing,
+            kind=kind,
             excluded_by=excluded_by,
             previous=self.previous_before(instant),
             following=self.next_after(instant),
@@ -151,13 +172,23 @@ class Timetable:
             return timedelta(0)
         return delay(self.name, slot, self.next_after(slot), self.jitter, self.spread)
 
+    @property
+    def longest_delay(self) -> timedelta:
+        """How long after an occurrence its run starts at most."""
+        return (self.jitter or timedelta(0)) + (self.spread or timedelta(0))
+
+    def excluded_by(self, instant: datetime) -> str | None:
+        """Return what excludes *instant*, as people named it; None if nothing does."""
+        excluded = self._exclusion_at(instant)
+        return excluded[0] if excluded else None
+
     def _candidate_after(self, moment: datetime) -> datetime | None:
         # APScheduler's triggers answer "at or after", some of them in floating-point
         # seconds: every occurrence is on a whole second, so ask from the next one on.
         now = moment.replace(microsecond=0) + SECOND
-        found = (trigger.get_next_fire_time(None, now) for trigger in self.triggers)
+        times = (trigger.get_next_fire_time(None, now) for trigger in self.triggers)
         # A DateTrigger answers with its date even when that has passed.
-        return min((x.astimezone(UTC) for x in found if x is not None and x >= now), default=None)
+        return min((x.astimezone(UTC) for x in times if x is not None and x >= now), default=None)
 
     def _exclusion_at(self, instant: datetime) -> tuple[str, datetime] | None:
         if not self.exclusions:
@@ -170,16 +201,16 @@ class Timetable:
         # Of two passes of *wall*, the one that *candidate* is in.
         return instant_of(self.zone, wall.replace(fold=candidate.astimezone(self.zone).fold))
 
-    def _standing(self, instant: datetime) -> tuple[Standing, str | None]:
+    def _kind(self, instant: datetime) -> tuple[MomentKind, str | None]:
         if instant < _EARLIEST or self._candidate_after(instant - SECOND) != instant:
-            return Standing.NO_OCCURRENCE, None
+            return MomentKind.NO_OCCURRENCE, None
         if self.valid_from is not None and instant < self.valid_from:
-            return Standing.NOT_YET_VALID, None
+            return MomentKind.NOT_YET_VALID, None
         if self.valid_until is not None and instant > self.valid_until:
-            return Standing.NO_LONGER_VALID, None
-        excluded = self._exclusion_at(instant)
-        return (Standing.EXCLUDED, excluded[0]) if excluded else (Standing.OCCURRENCE, None)
+            return MomentKind.NO_LONGER_VALID, None
+        excluded_by = self.excluded_by(instant)
+        return MomentKind.EXCLUDED if excluded_by else MomentKind.OCCURRENCE, excluded_by
 
     def _next_between(self, start: datetime, end: datetime) -> datetime | None:
-        found = self.next_after(start)
-        return found if found is not None and found < end else None
+        occurrence = self.next_after(start)
+        return occurrence if occurrence is not None and occurrence < end else None

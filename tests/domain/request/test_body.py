@@ -242,8 +242,8 @@ def test_a_request_above_the_limit_is_refused_and_one_at_it_is_not(kind: SendAs)
     with pytest.raises(InvalidInput) as caught:
         render_body(ONE, kind, most_bytes=size - 1)
     assert str(caught.value) == (
-        f"the inputs come to {size} bytes, and the upstream takes {size - 1} at most:"
-        " divide them among several batches"
+        f"the inputs come to more than {size - 1} bytes, which is the most that one request may"
+        " have: divide them among several"
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.config.secrets import BoundSecret, SecretKind
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.request import check_references, expand_secrets, secret_names
 
@@ -154,3 +155,45 @@ def test_a_secret_lands_whole_in_its_string_whatever_it_holds(secret: str) -> No
     ((key, text),) = expand_secrets(stored, {"s": secret}.get)
 
     assert (key, json.loads(text)) == ("deliver", {"a": f"<{secret}>", "b": [secret]})
+
+
+HOOKS = BoundSecret(SecretKind.ENV, "HOOK", ("https://hooks.example.com/a/",))
+
+
+@pytest.mark.parametrize(
+    ("deliver", "is_refused"),
+    [
+        ({"type": "webhook", "endpoint": "https://hooks.example.com/a/b?${secret:hook}"}, False),
+        ({"type": "webhook", "endpoint": "https://HOOKS.example.com/a"}, False),
+        ({"type": "webhook", "endpoint": "https://attacker.example/a/?x=${secret:hook}"}, True),
+        ({"type": "webhook", "endpoint": "https://hooks.example.com.evil/a/"}, True),
+        ({"type": "webhook", "endpoint": "https://hooks.example.com/a/../b"}, True),
+        ({"type": "webhook", "endpoint": "https://hooks.example.com/ab"}, True),
+        ({"type": "webhook", "endpoint": "http://hooks.example.com/a/"}, True),
+        ({"type": "webhook", "endpoint": "https://hooks.example.com@evil.example/a/"}, True),
+        ({"type": "webhook", "endpoint": "https://hooks.example.com/a", "u": "ftp://x"}, True),
+        ({"type": "s3", "bucket": "mine"}, True),
+        ({"type": "email"}, True),
+    ],
+)  # fmt: skip
+def test_a_secret_that_is_bound_goes_nowhere_else(
+    deliver: dict[str, str], is_refused: bool
+) -> None:
+    params = [("deliver", json.dumps({**deliver, "auth": "${secret:hook}"}))]
+
+    def may_go(name: str, destination: str) -> bool:
+        return HOOKS.may_go_to(destination)
+
+    if is_refused:
+        with pytest.raises(InvalidInput, match="the secret hook may not go to") as caught:
+            expand_secrets(params, lambda name: CANARY, may_go)
+        assert "canary" not in str(caught.value)
+    else:
+        assert CANARY in expand_secrets(params, lambda name: CANARY, may_go)[0][1]
+
+
+def test_a_secret_is_bound_to_a_bucket_by_the_kind_of_its_place() -> None:
+    bound = BoundSecret(SecretKind.ENV, "KEY", ("s3://mine",))
+
+    assert bound.may_go_to("s3://mine")
+    assert not bound.may_go_to("s3://other")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from scheduler.domain.timetable import Timetable, TimetableSpec, build_timetable
+from scheduler.domain.timetable import Exclusion, Timetable, TimetableSpec, build_timetable
 
 NAME = "nightly"
 
@@ -21,3 +21,9 @@ def local_times(timetable: Timetable, start: str, end: str) -> list[str]:
     high = datetime.fromisoformat(end).replace(tzinfo=timetable.zone).astimezone(UTC)
     found = timetable.occurrences(low, high)
     return [f"{moment.astimezone(timetable.zone):%m-%d %H:%M %z}" for moment in found]
+
+
+def hours_left(exclusion: Exclusion, start: str, end: str, cron: str = "0 */6 * * *") -> list[str]:
+    """The occurrences in Berlin that *exclusion* leaves."""
+    spec = TimetableSpec(cron=cron, timezone="Europe/Berlin", exclusions=(exclusion,))
+    return [time[:11] for time in local_times(make_timetable(spec), start, end)]

@@ -1,19 +1,14 @@
 """Calendars, blackout windows and iCalendar files: what they take away, and what is refused."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.timetable import Exclusion, TimetableSpec, parse_exclusion, parse_icalendar
-from tests.domain.timetable.make import local_times, make_timetable
+from scheduler.domain.timetable import TimetableSpec, parse_exclusion
+from tests.domain.timetable.make import hours_left, local_times, make_timetable
 
 BERLIN = "Europe/Berlin"
-
-
-def hours_left(exclusion: Exclusion, start: str, end: str, cron: str = "0 */6 * * *") -> list[str]:
-    spec = TimetableSpec(cron=cron, timezone=BERLIN, exclusions=(exclusion,))
-    return [time[:11] for time in local_times(make_timetable(spec), start, end)]
 
 
 @pytest.mark.parametrize(
@@ -81,72 +76,45 @@ def test_a_window_in_the_repeated_hour_covers_both_passes() -> None:
     ]
 
 
-def ics(*lines: str) -> str:
-    event = ["BEGIN:VEVENT", "SUMMARY:Feast", *lines, "END:VEVENT"]
-    return "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", *event, "END:VCALENDAR", ""])
-
-
 @pytest.mark.parametrize(
-    ("lines", "days"),
+    ("line", "days"),
     [
-        (["DTSTART;VALUE=DATE:20260302", "DTEND;VALUE=DATE:20260304"], [2, 3]),
-        (["DTSTART;VALUE=DATE:20260302"], [2]),
-        (["DTSTART;VALUE=DATE:20260302", "DURATION:P1W"], [2, 3, 4, 5, 6, 7, 8]),
-        (["DTSTART:20260302T080000Z", "DTEND:20260302T090000Z"], []),
-        (["DTSTART:20260302T110000Z", "DTEND:20260302T113000Z"], [2]),
-        (["DTSTART;TZID=America/New_York:20260302T053000", "DURATION:PT1H"], [2]),
-        (["DTSTART:20260302T110000", "DTEND:20260304T130000"], [2, 3, 4]),
-        (["DTSTART;VALUE=DATE:20200303", "RRULE:FREQ=YEARLY"], [3]),
-        (["DTSTART;VALUE=DATE:20230303", "RRULE:FREQ=YEARLY;INTERVAL=2"], []),
-        (["DTSTART;VALUE=DATE:20200303", "RRULE:FREQ=YEARLY;UNTIL=20250101T000000Z"], []),
-        (["DTSTART;VALUE=DATE:20260105", "RRULE:FREQ=WEEKLY;BYDAY=MO,WE"], [2, 4]),
-        (["DTSTART;VALUE=DATE:20260105", "RRULE:FREQ=WEEKLY;INTERVAL=2"], [2]),
-        (["DTSTART;VALUE=DATE:20260112", "RRULE:FREQ=WEEKLY;INTERVAL=2"], []),
-        (["DTSTART;VALUE=DATE:20260302", "STATUS:CANCELLED"], []),
-        (["DTSTART;VALUE=DATE", " :20260302", "DESCRIPTION:BEGIN: end"], [2]),
-        (["BEGIN:VALARM", "DTSTART:x", "END:VALARM", "DTSTART;VALUE=DATE:20260302"], [2]),
+        ("12-24..12-26", [24, 25, 26]),
+        ("12-30..01-06", [30, 31]),
+        ("12-20 .. 01-01", list(range(23, 32))),
     ],
 )
-def test_an_icalendar_event_takes_its_days_away(lines: list[str], days: list[int]) -> None:
-    """Out of noon in Berlin on each day from Monday 2 to Sunday 8 March 2026."""
-    exclusion = parse_icalendar("feasts", ics(*lines), timezone=BERLIN)
+def test_days_of_each_year_may_be_a_range_also_past_the_new_year(
+    line: str, days: list[int]
+) -> None:
+    exclusion = parse_exclusion("x", [line])
 
-    found = hours_left(exclusion, "2026-03-02T00:00", "2026-03-09T00:00", cron="0 12 * * *")
+    left = hours_left(exclusion, "2026-12-23T00:00", "2026-12-31T23:00", cron="0 12 * * *")
 
-    taken = {f"03-{day:02} 12:00" for day in range(2, 9)} - set(found)
-    assert taken == {f"03-{day:02} 12:00" for day in days}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("hello", "is not iCalendar text"),
-        (ics(), "'Feast': it has no DTSTART"),
-        (ics("DTSTART:soon"), "calendar 'feasts', 'Feast': "),
-        (ics("DTSTART;VALUE=DATE:20260302", "RRULE:FREQ=MONTHLY"), "RRULE FREQ=MONTHLY is not"),
-        (ics("DTSTART;VALUE=DATE:20260302", "RRULE:FREQ=YEARLY;BYDAY=1MO"), "is not supported"),
-        (ics("DTSTART;VALUE=DATE:20260302", "RRULE:FREQ=WEEKLY;COUNT=3"), "is not supported"),
-        (ics("DTSTART;VALUE=DATE:20260302", "EXDATE:20260302"), "EXDATE is not supported"),
-        (
-            ics("DTSTART:20260302T100000Z", "RRULE:FREQ=WEEKLY", "DURATION:PT1H"),
-            "a clock other than",
-        ),
-        (ics("DTSTART:20260302T100000Z"), "has no length"),
-        (ics("DTSTART;TZID=W. Europe:20260302T100000", "DURATION:PT1H"), "unknown time zone"),
-    ],
-)
-def test_an_event_that_cannot_be_followed_is_refused_by_name(text: str, message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        parse_icalendar("feasts", text, timezone=BERLIN)
+    assert {int(moment[3:5]) for moment in left} == set(range(23, 32)) - set(days)
 
 
-def test_an_excluded_moment_names_the_event() -> None:
-    text = ics("DTSTART;VALUE=DATE:20200303", "RRULE:FREQ=YEARLY")
-    exclusion = parse_icalendar("feasts", text, timezone="UTC")
-    timetable = make_timetable(TimetableSpec(every="1h", exclusions=(exclusion,)))
+def test_a_range_past_the_new_year_covers_january_and_ends_with_its_last_day() -> None:
+    exclusion = parse_exclusion("x", ["12-30..01-02"])
 
-    explanation = timetable.explain(datetime(2026, 3, 3, 5, tzinfo=UTC))
+    left = hours_left(exclusion, "2026-01-01T00:00", "2026-01-04T00:00", cron="0 12 * * *")
 
-    assert explanation.excluded_by == "feasts: Feast 2020-03-03 (each year)"
-    assert explanation.following == datetime(2026, 3, 4, tzinfo=UTC)
-    assert explanation.previous == datetime(2026, 3, 3, tzinfo=UTC) - timedelta(hours=1)
+    assert left == ["01-03 12:00"]
+
+
+def test_sixty_thousand_spaces_in_a_rule_are_refused_at_once() -> None:
+    with pytest.raises(InvalidInput, match="calendar 'x': 'a b' is not a date"):
+        parse_exclusion("x", ["a" + 60_000 * " " + "b"])
+
+
+def test_a_calendar_has_a_thousand_lines_at_most() -> None:
+    with pytest.raises(InvalidInput, match="calendar 'x' has more than 1,000 lines: join days"):
+        parse_exclusion("x", 1_001 * ["2026-12-25"])
+
+
+def test_a_calendar_is_over_when_its_last_day_has_passed() -> None:
+    noon = datetime.fromisoformat("2026-12-25T12:00")
+
+    assert not parse_exclusion("x", ["2026-12-24", "2026-12-25"]).is_over(noon)
+    assert parse_exclusion("x", ["2026-12-24", "2025-12-25"]).is_over(noon)
+    assert not parse_exclusion("x", ["2026-12-24", "12-24"]).is_over(noon)

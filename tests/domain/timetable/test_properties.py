@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scheduler.domain.timetable import (
-    Standing,
+    MomentKind,
     Timetable,
     TimetableSpec,
     build_timetable,
@@ -90,7 +90,7 @@ def first(timetable: Timetable, moment: datetime, count: int) -> list[datetime]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(timetables, moments)
 def test_occurrences_strictly_increase_on_whole_seconds(
     timetable: Timetable, moment: datetime
@@ -101,7 +101,7 @@ def test_occurrences_strictly_increase_on_whole_seconds(
     assert all(later.microsecond == 0 and later.tzinfo is UTC for later in found[1:])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(timetables, moments, st.integers(0, 250_000))
 def test_two_passes_are_one_pass_wherever_it_is_split(
     timetable: Timetable, start: datetime, seconds: int
@@ -116,7 +116,7 @@ def test_two_passes_are_one_pass_wherever_it_is_split(
     assert all(start < moment <= end for moment in at_once)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(timetables, moments)
 def test_an_explanation_agrees_with_the_occurrences(timetable: Timetable, moment: datetime) -> None:
     following = timetable.next_after(moment)
@@ -125,7 +125,7 @@ def test_an_explanation_agrees_with_the_occurrences(timetable: Timetable, moment
 
     explained = timetable.explain(following)
 
-    assert explained.standing is Standing.OCCURRENCE
+    assert explained.kind is MomentKind.OCCURRENCE
     assert explained.following == timetable.next_after(following)
     assert explained.previous is not None
     assert timetable.next_after(explained.previous) == following

@@ -8,7 +8,7 @@ from scheduler.domain.errors import InvalidInput
 from scheduler.domain.timetable import (
     DstMark,
     Explanation,
-    Standing,
+    MomentKind,
     TimetableSpec,
     build_timetable,
     parse_exclusion,
@@ -138,7 +138,7 @@ def test_an_occurrence_tells_what_a_clock_change_did_to_it(
     timetable = make_cron(cron, BERLIN)
     moment = datetime.fromisoformat(occurrence)
 
-    assert timetable.explain(moment).standing is Standing.OCCURRENCE
+    assert timetable.explain(moment).kind is MomentKind.OCCURRENCE
     assert timetable.dst_mark(moment) is mark
 
 
@@ -164,7 +164,7 @@ def test_a_schedule_without_times_of_its_own_never_fires(spec: TimetableSpec) ->
     timetable = make_timetable(spec)
 
     assert timetable.next_after(MARCH) is None
-    assert timetable.explain(MARCH) == Explanation(standing=Standing.NO_OCCURRENCE)
+    assert timetable.explain(MARCH) == Explanation(kind=MomentKind.NO_OCCURRENCE)
 
 
 def test_validity_includes_both_its_ends() -> None:
@@ -174,8 +174,8 @@ def test_validity_includes_both_its_ends() -> None:
     found = list(timetable.occurrences(MARCH - 9 * DAY, MARCH + 9 * DAY))
 
     assert found == [MARCH, MARCH + DAY, MARCH + 2 * DAY]
-    assert timetable.explain(MARCH - DAY).standing is Standing.NOT_YET_VALID
-    assert timetable.explain(MARCH + 3 * DAY).standing is Standing.NO_LONGER_VALID
+    assert timetable.explain(MARCH - DAY).kind is MomentKind.NOT_YET_VALID
+    assert timetable.explain(MARCH + 3 * DAY).kind is MomentKind.NO_LONGER_VALID
 
 
 def test_an_explanation_names_what_excludes_and_the_occurrences_around() -> None:
@@ -185,7 +185,7 @@ def test_an_explanation_names_what_excludes_and_the_occurrences_around() -> None
     explanation = timetable.explain(MARCH + DAY)
 
     assert explanation == Explanation(
-        standing=Standing.EXCLUDED,
+        kind=MomentKind.EXCLUDED,
         excluded_by="holidays: 2026-03-02..2026-03-04",
         previous=MARCH - DAY,
         following=MARCH + 3 * DAY,
@@ -214,7 +214,7 @@ def test_far_ends_of_time_are_answered_and_not_crashed_into() -> None:
 
     assert timetable.next_after(datetime.max.replace(tzinfo=UTC)) is None
     assert timetable.next_after(datetime.min.replace(tzinfo=UTC)) is not None
-    assert timetable.explain(datetime.min.replace(tzinfo=UTC)).standing is Standing.NO_OCCURRENCE
+    assert timetable.explain(datetime.min.replace(tzinfo=UTC)).kind is MomentKind.NO_OCCURRENCE
 
 
 REFUSALS = {
@@ -226,7 +226,15 @@ REFUSALS = {
     "empty-zone": (TimetableSpec(every="1h", timezone=""), "write an IANA name"),
     "zone-folder": (TimetableSpec(every="1h", timezone="Europe"), "unknown time zone 'Europe'"),
     "zone-path": (TimetableSpec(every="1h", timezone="../UTC"), "unknown time zone"),
-    "machine-zone": (TimetableSpec(every="1h", timezone="localtime"), "unknown time zone"),
+    "machine-zone": (TimetableSpec(every="1h", timezone="localtime"), "the machine's zone"),
+    "no-zone": (TimetableSpec(every="1h", timezone="Factory"), "the machine's zone; write an IANA"),
+    "local": (TimetableSpec(every="1h", timezone="Local"), "the machine's zone"),
+    "leap-seconds": (TimetableSpec(every="1h", timezone="right/Europe/Berlin"), "leave out right/"),
+    "posix": (TimetableSpec(every="1h", timezone="posix/UTC"), "leave out posix/"),
+    "city-case": (TimetableSpec(every="1h", timezone="europe/berlin"), "mean Europe/Berlin\\?"),
+    "windows": (TimetableSpec(every="1h", timezone="W. Europe Standard Time"), "Europe/Berlin"),
+    "offset": (TimetableSpec(every="1h", timezone="UTC+2"), "or Etc/GMT-2, the same all year"),
+    "half-hour": (TimetableSpec(every="1h", timezone="GMT+05:30"), "such as Europe/Berlin$"),
     "every": (TimetableSpec(every="often"), "every: 'often' is not a duration"),
     "jitter": (TimetableSpec(every="1h", jitter="x"), "jitter: 'x' is not a duration"),
     "spread": (TimetableSpec(every="1h", spread="0s"), "spread: '0s' is "),

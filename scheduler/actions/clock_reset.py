@@ -1,0 +1,97 @@
+"""The way back from a clock that was ahead: schedules that it decided beyond now fire again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from scheduler.domain.definition import timetable_of
+from scheduler.domain.errors import InvalidInput, NeedsConfirmation
+from scheduler.domain.records import Calendar, Run
+from scheduler.domain.timetable import Stretch, Timetable
+from scheduler.storage import ahead, audit, definitions, schedules
+from scheduler.storage.database import Connection
+from scheduler.storage.dialect import announce
+from scheduler.storage.runs import occurrences, write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetSchedule:
+    """A schedule that is brought back: *skipped_count* occurrences to come are forgotten."""
+
+    schedule: str
+    decided_until: datetime
+    skipped_count: int
+    next_fire_at: datetime | None
+
+
+def preview_reset(conn: Connection, *, now: datetime) -> list[ResetSchedule]:
+    """Return what a reset brings back, and when each schedule fires next after it."""
+    calendars = definitions.list_calendars(conn)
+    resets = []
+    for schedule in ahead.list_ahead(conn, now=now):
+        timetable = _timetable(conn, schedule.name, calendars)
+        cut = _cut(conn, schedule.name, timetable, now)
+        resets.append(
+            ResetSchedule(
+                schedule=schedule.name,
+                decided_until=schedule.decided_until,
+                skipped_count=schedule.skipped_count
+                + sum(gap.occurrences - kept.count for gap, kept in cut),
+                next_fire_at=None if timetable is None else timetable.next_after(now),
+            )
+        )
+    return resets
+
+
+def _timetable(conn: Connection, name: str, calendars: Mapping[str, Calendar]) -> Timetable | None:
+    try:
+        return timetable_of(schedules.get_schedule(conn, name).schedule, calendars)
+    except InvalidInput:
+        return None
+
+
+def _cut(
+    conn: Connection, name: str, timetable: Timetable | None, now: datetime
+) -> list[tuple[Run, Stretch]]:
+    """Return the gaps that reach beyond *now*, each with what of it is not to come."""
+    cut = []
+    for gap in occurrences.list_gaps(conn, name, now, now):
+        if gap.due_until is None or gap.due_until <= now:
+            continue
+        kept = None
+        if timetable is not None:
+            before = gap.due_at - timedelta.resolution
+            kept = timetable.stretch(before, now, most=gap.occurrences)
+        cut.append((gap, kept or Stretch(gap.due_at, gap.due_at, 1)))
+    return cut
+
+
+def reset(
+    conn: Connection, *, by: str, now: datetime, confirmed: bool = False
+) -> list[ResetSchedule]:
+    """
+    Bring back every schedule that is decided beyond *now*; nothing of the past is fired.
+
+    NeedsConfirmation where that is any.
+    """
+    resets = preview_reset(conn, now=now)
+    if resets and not confirmed:
+        raise NeedsConfirmation(f"{len(resets)} schedules are brought back to now", len(resets))
+    calendars = definitions.list_calendars(conn)
+    for reset in resets:
+        timetable = _timetable(conn, reset.schedule, calendars)
+        for gap, kept in _cut(conn, reset.schedule, timetable, now):
+            write.cut_gap(conn, gap, kept)
+    ahead.set_back(conn, [reset.schedule for reset in resets], now=now)
+    ahead.set_back_the_rest(conn, now=now)
+    for reset in resets:
+        audit.record_change(
+            conn,
+            by=by,
+            action="clock reset",
+            subject=f"schedules.{reset.schedule}",
+            columns={"fired_until": (reset.decided_until, now)},
+            now=now,
+        )
+    announce(conn)
+    return resets

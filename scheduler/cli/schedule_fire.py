@@ -1,0 +1,51 @@
+"""`schedules fire`: a run for this moment, beside the timetable."""
+
+from collections.abc import Sequence
+
+import click
+
+from scheduler.actions.schedules import fire_schedule
+from scheduler.cli.completion import Named
+from scheduler.cli.follow_run import Waiting, waiting_options
+from scheduler.cli.lazy import Command
+from scheduler.cli.options import ask_if_needed, json_option, yes_option
+from scheduler.cli.render import print_json, say
+from scheduler.cli.session import Session, pass_session
+from scheduler.views.runs import RunView
+from scheduler.views.waiting import why_held_up
+
+
+@click.command(cls=Command)
+@click.argument("name", type=Named("schedules"))
+@waiting_options
+@yes_option
+@json_option
+@pass_session
+def fire(session: Session, name: str, waiting: Waiting | None, yes: bool, as_json: bool) -> None:
+    """
+    Fire a schedule now, beside its timetable.
+
+    It asks first where that makes very many runs. With --wait or --wait-for, exit code 1 if one of
+    them was not accepted, or did not succeed.
+    """
+    config = session.load().config
+    runs = ask_if_needed(
+        lambda confirmed: session.act_outside(
+            fire_schedule, name, config=config, files=session.input_files(), confirmed=confirmed
+        ),
+        yes=yes,
+    )
+    if not as_json:
+        ids = ", ".join(str(run.id) for run in runs)
+        say(f"schedule {name} fires: run {ids}")
+    _tell_what_holds(session, runs)
+    if waiting is not None:
+        waiting.wait(session, [run.id for run in runs], as_json=as_json, is_list=True)
+    elif as_json:
+        print_json(runs)
+
+
+def _tell_what_holds(session: Session, runs: Sequence[RunView]) -> None:
+    held = session.ask(why_held_up, runs[0].id)
+    if held:
+        say(f"it waits: {held}", err=True)

@@ -1,0 +1,62 @@
+"""Accounts' tokens, read anew all the time; a file that does not answer keeps a thread only."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoAnswer
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from scheduler.config import SecretReference
+from scheduler.config.secrets import SecretKind
+from scheduler.daemon.loose_threads import LooseThreads
+from scheduler.domain.errors import ConfigError
+
+log = structlog.get_logger()
+
+_PATIENCE_SECONDS: Final = 0.25
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Reads tokens; while a file does not answer, its last good one serves."""
+
+    environ: Mapping[str, str]
+    fresh_seconds: float = 1.0
+    _good: dict[SecretReference, tuple[float, str]] = field(default_factory=dict)
+    _asked: dict[SecretReference, Future[str]] = field(default_factory=dict)
+    _threads: LooseThreads = field(default_factory=LooseThreads)
+
+    def read(self, reference: SecretReference) -> str:
+        """Return the token, at most a second old; raises ConfigError where it cannot be read."""
+        if reference.kind is SecretKind.ENV:
+            return reference.read_token(self.environ)
+        read_at, token = self._good.get(reference, (0.0, ""))
+        if token and monotonic() - read_at < self.fresh_seconds:
+            return token
+        return self._ask(reference, token)
+
+    def _ask(self, reference: SecretReference, last: str) -> str:
+        asked = self._asked.get(reference)
+        patience = _PATIENCE_SECONDS if asked is None else 0.0
+        if asked is None:
+            asked = self._threads.submit(reference.read_token, self.environ)
+            self._asked[reference] = asked
+        try:
+            token = asked.result(patience)
+        except NoAnswer:
+            if patience:
+                log.warning("token_file_does_not_answer", token=None, reference=str(reference))
+            if last:
+                return last
+            raise ConfigError(
+                str(reference), ["the file does not answer: is what it lies on mounted?"]
+            ) from None
+        except BaseException:
+            del self._asked[reference]
+            raise
+        del self._asked[reference]
+        self._good[reference] = monotonic(), token
+        return token

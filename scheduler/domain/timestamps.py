@@ -1,0 +1,18 @@
+"""How a moment is written: for people, and for programs. Always in UTC."""
+
+from datetime import UTC, datetime
+
+
+def display_time(moment: datetime) -> str:
+    """Write a moment for people, to the second: `2026-03-02 09:00:00Z`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def display_time_of_day(moment: datetime) -> str:
+    """Write the time of day of a moment near to now: `09:00:00Z`."""
+    return f"{moment.astimezone(UTC):%H:%M:%SZ}"
+
+
+def iso_time(moment: datetime) -> str:
+    """Write a moment for programs, logs and the shell: `2026-03-02T09:00:00.000000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,82 @@
+"""What a clock that was ahead has left behind: marks and rows of a time that is still to come."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, case, func, select, update
+
+from scheduler.storage.rows import records
+from scheduler.storage.runs.write import delete_skipped, was_skipped_unsent
+from scheduler.storage.tables import collections, daemons, runs, schedules, throttles
+
+TOLERANCE: Final = timedelta(minutes=1)
+"""What is further ahead of now than this was written by a clock that was wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AheadSchedule:
+    """A schedule that is decided beyond now, so that nothing fires until then."""
+
+    name: str
+    decided_until: datetime
+    skipped_count: int
+
+
+def list_ahead(conn: Connection, *, now: datetime) -> list[AheadSchedule]:
+    """Return the schedules that are decided beyond *now*, with how many occurrences are skipped."""
+    skipped = (
+        select(func.coalesce(func.sum(runs.c.occurrences), 0))
+        .where(runs.c.schedule == schedules.c.name, *was_skipped_unsent(due_after=now))
+        .scalar_subquery()
+    )
+    until = schedules.c.fired_until
+    rows = conn.execute(
+        select(schedules.c.name, until.label("decided_until"), skipped.label("skipped_count"))
+        .where(until > now + TOLERANCE)
+        .order_by(schedules.c.name)
+    )
+    return records(AheadSchedule, rows)
+
+
+def set_back(conn: Connection, names: list[str], *, now: datetime) -> int:
+    """
+    Bring schedules back to *now*: they fire what is due from now on.
+
+    Occurrences to come that were skipped unsent are forgotten; return how many. What was sent
+    keeps its run, and is not sent again when its time comes.
+    """
+    forgotten = delete_skipped(conn, names, due_after=now)
+    conn.execute(
+        update(schedules)
+        .where(schedules.c.name.in_(names))
+        .values(fired_until=now, created_at=_at_most(schedules.c.created_at, now))
+    )
+    # Apart: an edit of its own, after which the schedule is planned anew.
+    conn.execute(
+        update(schedules)
+        .where(schedules.c.name.in_(names))
+        .values(edited_at=now, next_fire_at=None, planned_at=None)
+    )
+    return forgotten
+
+
+def set_back_the_rest(conn: Connection, *, now: datetime) -> None:
+    """Bring back what holds up an account or a collection until a time that was a mistake."""
+    limit = now + TOLERANCE
+    conn.execute(update(throttles).where(throttles.c.happened_at > limit).values(happened_at=now))
+    far = collections.c.accepted_at > limit
+    conn.execute(
+        update(collections).where(far, collections.c.next_poll_at > limit).values(next_poll_at=now)
+    )
+    conn.execute(update(daemons).where(daemons.c.seen_at > limit).values(seen_at=now))
+
+
+def find_newest(conn: Connection) -> datetime | None:
+    """Return the latest moment at which a daemon was alive; None where there was none yet."""
+    newest: datetime | None = conn.scalar(select(func.max(daemons.c.seen_at)))
+    return newest
+
+
+def _at_most(column: ColumnElement[datetime], now: datetime) -> ColumnElement[datetime]:
+    return case((column > now, now), else_=column)

@@ -1,0 +1,107 @@
+"""Budgets, and what is used of them: `usage` for what ended, the open runs for what has not."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    exists,
+    func,
+    select,
+    union_all,
+)
+
+from scheduler.domain.budgets import Budget, LoadsPerInput
+from scheduler.domain.limits import day_of
+from scheduler.domain.records import UNRESOLVED_STATES, RunState
+from scheduler.storage.budget_tables import budgets
+from scheduler.storage.rows import records
+from scheduler.storage.tables import accounts, bodies, collections, in_state, runs
+from scheduler.storage.upkeep_tables import usage
+from scheduler.storage.usage import Group, page_loads, whole
+
+_LATE: Final = timedelta(days=30)
+"""Page loads for each input are those of so long."""
+
+_KEY: Final = ("account", "collector", "schedule", "labels")
+
+
+def any_budgets(conn: Connection) -> bool:
+    """Tell whether there is any."""
+    return bool(conn.scalar(select(exists(select(budgets.c.name)))))
+
+
+def list_budgets(conn: Connection, *, hold: bool = False) -> list[Budget]:
+    """Return every budget, by name; *hold* them: who spends from them does so one by one."""
+    columns = [budgets.c[name] for name in Budget.__dataclass_fields__]
+    query = select(*columns).order_by(budgets.c.name)
+    return records(Budget, conn.execute(query.with_for_update() if hold else query))
+
+
+def list_prices(conn: Connection) -> dict[str, float]:
+    """Return what a thousand page loads cost, of the accounts that have a price."""
+    priced = accounts.c.price_per_thousand
+    rows = conn.execute(select(accounts.c.name, priced).where(priced.is_not(None)))
+    return {row.name: row.price_per_thousand for row in rows}
+
+
+def list_loads_per_input(conn: Connection, *, now: datetime) -> LoadsPerInput:
+    """Return how many page loads an input came to in the last thirty days."""
+    rows = conn.execute(
+        select(
+            *(usage.c[name] for name in ("account", "collector", "schedule")),
+            func.sum(usage.c.pages).label("pages"),
+            func.sum(usage.c.paged_inputs).label("inputs"),
+        )
+        .where(usage.c.day >= day_of(now - _LATE), usage.c.paged_inputs > 0)
+        .group_by(usage.c.account, usage.c.collector, usage.c.schedule)
+    ).all()
+    found: dict[str, dict[str, float]] = {}
+    for key in ("schedule", "collector", "account"):
+        sums: dict[str, tuple[int, int]] = {}
+        for row in rows:
+            name = getattr(row, key)
+            pages, inputs = sums.get(name, (0, 0))
+            sums[name] = (pages + int(row.pages), inputs + int(row.inputs))
+        found[key] = {name: pages / inputs for name, (pages, inputs) in sums.items() if name}
+    return LoadsPerInput(found["schedule"], found["collector"], found["account"])
+
+
+def list_inputs_per_run(conn: Connection, *, now: datetime) -> dict[str, float]:
+    """Return how many inputs a run of each schedule had in the last thirty days."""
+    rows = conn.execute(
+        select(
+            usage.c.schedule,
+            func.sum(usage.c.inputs).label("inputs"),
+            func.sum(usage.c.runs).label("runs"),
+        )
+        .where(usage.c.day >= day_of(now - _LATE), usage.c.runs > 0, usage.c.schedule != "")
+        .group_by(usage.c.schedule)
+    )
+    return {row.schedule: int(row.inputs) / int(row.runs) for row in rows}
+
+
+def list_on_the_way(conn: Connection) -> list[Group]:
+    """Return what may have been sent and has not ended, with the page loads as far as known."""
+    # Each by an index of its own, which follows what is open.
+    states = (UNRESOLVED_STATES, (RunState.NEEDS_ATTENTION,), (RunState.COLLECTING,))
+    rows = union_all(*(_open_runs(*some) for some in states))
+    return [whole(group) for group in records(Group, conn.execute(rows))]
+
+
+def _open_runs(*states: RunState) -> Select[Any]:
+    key: list[ColumnElement[Any]] = [runs.c[name] for name in _KEY]
+    sums: list[ColumnElement[Any]] = [
+        func.count().label("runs"),
+        func.coalesce(func.sum(bodies.c.row_count), 0).label("inputs"),
+        func.coalesce(func.sum(page_loads()), 0).label("pages"),
+    ]
+    return (
+        select(*key, *sums)
+        .outerjoin(bodies, bodies.c.fingerprint == runs.c.body)
+        .outerjoin(collections, collections.c.id == runs.c.collection_id)
+        .where(in_state(runs, *states))
+        .group_by(*key)
+    )

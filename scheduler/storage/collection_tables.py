@@ -1,0 +1,60 @@
+"""The upstream's jobs that accepted triggers became."""
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text
+
+from scheduler.storage.dialect import UtcDateTime
+from scheduler.storage.metadata import added_flag, metadata, partial_index
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("run_id", ForeignKey("runs.id"), nullable=False),
+    Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
+    Column("collector_id", Text, nullable=False),
+    Column("start_eta", UtcDateTime),
+    Column("status", Text),
+    Column("inputs", Integer),
+    Column("lines", Integer),
+    Column("fails", Integer),
+    Column("pages", Integer),
+    Column("success_rate", Float),
+    # As the jobs list has them: what is billed, and whether the results are there no more.
+    Column("page_loads", Integer),
+    Column("failed_pages", Integer),
+    added_flag("expired"),
+    Column("started_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("next_poll_at", UtcDateTime),
+    Column("polled_at", UtcDateTime),
+    Column("polls", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcDateTime),
+    Column("replaced_by", ForeignKey("runs.id")),
+    Column("cancel_requested_at", UtcDateTime),
+    Column("cancel_note", Text),
+    # How many of its inputs failed, once that was asked; and when it is asked next.
+    Column("failed_inputs", Integer),
+    Column("errors_due_at", UtcDateTime),
+    Column("errors_asked", Integer, nullable=False, server_default="0"),
+    partial_index(
+        "ix_collections_errors", "account", "errors_due_at", where="errors_due_at IS NOT NULL"
+    ),
+    Index("ix_collections_run_id", "run_id"),
+    partial_index("ix_collections_replaced_by", "replaced_by", where="replaced_by IS NOT NULL"),
+    partial_index(
+        "ix_collections_running",
+        "account",
+        "collector_id",
+        "accepted_at",
+        where="next_poll_at IS NOT NULL",
+    ),
+    partial_index(
+        "ix_collections_poll", "account", "next_poll_at", where="next_poll_at IS NOT NULL"
+    ),
+    # Those that are asked about at this moment, among any number that run.
+    partial_index(
+        "ix_collections_leased", "account", "lease_until", where="lease_until IS NOT NULL"
+    ),
+)

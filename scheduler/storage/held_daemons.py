@@ -1,0 +1,52 @@
+"""Daemons that are held at their start: up, and deciding nothing, as their clock is in doubt."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, delete, insert, select
+
+from scheduler.storage.rows import records, values_of
+from scheduler.storage.upkeep_tables import held_daemons
+
+SAID_WITHIN: Final = timedelta(minutes=1)
+"""One that is held says so every few seconds; by its clock, which is the reader's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDaemon:
+    """
+    One start of a daemon, and *why* it decides nothing, with the way out.
+
+    It has no row among `daemons`: its clock is no sign of life to compare another with.
+    """
+
+    id: str
+    host: str
+    pid: int
+    process: str | None
+    why: str
+    seen_at: datetime
+
+
+def note_held(conn: Connection, held: HeldDaemon) -> None:
+    """Note that a daemon is held, anew each time, whatever its clock has become."""
+    forget_held(conn, held.id)
+    conn.execute(insert(held_daemons).values(**values_of(held)))
+
+
+def forget_held(conn: Connection, daemon_id: str) -> None:
+    """Note that a daemon is held no more."""
+    conn.execute(delete(held_daemons).where(held_daemons.c.id == daemon_id))
+
+
+def list_held(conn: Connection, *, now: datetime) -> list[HeldDaemon]:
+    """Return the daemons that said a moment ago that they are held."""
+    said = held_daemons.c.seen_at.between(now - SAID_WITHIN, now + SAID_WITHIN)
+    return records(HeldDaemon, conn.execute(select(held_daemons).where(said)))
+
+
+def delete_gone(conn: Connection, *, now: datetime) -> None:
+    """Forget those that ended without a word."""
+    said = held_daemons.c.seen_at.between(now - SAID_WITHIN, now + SAID_WITHIN)
+    conn.execute(delete(held_daemons).where(~said))

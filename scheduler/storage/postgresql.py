@@ -1,0 +1,188 @@
+"""
+What a PostgreSQL database must be, and how each connection to it is made ready.
+
+Whatever the server, the database, the role or a pooler sets otherwise is set for our session right
+after the connect, not as a startup parameter, which some poolers refuse and some drop. What
+cannot be set is refused. The URL's own options stay, but for what the promise rests on.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from scheduler.domain.errors import DatabaseUnfit
+from scheduler.storage.lines import note_line, note_statement
+from scheduler.storage.urls import parse_url
+
+# The other end of a line that is cut without a word is missed within 20 seconds.
+_LINE: Final = {
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+
+_REQUIRED: Final = {
+    # An answer that is on record is on the disk. Who has more than that keeps it.
+    "synchronous_commit": "CASE current_setting('synchronous_commit')"
+    " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END",
+    "TimeZone": "'UTC'",
+    "DateStyle": "'ISO'",
+    "standard_conforming_strings": "'on'",
+}
+"""What the promise, or the reading of what is stored, rests on."""
+
+_USUAL: Final = {
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+    # A daemon that was stopped inside a transaction holds up all others no longer than this.
+    "idle_in_transaction_session_timeout": "10s",
+    "transaction_timeout": "0",
+    # Every statement of a pass finds its rows by an index, one by one, whatever it looks for: one
+    # plan serves it always, and to plan one of those that claim takes longer than to carry it out.
+    # That plan may be made while the tables are empty, when to read all of them looks cheap.
+    "plan_cache_mode": "force_generic_plan",
+    "random_page_cost": "1.1",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""What holds unless the URL's options say otherwise."""
+
+_OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)", re.S)
+_BEFORE_17 = 170000
+
+
+def connect_arguments(url: URL) -> dict[str, Any]:
+    """Return what psycopg's connect is given for *url*; raise DatabaseUnfit if it cannot be."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import make_conninfo
+
+    try:
+        _, given = url.get_dialect()().create_connect_args(url)
+        arguments = {**_LINE, **given, "client_encoding": "utf8"}
+        make_conninfo(**{key: value for key, value in arguments.items() if key != "context"})
+    except (ProgrammingError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DatabaseUnfit(f"database.url cannot be used: {reason}") from error
+    return arguments
+
+
+def create_postgresql_engine(url: URL) -> Engine:
+    """Return an engine whose connections are all made ready."""
+    try:
+        connect_arguments(url)
+    except ModuleNotFoundError as error:
+        raise DatabaseUnfit("PostgreSQL needs its driver: pip install 'psycopg[binary]'") from error
+    engine = create_engine(
+        url,
+        pool_size=4,
+        max_overflow=8,
+        # The one used last: its statements are prepared, and its process is awake.
+        pool_use_lifo=True,
+        hide_parameters=True,
+        # Whatever the database's own default.
+        isolation_level="READ COMMITTED",
+    )
+    _make_ready(engine, url)
+    return engine
+
+
+def _make_ready(engine: Engine, url: URL) -> None:
+    @event.listens_for(engine, "do_connect")
+    def on_do_connect(
+        _dialect: object, entry: ConnectionPoolEntry, _args: object, given: dict[str, Any]
+    ) -> Any:
+        import psycopg
+
+        # At its second use: what a pass asks, it asks for ever.
+        connection = psycopg.connect(
+            **{**_LINE, **given, "client_encoding": "utf8"}, prepare_threshold=1
+        )
+        try:
+            note_line(connection.fileno())
+            entry.info["at_begin"] = prepare_session(connection, url)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        settings = connection.info.get("at_begin")
+        if settings is not None:
+            connection.exec_driver_sql(settings)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def on_statement(*_: object) -> None:
+        note_statement()
+
+
+def prepare_session(connection: Any, url: URL) -> str | None:
+    """
+    Check a new connection, and set what must hold on it.
+
+    Behind a pooler nothing can be set for a session, which may be another program's in the next
+    transaction, and nothing prepared: the settings to begin each transaction with are returned.
+    """
+    connection.autocommit = True  # each statement for itself: no transaction's limit is at work
+    row = connection.execute(
+        "SELECT pg_backend_pid(), current_setting('server_encoding'), current_database()"
+    ).fetchone()
+    pid, encoding, database = row
+    if encoding != "UTF8":
+        raise DatabaseUnfit(
+            f"the database {database} keeps its text in {encoding}: dca-scheduler needs one made"
+            " with ENCODING 'UTF8' (createdb --encoding=UTF8 --template=template0 NAME)"
+        )
+    version = connection.info.server_version
+    at_begin = None
+    if is_pooled(connection, pid):
+        connection.prepare_threshold = None
+        at_begin = _settings(url, version, is_local=True)
+    else:
+        connection.execute(_settings(url, version, is_local=False))
+    connection.autocommit = False
+    return at_begin
+
+
+def is_pooled(connection: Any, pid: int | None) -> bool:
+    """Tell whether a pooler stands between: the process it names is not the one that answers."""
+    return bool(connection.info.backend_pid != pid)
+
+
+def _settings(url: URL, version: int, *, is_local: bool) -> str:
+    own = _options_of(url)
+    settings = {name: _literal(value) for name, value in ({**_USUAL, **own}).items()} | _REQUIRED
+    if version < _BEFORE_17:
+        settings.pop("transaction_timeout", None)
+    local = "true" if is_local else "false"
+    sets = (f"set_config({_literal(name)}, {value}, {local})" for name, value in settings.items())
+    # No percent sign: the driver would take it for a parameter's.
+    return f"SELECT {', '.join(sets)}".replace("%", "%%" if is_local else "%")
+
+
+def _options_of(url: URL) -> Mapping[str, str]:
+    """Return what the URL's options, or libpq's variable for them, set."""
+    given = url.query.get("options", os.environ.get("PGOPTIONS", ""))
+    text = given if isinstance(given, str) else " ".join(given)
+    return {
+        name.replace("-", "_").lower(): re.sub(r"\\(.)", r"\1", value)
+        for name, value in _OPTION.findall(text)
+    }
+
+
+def _literal(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"E'{escaped}'"
+
+
+def listening_arguments(url: str) -> dict[str, Any]:
+    """Return what a connection of its own is opened with, for the same server."""
+    return connect_arguments(parse_url(url))

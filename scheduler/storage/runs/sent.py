@@ -1,0 +1,69 @@
+"""What was last sent of a batch: the bodies of the last occurrence that the upstream accepted."""
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
+
+from scheduler.domain.records import Run
+from scheduler.storage.rows import records
+from scheduler.storage.runs.read import get_run
+from scheduler.storage.tables import bodies, runs, schedules
+
+
+def find_last_sent(conn: Connection, batch: str) -> Run | None:
+    """Return the last run of *batch* that was accepted, by a schedule that has it or by hand."""
+    of_a_schedule = _last(batch, runs.c.schedule == schedules.c.name)
+    of_all = select(func.max(of_a_schedule)).where(schedules.c.batch == batch)
+    by_hand = select(_last(batch, runs.c.schedule.is_(None)))
+    ids = [last for last in map(conn.scalar, (of_all, by_hand)) if last is not None]
+    return get_run(conn, max(ids)) if ids else None
+
+
+def _last(batch: str, owner: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Look from the newest run back: what was sent is seldom far."""
+    return (
+        select(runs.c.id)
+        .where(
+            owner,
+            runs.c.batch == batch,
+            runs.c.collection_id.is_not(None),
+            runs.c.retry_of.is_(None),
+        )
+        .order_by(runs.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def count_last_sent(conn: Connection, batches: Collection[str]) -> dict[str, int]:
+    """Return how many inputs each batch had when it was last sent, all chunks together."""
+    counts = {}
+    for batch in batches:
+        last = find_last_sent(conn, batch)
+        if last is not None:
+            counts[batch] = conn.scalar(
+                select(func.sum(bodies.c.row_count))
+                .select_from(runs)
+                .join(bodies, bodies.c.fingerprint == runs.c.body)
+                .where(*_chunks_of(last))
+            )
+    return {batch: int(count) for batch, count in counts.items() if count is not None}
+
+
+def list_chunks(conn: Connection, run: Run) -> list[Run]:
+    """Return the runs of the occurrence that *run* is a chunk of, in order."""
+    rows = conn.execute(select(runs).where(*_chunks_of(run)).order_by(runs.c.chunk))
+    return records(Run, rows)
+
+
+def _chunks_of(run: Run) -> list[ColumnElement[bool]]:
+    if run.retry_of is not None or (run.schedule is None and run.chunks == 1):
+        return [runs.c.id == run.id]
+    conditions = [
+        runs.c.schedule == run.schedule,
+        runs.c.due_at == run.due_at,
+        runs.c.retry_of.is_(None),
+    ]
+    if run.schedule is None:  # at the same moment others may have been asked for
+        conditions += [runs.c.order_key == run.order_key, runs.c.chunks == run.chunks]
+    return conditions

@@ -1,0 +1,303 @@
+"""
+What was sent on each day of UTC, for whoever asks what may still be sent, and what it cost.
+
+Rows of `usage` are counted from the history of runs, in the transaction that moves the cursor of
+who counts; deleting runs takes nothing back. What that has not come to yet is read from the
+events themselves, so that an answer is exact at any moment.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from scheduler.domain.limits import Scope, ScopeKind, Used, day_of
+from scheduler.domain.records import ENDED_STATES, UNRESOLVED_STATES, RunState
+from scheduler.storage.dialect import Inserted, insert_or_update
+from scheduler.storage.dialect import day_of as day_column
+from scheduler.storage.rows import records
+from scheduler.storage.run_events import Stretch
+from scheduler.storage.tables import (
+    bodies,
+    collections,
+    event_cursors,
+    in_state,
+    run_events,
+    runs,
+)
+from scheduler.storage.upkeep_tables import usage
+
+COUNTER: Final = "metrics"
+"""The consumer of events that writes the rows."""
+
+_KEY: Final = ("day", "account", "collector", "schedule", "labels")
+_SUMS: Final = ("runs", "inputs", "pages", "paged_inputs")
+
+
+def record(conn: Connection, stretch: Stretch) -> None:
+    """Count what a stretch of the history tells."""
+    told = _told(conn, stretch.condition).subquery()
+    keys = [told.c[name] for name in _KEY]
+    sums = [func.sum(told.c[name]).label(name) for name in _SUMS]
+    last = func.max(told.c.last_meant_at).label("last_meant_at")
+    # In one order: two that add to the same rows never wait for each other in a circle.
+    rows = select(*keys, *sums, last).group_by(*keys).having(sums[0] >= 0).order_by(*keys)
+    columns = (*_KEY, *_SUMS, "last_meant_at")
+    conn.execute(insert_or_update(usage, _added).from_select(columns, rows))
+
+
+def _added(row: Inserted) -> Mapping[str, Any]:
+    last, new = usage.c.last_meant_at, row.last_meant_at
+    return {name: usage.c[name] + row[name] for name in _SUMS} | {
+        "last_meant_at": case((or_(last.is_(None), new > last), new), else_=last)
+    }
+
+
+def _told(conn: Connection, condition: ColumnElement[bool]) -> Select[Any]:
+    """Return what events come to, a row each: an acceptance, or the end of a collection."""
+    is_accepted = run_events.c.to_state == RunState.COLLECTING
+    pages = case((is_accepted, 0), else_=func.coalesce(page_loads(), 0))
+    has_pages = and_(~is_accepted, page_loads().is_not(None))
+    columns: list[ColumnElement[Any]] = [
+        day_column(conn, run_events.c.happened_at).label("day"),
+        *_of_run(),
+        case((is_accepted, _counts_as_run()), else_=0).label("runs"),
+        case((is_accepted, _inputs()), else_=0).label("inputs"),
+        pages.label("pages"),
+        case((has_pages, _inputs()), else_=0).label("paged_inputs"),
+        case((is_accepted, _meant_at())).label("last_meant_at"),
+    ]
+    return (
+        select(*columns)
+        .join(runs, runs.c.id == run_events.c.run_id)
+        .outerjoin(bodies, bodies.c.fingerprint == runs.c.body)
+        .outerjoin(collections, collections.c.id == runs.c.collection_id)
+        .where(
+            condition,
+            or_(
+                is_accepted,
+                and_(
+                    run_events.c.from_state == RunState.COLLECTING,
+                    run_events.c.to_state.in_(ENDED_STATES),
+                ),
+            ),
+        )
+    )
+
+
+def page_loads() -> ColumnElement[int]:
+    """Return what a collection is billed for: as the jobs list tells it, else as its log does."""
+    return func.coalesce(collections.c.page_loads, collections.c.pages)
+
+
+def _of_run() -> list[ColumnElement[str]]:
+    return [
+        runs.c.account,
+        runs.c.collector,
+        func.coalesce(runs.c.schedule, "").label("schedule"),
+        func.coalesce(runs.c.labels, "").label("labels"),
+    ]
+
+
+def _counts_as_run() -> ColumnElement[int]:
+    """Return 1 but for the later chunks of an occurrence, which is one run."""
+    return case((or_(runs.c.chunk == 1, runs.c.retry_of.is_not(None)), 1), else_=0)
+
+
+def _inputs() -> ColumnElement[int]:
+    return func.coalesce(bodies.c.row_count, 0)
+
+
+def _meant_at() -> ColumnElement[datetime]:
+    is_of_timetable = and_(runs.c.created_by.is_(None), runs.c.retry_of.is_(None))
+    return case((is_of_timetable, runs.c.due_at), else_=runs.c.created_at)
+
+
+def read_used(conn: Connection, scope: Scope, *, now: datetime, since: datetime) -> Used:
+    """
+    Return what was accepted of *scope* on the day of *now*, and what may have been and is looked
+    for; the newest run is one of the days from that of *since* on.
+    """
+    # What is on the way first: a run that moves in between counts twice rather than not at all.
+    # Each by an index of its own, which follows what is open.
+    states = (UNRESOLVED_STATES, (RunState.NEEDS_ATTENTION,))
+    on_the_way = union_all(*(_on_the_way(scope, *some) for some in states)).subquery().c
+    way = conn.execute(
+        select(
+            func.sum(on_the_way.runs).label("runs"),
+            func.sum(on_the_way.inputs).label("inputs"),
+            func.max(on_the_way.last_meant_at).label("last_meant_at"),
+        )
+    ).one()
+    counted = _counted(conn, scope, since=day_of(since)).subquery()
+    is_today = counted.c.day == day_of(now)
+    done = conn.execute(
+        select(
+            func.sum(case((is_today, counted.c.runs), else_=0)).label("runs"),
+            func.sum(case((is_today, counted.c.inputs), else_=0)).label("inputs"),
+            func.max(counted.c.last_meant_at).label("last_meant_at"),
+        )
+    ).one()
+    met = [at for at in (way.last_meant_at, done.last_meant_at) if at is not None]
+    return Used(
+        runs=int(way.runs or 0) + int(done.runs or 0),
+        inputs=int(way.inputs or 0) + int(done.inputs or 0),
+        last_meant_at=max(met, default=None),
+    )
+
+
+def _on_the_way(scope: Scope, *states: RunState) -> Select[Any]:
+    columns: list[ColumnElement[Any]] = [
+        _counts_as_run().label("runs"),
+        _inputs().label("inputs"),
+        _meant_at().label("last_meant_at"),
+    ]
+    return (
+        select(*columns)
+        .outerjoin(bodies, bodies.c.fingerprint == runs.c.body)
+        .where(in_state(runs, *states), *_within(scope, runs))
+    )
+
+
+def _counted(conn: Connection, scope: Scope, *, since: str) -> Select[Any]:
+    """Return the rows of *scope* of the days from *since* on, and what nobody has counted yet."""
+    columns = (*_KEY, *_SUMS, "last_meant_at")
+    rows = select(*(usage.c[name] for name in columns)).where(
+        usage.c.day >= since, *_within(scope, usage)
+    )
+    place = tuple_(run_events.c.transaction_id, run_events.c.id)
+    cursor = tuple_(
+        *(
+            func.coalesce(
+                select(event_cursors.c[name])
+                .where(event_cursors.c.consumer == COUNTER)
+                .scalar_subquery(),
+                0,
+            )
+            for name in ("transaction_id", "event_id")
+        )
+    )
+    news = _told(conn, cursor < place).where(*_within(scope, runs))
+    both = union_all(rows, news).subquery()
+    return select(*both.c).where(both.c.day >= since)
+
+
+def _within(scope: Scope, table: Any) -> Iterable[ColumnElement[bool]]:
+    match scope.kind:
+        case ScopeKind.ALL:
+            return ()
+        case ScopeKind.LABEL:
+            return (table.c.labels.contains(f",{scope.name},", autoescape=True),)
+        case _:
+            return (table.c[scope.kind.value] == scope.name,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What belongs together in costs: the runs of a schedule, or those asked for by hand."""
+
+    account: str
+    collector: str
+    schedule: str | None
+    labels: str | None
+    runs: int
+    inputs: int
+    pages: int
+
+
+def list_groups(conn: Connection, *, since: str, until: str = "9999") -> list[Group]:
+    """Return what was accepted, and what ended, on the days from *since* to before *until*."""
+    counted = _counted(conn, Scope(ScopeKind.ALL, ""), since=since).subquery()
+    key = [counted.c[name] for name in _KEY[1:]]
+    sums = [func.sum(counted.c[name]).label(name) for name in ("runs", "inputs", "pages")]
+    query = select(*key, *sums).where(counted.c.day < until).group_by(*key).order_by(*key)
+    return [whole(group) for group in records(Group, conn.execute(query))]
+
+
+def whole(group: Group) -> Group:
+    """Return the same with whole numbers, where PostgreSQL gives decimals; and None for nobody."""
+    return Group(
+        account=group.account,
+        collector=group.collector,
+        schedule=group.schedule or None,
+        labels=group.labels or None,
+        runs=int(group.runs),
+        inputs=int(group.inputs),
+        pages=int(group.pages),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A run that is about to be sent, as much of it as limits ask for."""
+
+    id: int
+    account: str
+    collector: str
+    schedule: str | None
+    labels: str | None
+    due_at: datetime
+    meant_at: datetime
+    chunks: int
+    is_first: bool
+    past_limits: bool
+    inputs: int
+
+
+def list_sending(conn: Connection, run_ids: Sequence[int]) -> list[Sending]:
+    """Hold and return those of these runs that still wait, in that order; not what others hold."""
+    rows = conn.execute(
+        select(
+            *(runs.c[name] for name in ("id", "account", "collector", "schedule", "labels")),
+            runs.c.due_at,
+            _meant_at().label("meant_at"),
+            runs.c.chunks,
+            (_counts_as_run() == 1).label("is_first"),
+            runs.c.past_limits,
+            _inputs().label("inputs"),
+        )
+        .outerjoin(bodies, bodies.c.fingerprint == runs.c.body)
+        .where(runs.c.id.in_(run_ids), in_state(runs, RunState.QUEUED))
+        .with_for_update(skip_locked=True, of=runs)
+    )
+    found = {run.id: run for run in records(Sending, rows)}
+    return [found[run_id] for run_id in run_ids if run_id in found]
+
+
+def list_queued_chunks(conn: Connection, of: Sending) -> dict[int, int]:
+    """Return the inputs of the queued chunks of an occurrence, that one's own among them."""
+    if of.chunks == 1:
+        return {of.id: of.inputs}
+    rows = conn.execute(
+        select(runs.c.id, _inputs().label("inputs"))
+        .outerjoin(bodies, bodies.c.fingerprint == runs.c.body)
+        .where(
+            runs.c.schedule.is_(None) if of.schedule is None else runs.c.schedule == of.schedule,
+            runs.c.due_at == of.due_at,
+            runs.c.retry_of.is_(None),
+            runs.c.collector == of.collector,
+            runs.c.chunks == of.chunks,
+            in_state(runs, RunState.QUEUED),
+        )
+    )
+    return {row.id: row.inputs for row in rows} | {of.id: of.inputs}
+
+
+def count_inputs(conn: Connection, fingerprints: Collection[str]) -> dict[str, int]:
+    """Return how many inputs the stored bodies of these fingerprints have."""
+    named = bodies.c.fingerprint.in_(fingerprints)
+    rows = conn.execute(select(bodies.c.fingerprint, bodies.c.row_count).where(named))
+    return {row.fingerprint: row.row_count for row in rows}

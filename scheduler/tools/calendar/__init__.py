@@ -1,0 +1,1 @@
+"""What a person asks of the calendar: next, preview, explain, lint, backfill."""

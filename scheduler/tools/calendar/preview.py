@@ -1,0 +1,93 @@
+"""What will fire in the days to come, by day and in sum; what will not, and why."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from scheduler.storage import schedules
+from scheduler.storage.database import Connection
+from scheduler.tools.calendar.day_counts import Days, count_days
+from scheduler.tools.calendar.desk import Desk, Firing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulePreview:
+    """
+    One schedule's runs to come, by day of its own zone.
+
+    *note* says why nothing, or less than its timetable has, fires. *counted_until* is None
+    when all was counted.
+    """
+
+    schedule: str
+    timezone: str
+    run_count: int
+    first_due_at: datetime | None
+    days: Mapping[date, int]
+    counted_until: datetime | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """All of them, and the sums; *is_whole* is False where one was not counted to the end."""
+
+    since: datetime
+    until: datetime
+    schedules: tuple[SchedulePreview, ...]
+    days: Mapping[date, int]
+    run_count: int
+    is_whole: bool
+
+
+def preview_schedules(
+    conn: Connection,
+    names: Sequence[str],
+    *,
+    days: int,
+    now: datetime,
+    start: datetime | None = None,
+) -> Preview:
+    """Count what *names* (all if there is none) will fire in *days* from *start* on, or *now*."""
+    start = max(now, start or now)
+    desk = Desk.read(conn, start=start, end=start + timedelta(days=days))
+    chosen = [schedules.get_schedule(conn, name).schedule for name in dict.fromkeys(names)]
+    found = map(desk.find, chosen or desk.schedules.values())
+    previews = tuple(_preview(firing, desk.end) for firing in found)
+    total: Counter[date] = Counter()
+    for preview in previews:
+        total.update(preview.days)
+    return Preview(
+        since=desk.start,
+        until=desk.end,
+        schedules=previews,
+        days=dict(sorted(total.items())),
+        run_count=total.total(),
+        is_whole=all(preview.counted_until is None for preview in previews),
+    )
+
+
+def _preview(firing: Firing, end: datetime) -> SchedulePreview:
+    timetable = firing.timetable
+    if timetable is None:
+        return _preview_of(firing, None)
+    counted = count_days(timetable, start=firing.start, end=end, most_runs=firing.left)
+    preview = _preview_of(firing, counted, is_whole=counted.counted_until == end)
+    daily = firing.schedule.max_runs_per_day
+    if preview.note is None and daily is not None and max(preview.days.values(), default=0) > daily:
+        return replace(preview, note=f"max_runs_per_day = {daily}: what is beyond is skipped")
+    return preview
+
+
+def _preview_of(firing: Firing, days: Days | None, *, is_whole: bool = True) -> SchedulePreview:
+    counts = {} if days is None else days.counts
+    return SchedulePreview(
+        schedule=firing.schedule.name,
+        timezone=firing.schedule.timezone,
+        run_count=sum(counts.values()),
+        first_due_at=None if days is None else days.first,
+        days=counts,
+        counted_until=None if is_whole or days is None else days.counted_until,
+        note=firing.note,
+    )

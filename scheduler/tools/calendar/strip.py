@@ -1,0 +1,103 @@
+"""The last and the next hours of the schedules that fire next: what ran, what is planned."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from scheduler.storage.database import Connection
+from scheduler.storage.runs.series import RunsAlike
+from scheduler.tools.calendar.desk import Desk, Firing
+from scheduler.tools.calendar.hours import HOUR, count_between, day_of
+from scheduler.views.history import count_lately
+
+HOURS: Final = 12
+MOST_ROWS: Final = 40
+_MOST_SINGLE: Final = 36
+_DAY: Final = timedelta(days=1)
+_SECOND: Final = timedelta(seconds=1)
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRuns:
+    """Runs that are due between *at* and *until*: one at a moment, or as many as an hour has."""
+
+    at: datetime
+    until: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleHours:
+    """What a schedule did in the last hours and will do in the next; *note* says why not."""
+
+    schedule: str
+    runs: tuple[RunsAlike, ...]
+    planned: tuple[PlannedRuns, ...]
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoursAround:
+    """
+    HOURS before *now* and after, a row for each of the schedules that fire next, by name.
+
+    There are *schedule_count* schedules; MOST_ROWS of them are here at most.
+    """
+
+    start: datetime
+    now: datetime
+    end: datetime
+    rows: tuple[ScheduleHours, ...]
+    schedule_count: int
+
+
+def read_hours_around(conn: Connection, *, now: datetime) -> HoursAround:
+    """Return what ran and what is planned."""
+    start, end = now - HOUR * HOURS, now + HOUR * HOURS
+    firings = list(Desk.read(conn, start=now, end=end).firings())
+    chosen = sorted(sorted(firings, key=_next_fire)[:MOST_ROWS], key=lambda one: one.schedule.name)
+    lately = count_lately(conn, [firing.schedule.name for firing in chosen], since=start)
+    rows = (_row(firing, lately[firing.schedule.name], now, end) for firing in chosen)
+    return HoursAround(start=start, now=now, end=end, rows=tuple(rows), schedule_count=len(firings))
+
+
+def _next_fire(firing: Firing) -> tuple[bool, datetime, str]:
+    """Put those first that fire soon, then those that somebody stopped, then all others."""
+    schedule = firing.schedule
+    return firing.timetable is None, schedule.next_fire_at or _FAR, schedule.name
+
+
+def _row(
+    firing: Firing, runs: tuple[RunsAlike, ...], now: datetime, end: datetime
+) -> ScheduleHours:
+    return ScheduleHours(
+        schedule=firing.schedule.name,
+        runs=runs,
+        planned=tuple(_planned(firing, now, end)),
+        note=firing.note if firing.timetable is None else None,
+    )
+
+
+def _planned(firing: Firing, now: datetime, end: datetime) -> Iterator[PlannedRuns]:
+    timetable = firing.timetable
+    if timetable is None or firing.schedule.after is not None:
+        return
+    start = max(firing.start, now)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    days = (midnight + _DAY * number for number in range(2))
+    hours = [
+        hour for day in days for hour in day_of(timetable, day) if start - HOUR < hour[0] < end
+    ]
+    if sum(count for _, count in hours) <= _MOST_SINGLE:
+        for at in timetable.occurrences(start, end):
+            yield PlannedRuns(at=at, until=at, count=1)
+        return
+    for hour, count in hours:
+        at, until = max(hour, start), min(hour + HOUR, end)
+        is_whole = until - at == HOUR
+        # What is due right at the hour belongs to it; what is due right now is no more to come.
+        after = hour - _SECOND if at == hour else at
+        part = count if is_whole else count_between(timetable, after, until)
+        yield PlannedRuns(at=at, until=until, count=part)

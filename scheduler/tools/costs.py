@@ -1,0 +1,373 @@
+"""What a month has cost and will cost, by schedule, label, collector or account; budgets."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import groupby, islice
+from typing import Final
+
+from scheduler.domain.budgets import (
+    LOADS_UNTIL_KNOWN,
+    NO_LOADS,
+    Budget,
+    Loads,
+    LoadsPerInput,
+    Spent,
+    loads_of,
+    month_of,
+    percent_used,
+)
+from scheduler.domain.definition import timetable_of
+from scheduler.domain.errors import InvalidInput
+from scheduler.domain.limits import day_of
+from scheduler.domain.pauses import stop_at
+from scheduler.domain.records import Calendar, Schedule
+from scheduler.storage import budgets, definitions, freezes, runs, schedules, usage
+from scheduler.storage.budget_desk import BudgetDesk, covers
+from scheduler.storage.database import Connection
+from scheduler.storage.usage import Group
+from scheduler.tools.lineage import lineage, runs_left
+from scheduler.views.budgets import BudgetView, budget_view
+from scheduler.views.decoding import read_names
+
+_A_MOMENT: Final = timedelta.resolution
+
+MOST_COUNTED: Final = 5_000
+"""So many occurrences of a schedule are looked at; of one that has more the rest is reckoned."""
+_MOST_IN_ALL: Final = 200_000
+
+BY_HAND: Final = "(by hand)"
+UNLABELLED: Final = "(no label)"
+
+
+class CostsBy(StrEnum):
+    """What costs are added up by; a run with several labels counts for each."""
+
+    SCHEDULE = "schedule"
+    LABEL = "label"
+    COLLECTOR = "collector"
+    ACCOUNT = "account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLine:
+    """
+    What a month comes to for *name*: what was accepted and ended in it, and what is to come.
+
+    Of runs that have not ended, and of those that are due until the month's end, page loads are
+    forecast: so many for each input as of late. Money is None where no account has a price.
+    """
+
+    name: str
+    run_count: int
+    input_count: int
+    page_loads: int
+    money: float | None
+    forecast_run_count: int
+    forecast_page_loads: int
+    forecast_money: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetForecast:
+    """
+    A budget, and what the month comes to in the end, what is used and to come together.
+
+    *spent_at* is when it will be used up; None if it will not, or has been before.
+    """
+
+    budget: BudgetView
+    forecast_page_loads: int
+    forecast_money: float
+    forecast_percent: float
+    spent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostsView:
+    """What *month*, in UTC, comes to; *total* counts each run once. *budgets* are this month's."""
+
+    month: str
+    by: CostsBy
+    lines: tuple[CostLine, ...]
+    total: CostLine
+    budgets: tuple[BudgetForecast, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """What a schedule will send: *at* these moments, each with *inputs*, each of *loads*."""
+
+    account: str
+    collector: str
+    schedule: str | None
+    labels: str | None
+    at: Sequence[datetime]
+    inputs: float
+    loads: Loads
+    scale: float
+
+    @property
+    def count(self) -> int:
+        """Return how many there are: of very many the first were looked at, *scale* times less."""
+        return round(len(self.at) * self.scale)
+
+    @property
+    def all_loads(self) -> Loads:
+        """Return what all of them come to together."""
+        return Loads(pages=self.loads.pages * self.count, money=self.loads.money * self.count)
+
+
+def read_costs(
+    conn: Connection, *, month: str | None = None, by: CostsBy = CostsBy.SCHEDULE, now: datetime
+) -> CostsView:
+    """Return what *month* (`2026-11`), this one by default, has cost and will; or InvalidInput."""
+    start, end = _span(month or month_of(now))
+    desk = BudgetDesk(conn, now)
+    groups = usage.list_groups(conn, since=f"{start:%Y-%m-%d}", until=f"{end:%Y-%m-%d}")
+    coming = list_coming(
+        conn, list_planned(conn), since=max(now, start - _A_MOMENT), until=end - _A_MOMENT, now=now
+    )
+    is_now = start <= now < end
+    on_the_way = budgets.list_on_the_way(conn) if is_now else []
+    prices = budgets.list_prices(conn)
+    parts = [
+        *(_past(group, prices) for group in groups),
+        *(_pending(group, desk) for group in on_the_way),
+        *(_to_come(each) for each in coming),
+    ]
+    lines = _added_up((name, part.line) for part in parts for name in _names(part, by))
+    total = _added_up(("total", part.line) for part in parts).get("total", _NOTHING)
+    has_prices = bool(prices)
+    return CostsView(
+        month=f"{start:%Y-%m}",
+        by=by,
+        lines=tuple(_shown(name, line, has_prices) for name, line in sorted(lines.items())),
+        total=_shown("total", total, has_prices),
+        budgets=tuple(forecast_budgets(desk, coming)) if is_now else (),
+    )
+
+
+def forecast_budgets(desk: BudgetDesk, coming: Sequence[Coming]) -> Iterator[BudgetForecast]:
+    """Yield each budget with what is to come of what it covers."""
+    for budget in desk.budgets:
+        covered = [each for each in coming if covers(budget.covers, each)]
+        spent = desk.spent(budget)
+        whole = sum((each.all_loads for each in covered), spent.whole)
+        yield BudgetForecast(
+            budget=budget_view(budget, spent, desk.month),
+            forecast_page_loads=round(whole.pages),
+            forecast_money=round(whole.money, 2),
+            forecast_percent=round(percent_used(budget, whole), 1),
+            spent_at=_spent_at(budget, spent, covered),
+        )
+
+
+def _spent_at(budget: Budget, spent: Spent, coming: Iterable[Coming]) -> datetime | None:
+    used = spent.whole
+    if percent_used(budget, used) >= 100:
+        return None
+    for at, loads in sorted(
+        ((at, each.loads) for each in coming for at in each.at), key=lambda pair: pair[0]
+    ):
+        used += loads
+        if percent_used(budget, used) > 100:
+            return at
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A schedule that may fire, with those it comes after, and whose account sends it."""
+
+    schedule: Schedule
+    line: Sequence[Schedule]
+    account: str
+
+
+def list_planned(conn: Connection) -> list[Planned]:
+    """Return the schedules that have times to come."""
+    everything = {row.name: row for row in schedules.list_schedules(conn)}
+    account_of = {row.name: row.account for row in definitions.list_collectors(conn)}
+    planned = []
+    for schedule in everything.values():
+        try:
+            line = lineage(schedule, everything)
+        except InvalidInput:
+            continue
+        if all(row.enabled and row.error is None for row in line):
+            account = account_of.get(schedule.collector, "")
+            planned.append(Planned(schedule=schedule, line=line, account=account))
+    return planned
+
+
+def list_coming(
+    conn: Connection,
+    planned: Sequence[Planned],
+    *,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    calendars: Mapping[str, Calendar] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> list[Coming]:
+    """
+    Return what is due between two moments; MOST_COUNTED occurrences of a schedule are looked at.
+
+    *sizes* are how many inputs batches have, where that is known better than by what was sent.
+    """
+    if until <= since:
+        return []
+    if calendars is None:
+        calendars = definitions.list_calendars(conn)
+    frozen = freezes.list_freezes(conn)
+    limited = [each.schedule.name for each in planned if each.schedule.max_runs is not None]
+    made = runs.count_made(conn, limited)
+    estimate = Estimate.read(conn, now=now)
+    most = min(MOST_COUNTED, max(1, _MOST_IN_ALL // max(1, len(planned))))
+    coming = []
+    for each in planned:
+        try:
+            timetable = timetable_of(each.line[-1], calendars)
+        except InvalidInput:
+            continue
+        seen = list(islice(timetable.occurrences(since, until), most))
+        scale = 1.0 if len(seen) < most else (until - since) / (seen[-1] - since)
+        at = [
+            moment
+            for moment in seen
+            if not any(stop_at(moment, member, frozen) for member in each.line)
+        ]
+        at = _within_days(each.schedule, at)[: runs_left(each.line, made)]
+        if at:
+            size = (sizes or {}).get(each.schedule.batch)
+            coming.append(replace(estimate.coming(each, at, size), scale=scale))
+    return coming
+
+
+def _within_days(schedule: Schedule, at: Sequence[datetime]) -> list[datetime]:
+    """Return what `max_runs_per_day` lets through: the first of each day."""
+    most = schedule.max_runs_per_day
+    if most is None:
+        return list(at)
+    days = groupby(at, key=day_of)
+    return [moment for _, of_day in days for moment in islice(of_day, most)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """How many inputs and page loads a run of a schedule has, as of late."""
+
+    loads: LoadsPerInput
+    inputs: Mapping[str, float]
+    prices: Mapping[str, float]
+
+    @classmethod
+    def read(cls, conn: Connection, *, now: datetime) -> "Estimate":
+        """Read them from what was sent of late."""
+        return cls(
+            loads=budgets.list_loads_per_input(conn, now=now),
+            inputs=budgets.list_inputs_per_run(conn, now=now),
+            prices=budgets.list_prices(conn),
+        )
+
+    def coming(self, planned: Planned, at: Sequence[datetime], size: int | None) -> Coming:
+        """Return what a schedule will send at these moments, *size* inputs each if it is known."""
+        schedule = planned.schedule
+        inputs = size or self.inputs.get(schedule.name, LOADS_UNTIL_KNOWN)
+        each = self.loads.of(
+            schedule=schedule.name, collector=schedule.collector, account=planned.account
+        )
+        return Coming(
+            account=planned.account,
+            collector=schedule.collector,
+            schedule=schedule.name,
+            labels=schedule.labels,
+            at=at,
+            inputs=inputs,
+            loads=loads_of(inputs * each, self.prices.get(planned.account)),
+            scale=1.0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    runs: int = 0
+    inputs: int = 0
+    loads: Loads = NO_LOADS
+    more_runs: int = 0
+    more: Loads = NO_LOADS
+
+    def __add__(self, other: "_Line") -> "_Line":
+        return _Line(
+            runs=self.runs + other.runs,
+            inputs=self.inputs + other.inputs,
+            loads=self.loads + other.loads,
+            more_runs=self.more_runs + other.more_runs,
+            more=self.more + other.more,
+        )
+
+
+_NOTHING: Final = _Line()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    of: Group | Coming
+    line: _Line
+
+
+def _past(group: Group, prices: Mapping[str, float]) -> _Part:
+    loads = loads_of(group.pages, prices.get(group.account))
+    return _Part(of=group, line=_Line(runs=group.runs, inputs=group.inputs, loads=loads))
+
+
+def _pending(group: Group, desk: BudgetDesk) -> _Part:
+    return _Part(of=group, line=_Line(more=desk.expected(group, group.inputs)))
+
+
+def _to_come(each: Coming) -> _Part:
+    return _Part(of=each, line=_Line(more_runs=each.count, more=each.all_loads))
+
+
+def _names(part: _Part, by: CostsBy) -> Sequence[str]:
+    match by:
+        case CostsBy.LABEL:
+            return read_names(part.of.labels) or (UNLABELLED,)
+        case CostsBy.SCHEDULE:
+            return (part.of.schedule or BY_HAND,)
+        case CostsBy.COLLECTOR:
+            return (part.of.collector,)
+        case CostsBy.ACCOUNT:
+            return (part.of.account,)
+
+
+def _added_up(lines: Iterable[tuple[str, _Line]]) -> dict[str, _Line]:
+    sums: dict[str, _Line] = {}
+    for name, line in lines:
+        sums[name] = sums.get(name, _NOTHING) + line
+    return sums
+
+
+def _shown(name: str, line: _Line, has_prices: bool) -> CostLine:
+    whole = line.loads + line.more
+    return CostLine(
+        name=name,
+        run_count=line.runs,
+        input_count=line.inputs,
+        page_loads=round(line.loads.pages),
+        money=round(line.loads.money, 2) if has_prices else None,
+        forecast_run_count=line.more_runs,
+        forecast_page_loads=round(whole.pages),
+        forecast_money=round(whole.money, 2) if has_prices else None,
+    )
+
+
+def _span(month: str) -> tuple[datetime, datetime]:
+    try:
+        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+        end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
+    except ValueError:
+        raise InvalidInput(f"{month!r} is not a month, such as 2026-11") from None
+    return start, end

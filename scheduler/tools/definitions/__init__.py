@@ -1,0 +1,1 @@
+"""What a person asks of the definitions: plan, drift, export."""

@@ -1,0 +1,1 @@
+"""What a demo shows from its first minute: schedules beside the example's, and a month of runs."""

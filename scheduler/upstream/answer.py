@@ -1,0 +1,162 @@
+"""An answer as it comes off the line: its head, then its body piece by piece."""
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+import httptools
+import httpx
+
+from scheduler.upstream.failures import as_httpx
+
+_LONGEST_HEAD: Final = 64 * 1024
+_PIECE: Final = 64 * 1024
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_LENGTHS: Final = (b"content-length", b"transfer-encoding")
+# What aiohttp and other clients of today take: old gateways end a line with LF alone.
+_LENIENT: Final = {
+    "lenient_headers": True,
+    "lenient_optional_cr_before_lf": True,
+    "lenient_spaces_after_chunk_size": True,
+}
+
+
+class Answer(httpx.AsyncByteStream):
+    """
+    What comes back for one request.
+
+    The connection feeds it, and whoever asked reads it as fast as it comes. *release* gives the
+    connection back. httptools calls the methods `on_…`.
+    """
+
+    def __init__(self, *, release: Callable[["Answer"], None]) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.is_whole = False
+        self.is_last = True
+        self._release = release
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**_LENIENT)
+        self._has_head = False
+        self._head_size = 0
+        self._pieces: deque[bytes] = deque()
+        self._failure: httpx.HTTPError | None = None
+        self._news: asyncio.Future[None] | None = None
+
+    async def head(self) -> None:
+        """Wait until status and headers are there."""
+        while not self._has_head:
+            await self._wait()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        unpack = _unpacker(self.headers)
+        while True:
+            while self._pieces:
+                for piece in unpack(self._pieces.popleft()):
+                    yield piece
+            if self.is_whole:
+                return
+            await self._wait()
+
+    async def aclose(self) -> None:
+        """Give the connection back, once; one that still owes something is closed."""
+        del self._parser  # else each would keep the other until Python looks for cycles
+        self._release(self)
+
+    def feed(self, data: bytes) -> None:
+        """Take what came."""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.is_last = True
+            self._fail(httpx.RemoteProtocolError(_NO_HTTP))
+        if not self._has_head:
+            self._head_size += len(data)
+            if self._head_size > _LONGEST_HEAD:
+                self._fail(httpx.RemoteProtocolError(_NO_HTTP))
+        self._tell()
+
+    def end(self, error: Exception | None) -> None:
+        """Take it that the connection is gone."""
+        if self._has_head and error is None and not self._has_length():
+            self.is_whole = True  # its end is the connection's
+        elif self._has_head:
+            self._fail(httpx.ReadError("the answer broke off"))
+        elif error is None:
+            self._fail(httpx.RemoteProtocolError("the connection was closed without an answer"))
+        else:
+            self._fail(as_httpx(error))
+        self._tell()
+
+    def on_message_begin(self) -> None:
+        """Note an answer that begins; a second one was not asked for."""
+        self.is_last = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after the body is of no use to anybody."""
+        if not self._has_head:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Take the head, unless it only says that the answer is yet to come (1xx)."""
+        if self._has_head:
+            return
+        self.status = self._parser.get_status_code()
+        self._has_head = self.status >= 200
+        if not self._has_head:
+            self.headers.clear()
+            self._head_size = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        if not self.is_whole:
+            self._pieces.append(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end."""
+        if self._has_head and not self.is_whole:
+            self.is_whole = True
+            self.is_last = not self._parser.should_keep_alive()
+
+    def _has_length(self) -> bool:
+        return any(name.lower() in _LENGTHS for name, _ in self.headers)
+
+    def _fail(self, failure: httpx.HTTPError) -> None:
+        if not self.is_whole:
+            self._failure = self._failure or failure
+
+    def _tell(self) -> None:
+        """Wake who waits, if anything came of it."""
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+
+_NO_HTTP: Final = "the answer is not HTTP, or its head is too long"
+
+Unpack = Callable[[bytes], Iterator[bytes]]
+
+
+def _unpacker(headers: list[tuple[bytes, bytes]]) -> Unpack:
+    """Return what unpacks a body, in bounded pieces; we ask for none that is packed."""
+    encodings = [value.lower() for name, value in headers if name.lower() == b"content-encoding"]
+    if encodings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
+        return lambda piece: iter((piece,))
+    inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+
+    def unpack(packed: bytes) -> Iterator[bytes]:
+        while packed:
+            try:
+                yield inflater.decompress(packed, _PIECE)
+            except zlib.error:
+                raise httpx.ReadError("the answer broke off") from None
+            packed = inflater.unconsumed_tail
+
+    return unpack

@@ -1,0 +1,51 @@
+"""The one shape of a list."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+Item = TypeVar("Item")
+Key = int | str
+
+MOST_COUNTED: Final = 10_000
+"""No list is counted further, whatever it holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """Some of a list; *next* is after which id or name it goes on, None at its end."""
+
+    items: Sequence[Item]
+    next: Key | None = None
+
+
+def page_of(
+    items: Sequence[Item], *, limit: int, key: Callable[[Item], Key] | None = None
+) -> Page[Item]:
+    """
+    Return the first *limit* of *items*, of which one more was read to know whether it is all.
+
+    It goes on after the *key* of its last one, which is its id unless said.
+    """
+    shown = items[:limit]
+    read = key or _id_of
+    return Page(items=shown, next=read(shown[-1]) if len(items) > limit else None)
+
+
+def cut(
+    items: Sequence[Item], *, limit: int, after: Key | None, key: Callable[[Item], Any]
+) -> Page[Item]:
+    """Return a page of a list that was read whole, and is in the order of its keys."""
+    following = [item for item in items if after is None or key(item) > after]
+    return page_of(following[: limit + 1], limit=limit, key=key)
+
+
+def by_name(item: Any) -> str:
+    """Return the key of a list by name."""
+    name: str = item.name
+    return name
+
+
+def _id_of(item: Any) -> int:
+    number: int = item.id
+    return number

@@ -1,0 +1,35 @@
+"""What a rehearsal takes from the database: how long things took, and what a person has paused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scheduler.storage import rehearsed
+from scheduler.storage.database import Connection
+from scheduler.storage.rehearsed import PastCollection
+from scheduler.storage.runs import count_open
+
+_MOST_PAST = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the database tells; nothing, where there is none yet."""
+
+    collections: Mapping[str, Sequence[PastCollection]] = field(default_factory=dict)
+    """By the upstream's id of their collector, newest first."""
+    schedules: Sequence[str] = ()
+    paused: Sequence[str] = ()
+    open_runs: int = 0
+
+
+def read_past(conn: Connection) -> Past:
+    """Return what there is."""
+    found: dict[str, list[PastCollection]] = {}
+    for one in rehearsed.list_past_collections(conn, limit=_MOST_PAST):
+        found.setdefault(one.collector_id, []).append(one)
+    return Past(
+        collections=found,
+        schedules=rehearsed.list_schedule_names(conn),
+        paused=rehearsed.list_paused_schedules(conn),
+        open_runs=sum(count_open(conn).values()),
+    )

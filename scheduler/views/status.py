@@ -1,0 +1,274 @@
+"""How everything is doing, in one answer, and in sentences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from scheduler.domain.notices import AlertKind
+from scheduler.domain.pauses import why_skipped
+from scheduler.domain.records import RunState
+from scheduler.processes import is_gone
+from scheduler.storage import (
+    alerts,
+    daemons,
+    definitions,
+    freezes,
+    held_daemons,
+    restores,
+    runs,
+    schedules,
+    standing,
+)
+from scheduler.storage.ahead import AheadSchedule, list_ahead
+from scheduler.storage.daemons import Daemon
+from scheduler.storage.database import Connection
+from scheduler.storage.definitions import Queue
+from scheduler.storage.held_daemons import HeldDaemon
+from scheduler.storage.last_seen import find_put_back
+from scheduler.storage.restores import UnknownJob
+from scheduler.storage.runs import failing, followed, troubles
+from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
+from scheduler.storage.runs.troubles import Backlog, Late, Lost
+from scheduler.storage.schedules import InvalidSchedule, PausedSchedule
+from scheduler.storage.table_mark import find_restored
+from scheduler.views.accounts import AccountView, list_accounts
+from scheduler.views.alerts import OutboxView, list_untold
+from scheduler.views.api_tokens import TokenView, list_expiring
+from scheduler.views.budgets import list_worn
+from scheduler.views.decoding import view
+from scheduler.views.runs import RunView, run_view
+from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
+
+SEEN_WITHIN: Final = timedelta(minutes=2)
+"""A daemon that was not seen for so long is taken for dead, one of another machine that is."""
+
+LATE_AFTER: Final = timedelta(minutes=1)
+"""What was due for so long and is not decided is late."""
+
+_MOST_SKIPPED: Final = 1000
+"""Where more than so many are paused or frozen before the next that fires, none is told."""
+
+LOST_WITHIN: Final = timedelta(hours=24)
+"""What failed or was missed within this time is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonView(Daemon):
+    """One start of a daemon, as it is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDaemonView(HeldDaemon):
+    """A daemon that is up and decides nothing, and why, as it is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingView:
+    """A schedule of which the last *in_a_row* runs failed; *run* is the last of them."""
+
+    schedule: str
+    in_a_row: int
+    run: RunView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostView:
+    """So many runs failed or were missed of late; *newest* is the last of them."""
+
+    count: int
+    newest: RunView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleView:
+    """A schedule whose last good result is older than its `fresh_within`, *since* then."""
+
+    schedule: str
+    since: datetime
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    """
+    What a person wants to know first.
+
+    *next_fire_at* is when the first one is due that no pause and no freeze skips.
+    *is_all_that_fails* tells whether *failing* is whole: not where there are too many to look at.
+    *unowned* are schedules that fire though they are in no file any more: MOST_FOUND at most.
+    *last_daemon* is the one that was there last, where none is; *restored_from_at* is the moment
+    of the backup that the database was taken from, if none has worked on it since; *put_back* says
+    that its SQLite file is an older one, or its tables come from a dump. *late* are schedules that
+    were due and did not fire; *failed* and *missed* count what ended so after *lost_since*;
+    *backlogs* are schedules that are due faster than their runs begin. *expiring_tokens* of the
+    HTTP surface end within two weeks, or ended lately. *unsettled_backup_at* is the moment of the
+    backup that the database was taken from, until somebody has said how to go on: no daemon works
+    on it. *stale* are schedules without a good result for too long; *alerts* counts what is wrong
+    by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
+    budgets most is used.
+    """
+
+    read_at: datetime
+    daemons: tuple[DaemonView, ...]
+    held_daemons: tuple[HeldDaemonView, ...]
+    accounts: tuple[AccountView, ...]
+    open_runs: Mapping[RunState, int]
+    enabled_schedule_count: int
+    next_fire_at: datetime | None
+    invalid: tuple[InvalidSchedule, ...]
+    overdue: tuple[RunView, ...]
+    failing: tuple[FailingView, ...]
+    is_all_that_fails: bool
+    paused: tuple[PausedSchedule, ...]
+    freezes: tuple[FreezeView, ...]
+    ahead: tuple[AheadSchedule, ...]
+    unowned: tuple[str, ...]
+    last_daemon: DaemonView | None
+    restored_from_at: datetime | None
+    put_back: str | None
+    late: Late | None
+    failed: LostView | None
+    missed: LostView | None
+    lost_since: datetime
+    backlogs: tuple[Backlog, ...]
+    paused_queues: tuple[Queue, ...]
+    unsettled_backup_at: datetime | None
+    unknown_jobs: tuple[UnknownJob, ...]
+    expiring_tokens: tuple[TokenView, ...]
+    worn_budgets: tuple[str, ...]
+    stale: tuple[StaleView, ...]
+    alerts: Mapping[AlertKind, int]
+    untold: tuple[OutboxView, ...]
+
+
+def read_status(
+    conn: Connection,
+    *,
+    now: datetime,
+    with_schedules: bool = True,
+    since: datetime | None = None,
+) -> StatusView:
+    """
+    Read it all as of one moment; looking through a million schedules takes a moment longer.
+
+    What failed and was missed is told *since* then: for a day, unless said.
+    """
+    since = since or now - LOST_WITHIN
+    living = list_daemons(conn, now=now)
+    last = None if living else _last_daemon(conn)
+    enabled = schedules.count_enabled(conn) if with_schedules else 0
+    failures = failing.list_failing(conn) if with_schedules else []
+    return StatusView(
+        read_at=now,
+        daemons=living,
+        held_daemons=list_held_daemons(conn, now=now),
+        accounts=list_accounts(conn, now=now),
+        open_runs=runs.count_open(conn),
+        enabled_schedule_count=enabled,
+        next_fire_at=_find_next_fire(conn),
+        invalid=tuple(schedules.list_errors(conn)),
+        overdue=tuple(map(run_view, followed.list_overdue(conn))),
+        failing=tuple(
+            FailingView(schedule=row.schedule, in_a_row=row.in_a_row, run=run_view(row.newest))
+            for row in failures
+        ),
+        is_all_that_fails=len(failures) < MOST_FOUND
+        and (enabled <= LOOKED_AT or not troubles.has_failed(conn)),
+        paused=tuple(schedules.list_paused(conn, now=now)),
+        freezes=list_freezes(conn, now=now),
+        ahead=tuple(list_ahead(conn, now=now)) if with_schedules else (),
+        unowned=tuple(schedules.list_unowned(conn, now=now, limit=MOST_FOUND)),
+        last_daemon=last,
+        restored_from_at=_restored_from(conn, last),
+        put_back=None if living else _find_put_back(conn, now),
+        late=troubles.find_late(conn, before=now - LATE_AFTER),
+        failed=_lost(troubles.find_failed(conn, since=since)) if with_schedules else None,
+        missed=_lost(troubles.find_missed(conn, since=since)) if with_schedules else None,
+        lost_since=since,
+        backlogs=tuple(troubles.list_backlogs(conn, now=now)) if with_schedules else (),
+        paused_queues=tuple(
+            queue for queue in definitions.list_queues(conn).values() if queue.is_paused(now)
+        ),
+        unsettled_backup_at=restores.find_unsettled(conn),
+        unknown_jobs=tuple(restores.list_unknown_jobs(conn)),
+        expiring_tokens=list_expiring(conn, now=now),
+        worn_budgets=list_worn(conn, now=now),
+        stale=_stale(conn, now) if with_schedules else (),
+        alerts=alerts.count_open(conn),
+        untold=list_untold(conn, now=now),
+    )
+
+
+def _stale(conn: Connection, now: datetime) -> tuple[StaleView, ...]:
+    return tuple(
+        StaleView(schedule=seen.schedule, since=seen.since, detail=seen.detail)
+        for seen in standing.list_stale(conn, now=now)
+        if seen.schedule is not None and seen.detail is not None
+    )
+
+
+def _lost(lost: Lost | None) -> LostView | None:
+    return None if lost is None else LostView(count=lost.count, newest=run_view(lost.newest))
+
+
+def _last_daemon(conn: Connection) -> DaemonView | None:
+    daemon = daemons.find_last(conn)
+    return None if daemon is None else view(DaemonView, daemon)
+
+
+def _restored_from(conn: Connection, last: DaemonView | None) -> datetime | None:
+    backup_at = restores.find_newest(conn)
+    if backup_at is None or last is None or last.seen_at > backup_at:
+        return None
+    return backup_at
+
+
+def _find_next_fire(conn: Connection) -> datetime | None:
+    frozen = freezes.list_freezes(conn)
+    for limit in (1, _MOST_SKIPPED):
+        for schedule in schedules.list_next_due(conn, limit=limit):
+            if why_skipped(schedule.next_fire_at, schedule, frozen) is None:
+                return schedule.next_fire_at
+    return None
+
+
+def _find_put_back(conn: Connection, now: datetime) -> str | None:
+    file = conn.engine.url.database if conn.dialect.name == "sqlite" else None
+    return find_put_back(conn, Path(file), now=now) if file else find_restored(conn)
+
+
+def count_open(conn: Connection) -> dict[RunState, int]:
+    """Return how many runs stand in each state that is not an end."""
+    return runs.count_open(conn)
+
+
+def list_daemons(conn: Connection, *, now: datetime) -> tuple[DaemonView, ...]:
+    """Return the daemons that live, the oldest first; one of this machine is looked for here."""
+    seen = daemons.list_daemons(conn, seen_since=now - SEEN_WITHIN)
+    backup_at = restores.find_newest(conn)
+    return tuple(
+        view(DaemonView, daemon)
+        for daemon in seen
+        if not is_gone(daemon.process) and (backup_at is None or daemon.seen_at > backup_at)
+    )
+
+
+def list_held_daemons(conn: Connection, *, now: datetime) -> tuple[HeldDaemonView, ...]:
+    """Return the daemons that are up and decide nothing, for their clock is in doubt."""
+    held = held_daemons.list_held(conn, now=now)
+    return tuple(view(HeldDaemonView, daemon) for daemon in held if not is_gone(daemon.process))
+
+
+def list_unexported(conn: Connection, *, now: datetime) -> list[str]:
+    """Return what an export leaves behind, as operators have it: `2 paused schedules`."""
+    counts = {
+        "paused schedule": len(schedules.list_paused(conn, now=now)),
+        "paused queue": sum(row.is_paused(now) for row in definitions.list_queues(conn).values()),
+        "paused account": sum(bool(row.paused_at) for row in list_accounts(conn, now=now)),
+        "override": len(list_overrides(conn, now=now)),
+        "freeze": len(list_freezes(conn, now=now)),
+        "open run": sum(runs.count_open(conn).values()),
+    }
+    return [f"{count} {what}{'s' * (count != 1)}" for what, count in counts.items() if count]

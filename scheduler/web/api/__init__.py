@@ -1,0 +1,36 @@
+"""The resources of /api/v1: each module has a `router`, named here."""
+
+from fastapi import Depends
+
+from scheduler.web.api import (
+    alerts,
+    apply,
+    costs,
+    definitions,
+    events,
+    holds,
+    named,
+    run_actions,
+    runs,
+    schedules,
+    status,
+)
+from scheduler.web.api.words import only_known
+from scheduler.web.routing import Router
+
+router = Router(prefix="/api/v1", dependencies=[Depends(only_known)])
+
+for resource in (
+    costs,
+    status,
+    alerts,
+    runs,
+    run_actions,
+    schedules,
+    named,
+    definitions,
+    holds,
+    apply,
+    events,
+):
+    router.include_router(resource.router)

@@ -1,0 +1,124 @@
+"""The kinds of value that a request holds, each with the sentence that refuses a wrong one."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from starlette.requests import Request
+
+from scheduler.domain.durations import parse_duration
+from scheduler.domain.errors import InvalidInput
+from scheduler.web.problems import Refused, shape
+
+LARGEST_ID: Final = 2**63 - 1
+
+
+def _read_moment(text: object) -> datetime:
+    moment = _read_wall(text)
+    if moment.tzinfo is None:
+        raise ValueError("must have an offset, such as 2026-12-01T02:00:00Z")
+    return moment
+
+
+def _read_wall(text: object) -> datetime:
+    if isinstance(text, datetime):
+        return text
+    try:
+        if not isinstance(text, str) or "T" not in text:
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time in ISO 8601, such as 2026-12-01T02:00:00Z") from None
+
+
+def _check_text(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError("must be text, and not empty")
+    return text
+
+
+Moment = Annotated[datetime, BeforeValidator(_read_moment)]
+"""A time in ISO 8601 with its offset; UTC here."""
+WallTime = Annotated[datetime, BeforeValidator(_read_wall)]
+"""The same, or without an offset what a clock on the wall shows."""
+Why = Annotated[
+    str,
+    AfterValidator(_check_text),
+    Field(max_length=1000, description="Why, for whoever looks next."),
+]
+RunId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="The run's id.")]
+COLLECTION_ID: Final = shape(r"^j_\w{1,190}$", "must be a collection's id, such as j_abc123")
+Name = Annotated[str, Path(min_length=1, max_length=200, description="Its name.")]
+
+
+class Written(BaseModel):
+    """A body of JSON: no unknown field, types as they are."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        check_is_text(value)
+        return value
+
+
+def _check_lasting(text: str) -> str:
+    try:
+        parse_duration(text)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+Lasting = Annotated[str, AfterValidator(_check_lasting), Field(max_length=100)]
+"""A duration as the terminal takes it, such as `2h`."""
+
+
+def example(**fields: Any) -> ConfigDict:
+    """Return what a body's model says to show an example of it."""
+    return ConfigDict(json_schema_extra={"example": fields})
+
+
+class Asked(Written):
+    """The same, with the fields' docstrings: looking for those of a model made here is slow."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+def check_is_text(value: Any) -> None:
+    """Raise ValueError where a text of *value* is none that could be stored: half a character."""
+    if isinstance(value, bytes):
+        raise ValueError("is not said to be JSON: write Content-Type: application/json")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError(r"holds half a character, such as \ud800, which is no text") from None
+    except (TypeError, RecursionError):
+        raise ValueError("is nested too deeply") from None
+
+
+async def only_known(request: Request) -> None:
+    """Refuse a parameter that the path does not know: it would be believed to be obeyed."""
+    known = _known(request.scope["route"].dependant)
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            some = ", ".join(sorted(known)) or "none"
+            raise _invalid(name[:50], f"there is no parameter {name[:50]!r} here, but {some}")
+        if "\0" in value:
+            raise _invalid(name, f"{name}: holds a NUL")
+    if any("\0" in str(value) for value in request.path_params.values()):
+        raise Refused(404, "not-found", "no name holds a NUL")
+
+
+def _invalid(parameter: str, detail: str) -> Refused:
+    error = {"detail": detail, "parameter": parameter, "in": "query"}
+    return Refused(422, "invalid", detail, errors=[error])
+
+
+def _known(dependant: Any) -> set[str]:
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*map(_known, dependant.dependencies))

@@ -1,0 +1,32 @@
+"""`/configuration`: which values are in force, and from where; what differs from the file."""
+
+from starlette.requests import Request
+
+from scheduler.tools.definitions.drift import list_drift
+from scheduler.views.schedules import list_invalid
+from scheduler.views.settings import list_settings
+from scheduler.web.access import Reader
+from scheduler.web.pages.page import Pages, Shown
+
+router = Pages()
+
+
+@router.show("/configuration")
+async def configuration(caller: Reader, request: Request) -> Shown:
+    """Show settings, drift, and rows that are set aside."""
+    site = caller.site
+    settings = list_settings(site.config, site.environ)
+    drift = await caller.ask(list_drift, site.config)
+    invalid = await caller.ask(list_invalid)
+    return Shown(
+        template="configuration.html",
+        title="Configuration",
+        data={"settings": settings, "drift": drift, "set_aside": invalid},
+        terminal="dca-scheduler drift",
+        http="/api/v1/drift",
+        values={
+            "file": site.loaded.path,
+            "warnings": site.loaded.warnings,
+            "config_error": site.config_error,
+        },
+    )

@@ -1,0 +1,52 @@
+"""Routes of pages: what a view has said, shown; at its path with `.json` the same as data."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from scheduler.web.access import Caller
+from scheduler.web.models import reply
+from scheduler.web.pages.rendering import Shown, page_response
+from scheduler.web.routing import Router
+
+__all__ = ["PATHS", "Pages", "Shown"]
+
+PATHS: Final[set[str]] = set()
+"""Where there is a page."""
+
+
+Maker = Callable[..., Awaitable[Shown]]
+
+
+class Pages(Router):
+    """A group of pages, and of what their forms send."""
+
+    def __init__(self) -> None:
+        super().__init__(include_in_schema=False)
+
+    def show(self, path: str) -> Callable[[Maker], Maker]:
+        """Have a function, which takes `caller` and `request` at least, make the page at *path*."""
+
+        def add(make: Maker) -> Maker:
+            PATHS.add(path)
+            for each in (f"{path}.json", path):
+                self.add_api_route(each, _answering(make), methods=["GET"], response_model=None)
+            return make
+
+        return add
+
+
+def _answering(make: Maker) -> Callable[..., Awaitable[Response]]:
+    @wraps(make)
+    async def answer(**given: Any) -> Response:
+        shown = await make(**given)
+        request: Request = given["request"]
+        caller: Caller = given["caller"]
+        if request.url.path.endswith(".json"):
+            return reply(shown.data)
+        return page_response(request, caller, shown, PATHS)
+
+    return answer

@@ -1,0 +1,205 @@
+// What the pages do beyond links and forms: news as they come, keys, times that go on.
+// Nothing is moved or replaced under the hand: a row changes in its place, new ones wait.
+(() => {
+  "use strict";
+
+  const body = document.body;
+  const news = document.getElementById("news");
+  const liveness = document.getElementById("liveness");
+  const keys = document.getElementById("keys");
+  const say = (text) => { if (liveness.textContent !== text) liveness.textContent = text; };
+
+  // Times: "3 min ago" as times.py writes it.
+  const words = (seconds) => {
+    if (seconds < 90) return `${Math.floor(seconds)} s`;
+    if (seconds < 5400) return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 129600) return `${Math.floor(seconds / 3600)} h`;
+    return `${Math.floor(seconds / 86400)} d`;
+  };
+  const serverAhead = () => {
+    const at = document.querySelector("#as-of time");
+    return at ? Date.parse(at.dateTime) - Date.now() : 0;
+  };
+  let ahead = serverAhead();
+  const tick = () => {
+    for (const time of document.querySelectorAll("time[data-ago]")) {
+      const seconds = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
+      const text = seconds > 0 ? `in ${words(seconds)}` : `${words(-seconds)} ago`;
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+  setInterval(() => { if (!document.hidden) tick(); }, 5000);
+
+  // What scrolls sideways can be reached and scrolled by the keyboard.
+  const reach = () => {
+    for (const wide of document.querySelectorAll(".wide")) {
+      if (wide.scrollWidth <= wide.clientWidth) continue;
+      wide.tabIndex = 0;
+      wide.setAttribute("role", "group");
+      wide.setAttribute("aria-label", "a wide table");
+    }
+  };
+  reach();
+  addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
+
+  // The zone of this browser is one to choose.
+  const zone = document.getElementById("zone");
+  if (zone) {
+    const mine = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const known = [...zone.options].find((option) => option.value === mine);
+    if (known) { if (mine !== "UTC") known.textContent = `${mine} (this browser's)`; }
+    else zone.add(new Option(`${mine} (this browser's)`, mine));
+    zone.addEventListener("change", () => zone.form.requestSubmit());
+    zone.form.querySelector("button").hidden = true;
+  }
+
+  // News: the page is asked for again, and what changed is put in its place.
+  const isInUse = (element) => {
+    const active = document.activeElement;
+    if (active && active !== body && active.id !== "main" && element.contains(active)) return true;
+    if (element.querySelector("details[open], input:checked")) return true;
+    const selection = getSelection();
+    return Boolean(selection && !selection.isCollapsed && selection.containsNode(element, true));
+  };
+  const replace = (old, fresh) => {
+    if (old.innerHTML === fresh.innerHTML || isInUse(old)) return;
+    old.replaceChildren(...fresh.childNodes);
+    old.classList.remove("is-changed");
+    void old.offsetWidth;
+    old.classList.add("is-changed");
+  };
+  const keyed = (list) => new Map([...list.children].map((row) => [row.dataset.key, row]));
+  const renewRows = (old, fresh) => {
+    const before = keyed(old);
+    let coming = 0;
+    for (const [key, row] of keyed(fresh)) {
+      const there = before.get(key);
+      if (!there) coming += 1;
+      else if (there.innerHTML !== row.innerHTML) replace(there, row.cloneNode(true));
+    }
+    return coming;
+  };
+  let newest = null;
+  const renew = (fresh) => {
+    let coming = 0;
+    for (const old of document.querySelectorAll("[data-live], [data-rows]")) {
+      const next = old.id && fresh.getElementById(old.id);
+      if (!next) continue;
+      if (old.hasAttribute("data-rows")) coming += renewRows(old, next);
+      else if (!old.querySelector("[data-rows]")) replace(old, next.cloneNode(true));
+    }
+    const asOf = fresh.querySelector("#as-of time");
+    if (asOf) {
+      const shown = document.querySelector("#as-of time");
+      shown.dateTime = asOf.dateTime;
+      shown.textContent = asOf.textContent;
+      ahead = serverAhead();
+    }
+    newest = fresh;
+    news.hidden = coming === 0;
+    news.textContent = `${coming} new`;
+    tick();
+    reach();
+  };
+  const showNews = () => {
+    if (!newest || news.hidden) return;
+    for (const old of document.querySelectorAll("[data-rows]")) {
+      const next = newest.getElementById(old.id);
+      if (next) old.replaceChildren(...next.cloneNode(true).childNodes);
+    }
+    news.hidden = true;
+    tick();
+  };
+  news.addEventListener("click", showNews);
+
+  // What takes the server long is asked for seldom: a tenth of the time at most.
+  const PAUSE = 2000, SHARE = 10;
+  let asking = false, again = false, last = 0, pause = PAUSE;
+  const refresh = async () => {
+    if (document.hidden) return;
+    if (asking) { again = true; return; }
+    asking = true;
+    try {
+      await new Promise((done) => setTimeout(done, Math.max(300, last + pause - Date.now())));
+      const begun = Date.now();
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      pause = Math.max(PAUSE, SHARE * (Date.now() - begun));
+      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
+        say("signed out: reload");
+        stop();
+      } else if (answer.ok) {
+        renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      }
+    } catch {
+      say("cut off, trying again");
+    } finally {
+      last = Date.now();
+      asking = false;
+      if (again) { again = false; refresh(); }
+    }
+  };
+
+  let source = null;
+  const stop = () => { if (source) source.close(); source = null; };
+  const start = () => {
+    if (source || document.hidden) return;
+    source = new EventSource("/api/v1/events");
+    source.onopen = () => say("live");
+    source.onerror = () => say("cut off, trying again");
+    for (const kind of ["run", "schedule", "account", "queue", "freeze", "batch", "collector", "calendar"])
+      source.addEventListener(kind, refresh);
+  };
+  if (body.hasAttribute("data-is-live")) {
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) { stop(); say("paused"); } else { start(); refresh(); }
+    });
+    addEventListener("pagehide", stop);
+    addEventListener("pageshow", (event) => { if (event.persisted) { start(); refresh(); } });
+    start();
+  }
+
+  // All of a list's boxes at once.
+  for (const all of document.querySelectorAll("input[data-all]")) {
+    all.hidden = false;
+    all.addEventListener("change", () => {
+      for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
+    });
+  }
+
+  // Keys.
+  const open = document.getElementById("keys-button");
+  open.hidden = false;
+  open.addEventListener("click", () => keys.showModal());
+  const move = (step) => {
+    const rows = [...document.querySelectorAll("main tbody tr")];
+    if (!rows.length) return;
+    const at = rows.findIndex((row) => row.classList.contains("is-at"));
+    const to = Math.min(Math.max(at + step, 0), rows.length - 1);
+    if (at >= 0) rows[at].classList.remove("is-at");
+    rows[to].classList.add("is-at");
+    rows[to].scrollIntoView({ block: "nearest" });
+    const link = rows[to].querySelector("a");
+    if (link) link.focus({ preventScroll: true });
+  };
+  let isGoing = 0;
+  document.addEventListener("keydown", (event) => {
+    const target = event.target;
+    const types = target.closest && target.closest("input, select, textarea, dialog[open]");
+    if (event.ctrlKey || event.metaKey || event.altKey || types) return;
+    if (Date.now() - isGoing < 1500) {
+      isGoing = 0;
+      const link = document.querySelector(`.top nav a[data-key="${CSS.escape(event.key)}"]`);
+      if (link) { event.preventDefault(); link.click(); }
+      return;
+    }
+    if (event.key === "g") isGoing = Date.now();
+    else if (event.key === "?") keys.showModal();
+    else if (event.key === "/") {
+      const field = document.querySelector("main [data-search], main .bar input:not([type=hidden])");
+      if (field) { event.preventDefault(); field.focus(); }
+    } else if (event.key === "j") move(1);
+    else if (event.key === "k") move(-1);
+    else if (event.key === ".") showNews();
+  });
+})();

@@ -1,0 +1,61 @@
+"""The last runs of a schedule as small bars: how each ended, and how long it took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scheduler.domain.records import RunState
+from scheduler.web.pictures.frame import image
+from scheduler.web.pictures.human import duration_words
+from scheduler.web.pictures.looks import mark, state_class, state_words
+from scheduler.web.pictures.svg import Svg, join, rect, title
+
+_BAR: Final = 7
+_HEIGHT: Final = 22
+_LOWEST: Final = 0.25
+MOST: Final = 20
+"""So many runs are shown, the last of them at the right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a run ended, or stands, and how many seconds it took, where that is known."""
+
+    state: RunState
+    seconds: float | None
+
+
+def draw_spark(runs: Sequence[Ended]) -> Svg:
+    """
+    Return the last runs, the newest at the right; a bar is as high as the run was long.
+
+    What was never sent, or failed before it took any time, is as high as the shortest.
+    """
+    shown = runs[-MOST:]
+    longest = max((run.seconds or 0.0 for run in shown), default=0.0)
+    bars = [
+        _bar(run, longest, (MOST - len(shown) + place) * _BAR) for place, run in enumerate(shown)
+    ]
+    says = _sentence(shown)
+    return image(*bars, says=says, width=MOST * _BAR, height=_HEIGHT, class_="spark")
+
+
+def _bar(run: Ended, longest: float, left: float) -> Svg:
+    share = max(0.0, run.seconds or 0.0) / longest if longest > 0 else 1.0
+    height = (_HEIGHT - 2) * (_LOWEST + (1 - _LOWEST) * share)
+    took = f", {duration_words(run.seconds)}" if run.seconds is not None else ""
+    told = title(f"{state_words(run.state)}{took}")
+    box = rect(left + 0.5, _HEIGHT - height, _BAR - 1, height, told, class_=state_class(run.state))
+    if run.state is RunState.SUCCEEDED:
+        return box
+    return join(box, mark(run.state, left + _BAR / 2, _HEIGHT - 4, 2))
+
+
+def _sentence(runs: Sequence[Ended]) -> str:
+    if not runs:
+        return "no run yet"
+    counts: dict[RunState, int] = {}
+    for run in runs:
+        counts[run.state] = counts.get(run.state, 0) + 1
+    told = ", ".join(f"{count} {state_words(state)}" for state, count in counts.items())
+    return f"the last {len(runs)}: {told}"

@@ -1,0 +1,87 @@
+"""SVG as text: elements, their attributes, and words that are escaped."""
+
+import re
+from typing import Final, NewType
+
+Svg = NewType("Svg", str)
+"""Markup that is well formed: it came from here."""
+
+_FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to say."""
+
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
+_TO_ESCAPE: Final = re.compile("[&<>\"']")
+
+
+def escape(text: str) -> Svg:
+    """Return *text* as it stands in an element or an attribute."""
+    plain = _FORBIDDEN.sub("\ufffd", text)
+    return Svg(_TO_ESCAPE.sub(lambda found: _ENTITIES[found.group()], plain))
+
+
+def tag(name: str, *content: Svg, **attributes: str | float | None) -> Svg:
+    """
+    Return an element; those *attributes* that are None are left out.
+
+    `class_` is written `class`, and `stroke_width` with a hyphen.
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inner = "".join(content)
+    return Svg(f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>")
+
+
+def join(*parts: Svg) -> Svg:
+    """Return elements one after the other."""
+    return Svg("".join(parts))
+
+
+def group(*content: Svg, class_: str | None = None) -> Svg:
+    """Return elements that share a class."""
+    return tag("g", *content, class_=class_)
+
+
+def title(text: str) -> Svg:
+    """Return what an element is called: the first of its content."""
+    return tag("title", escape(text))
+
+
+def words(
+    x: float, y: float, text: str, *, class_: str | None = None, anchor: str | None = None
+) -> Svg:
+    """Return a line of text with its foot at *y*; *anchor* is start, middle or end."""
+    return tag("text", escape(text), x=x, y=y, class_=class_, text_anchor=anchor)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Svg:
+    """Return a straight line."""
+    return tag("path", d=f"M{number(x1)} {number(y1)}L{number(x2)} {number(y2)}", class_=class_)
+
+
+def rect(x: float, y: float, width: float, height: float, *content: Svg, class_: str) -> Svg:
+    """Return a box that is at least visible."""
+    return tag(
+        "rect", *content, x=x, y=y, width=max(width, 0.5), height=max(height, 0.5), class_=class_
+    )
+
+
+def number(value: float) -> str:
+    """Write a coordinate: one digit after the point, and none where it is whole."""
+    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
+
+
+def _value(value: str | float) -> str:
+    return escape(value) if isinstance(value, str) else number(value)
+
+
+LETTER: Final = 6.1
+"""How wide a letter of a picture is, about."""
+
+
+def fit(text: str, width: float) -> str:
+    """Return *text* cut to what *width* holds."""
+    room = max(1, int(width / LETTER))
+    return text if len(text) <= room else text[: max(1, room - 1)].rstrip() + "…"

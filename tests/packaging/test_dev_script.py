@@ -1,0 +1,115 @@
+"""What dev.py starts is gone when dev.py is, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A program that leaves a child of its own behind, in a session of its own, and tells its number.
+LEAVES_ONE_BEHIND = """
+import subprocess, sys, time
+words = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(words, start_new_session=True)
+print(child.pid, flush=True)
+if sys.argv[1:] == ["wait"]:
+    time.sleep(600)
+"""
+RUNS_IT = """
+import signal, sys, dev
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+dev.VENV = dev.Path(sys.prefix)
+dev.end_orphans.__defaults__ = (0.0,)
+sys.exit(dev.run("python", "-c", {program!r}, *sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_running_when_it_is_interrupted(number: signal.Signals) -> None:
+    with started("wait") as process:
+        orphan = told_by(process)
+        process.send_signal(number)
+
+        assert process.wait(60) == 130
+
+    assert not is_running(orphan)
+
+
+def test_nothing_is_left_running_when_it_is_done() -> None:
+    with started() as process:
+        orphan = told_by(process)
+
+        assert process.wait(60) == 0
+
+    assert not is_running(orphan)
+
+
+FAILS_ONCE = """
+from pathlib import Path
+def test_one():
+    met = Path(__file__).with_suffix(".met")
+    assert met.exists() or met.touch()
+def test_other(): pass
+"""
+TESTS_THERE = """
+import sys, dev
+dev.VENV, dev.ROOT = dev.Path(sys.prefix), dev.Path.cwd()
+sys.exit(dev.run_tests())
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "code", "words"),
+    [
+        (FAILS_ONCE, 0, "PASSED ONLY AT THE SECOND TRY"),
+        (FAILS_ONCE.replace("met.exists() or", ""), 1, "1 failed; once more, alone"),
+        ("def test_one(): pass", 0, "1 passed"),
+    ],
+    ids=["once", "always", "never"],
+)  # fmt: skip
+def test_what_failed_is_tried_once_more_alone(
+    tmp_path: Path, tests: str, code: int, words: str
+) -> None:
+    (tmp_path / "test_it.py").write_text(tests)
+    done = subprocess.run(
+        [sys.executable, "-c", TESTS_THERE], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert done.returncode == code, done.stdout
+    assert words in done.stdout
+    assert ("test_it.py::test_one" in done.stdout.partition("mended:")[2]) == (tests == FAILS_ONCE)
+
+
+def test_many_that_failed_are_not_tried_again(tmp_path: Path) -> None:
+    many = "import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_one(n): assert 0\n"
+    (tmp_path / "test_it.py").write_text(many)
+    done = subprocess.run(
+        [sys.executable, "-c", TESTS_THERE], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "once more" not in done.stdout
+
+
+def started(*arguments: str) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", RUNS_IT.format(program=LEAVES_ONE_BEHIND), *arguments]
+    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def told_by(process: "subprocess.Popen[str]") -> int:
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

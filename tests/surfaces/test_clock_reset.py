@@ -1,0 +1,57 @@
+"""The way back from a clock that was ahead: one command, which says what will fire."""
+
+import pytest
+
+from tests.surfaces.rig import Home
+
+AHEAD = "2099-01-08 02:00:00.000000"
+
+
+@pytest.fixture
+def jumped(home: Home) -> Home:
+    """Return a home that a clock which was decades ahead has decided."""
+    home.sql("UPDATE schedules SET fired_until = ?, next_fire_at = ?", AHEAD, AHEAD)
+    home.sql(
+        "INSERT INTO runs (schedule, due_at, account, collector, collector_id, query, state,"
+        " reason, not_before, max_attempts, backoff_initial, backoff_max, on_unconfirmed,"
+        " created_at, ended_at) VALUES (?, ?, 'main', 'news', 'c_news', '', 'skipped', 'missed',"
+        " ?, 1, '1s', '1s', 'resend', ?, ?)",
+        "hourly", AHEAD, AHEAD, AHEAD, AHEAD,
+    )  # fmt: skip
+    return home
+
+
+def test_marks_ahead_of_now_are_told_by_status_and_doctor(jumped: Home) -> None:
+    status, doctor = jumped.call("status"), jumped.call("doctor")
+
+    assert "2 schedules are decided beyond now" in status.out
+    assert "clock reset" in doctor.out
+    assert doctor.code == 1
+    assert "BROKEN no_mark_ahead_of_now" in jumped.call("doctor", "--invariants").out
+
+
+def test_a_dry_run_says_what_would_fire_and_changes_nothing(jumped: Home) -> None:
+    said = jumped.done("clock", "reset", "--dry-run").out
+
+    assert "hourly: decided up to 2099-01-08 02:00:00Z, 1 occurrences to come skipped" in said
+    assert jumped.sql("SELECT count(*) FROM runs") == [(1,)]
+    assert len(jumped.done("clock", "reset", "--dry-run", "--json").json["schedules"]) == 2
+
+
+def test_it_asks_before_it_changes_anything(jumped: Home) -> None:
+    refused = jumped.call("clock", "reset")
+    assert (refused.code, refused.err) == (
+        1,
+        "error: 2 schedules are brought back to now: say --yes if that is meant\n",
+    )
+
+
+def test_schedules_that_were_decided_ahead_fire_again(jumped: Home) -> None:
+    done = jumped.done("clock", "reset", "--yes", "--json").json
+
+    assert {one["schedule"] for one in done["schedules"]} == {"hourly", "nightly"}
+    assert jumped.sql("SELECT count(*) FROM runs") == [(0,)]
+    assert jumped.sql("SELECT count(*) FROM schedules WHERE fired_until > '2098'") == [(0,)]
+    assert jumped.sql("SELECT count(*) FROM schedules WHERE planned_at IS NULL") == [(2,)]
+    assert "clock reset" in jumped.done("changes", "list").out
+    assert jumped.done("clock", "reset").out == "no schedule is decided beyond now\n"

@@ -1,0 +1,30 @@
+"""What systemd's journal is told: each line's priority, and only where it reads along."""
+
+import os
+from pathlib import Path
+
+import pytest
+import structlog
+
+from scheduler.logs import configure_logging
+
+
+@pytest.mark.parametrize(
+    ("is_journal", "begins"), [(True, ["<6>{", "<4>{", "<3>{"]), (False, ["{", "{", "{"])]
+)
+def test_lines_for_the_journal_begin_with_their_priority(
+    is_journal: bool, begins: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "log").open("w+") as stream:
+        stat = os.fstat(stream.fileno())
+        inode = stat.st_ino if is_journal else stat.st_ino + 1
+        monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{inode}")
+        configure_logging("info", "auto", stream)
+        log = structlog.get_logger()
+        log.info("one")
+        log.warning("two")
+        log.error("three")
+        configure_logging("critical")
+        lines = (tmp_path / "log").read_text().splitlines()
+
+    assert [line[: len(begin)] for line, begin in zip(lines, begins, strict=True)] == begins

@@ -1,0 +1,106 @@
+"""What the tests of pages share: where they are, and a browser's session without a browser."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import httpx
+
+from scheduler.clock import utc_now
+from scheduler.domain.access import Scope
+from scheduler.domain.records import Reason, RunState
+from scheduler.storage.runs import get_run
+from scheduler.web.guard import COOKIE
+from scheduler.web.pages.page import PATHS
+from tests.storage.rows import insert_run
+from tests.web.rig import Served
+
+EVIL: Final = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+"""What somebody may have written wherever text goes."""
+
+CLIENTS: Final[list[httpx.Client]] = []
+"""What a test leaves open; conftest.py closes it."""
+
+HTML: Final = {"Accept": "text/html"}
+FROM_HERE: Final = {"Sec-Fetch-Site": "same-origin", "Origin": "null", "Accept": "text/html"}
+"""What a browser sends with a form on a page of ours."""
+
+NAMES: Final = {"{name}": "nightly", "{run_id}": "1"}
+"""What stands in a path that names something: `rig.world` makes them."""
+
+
+def paths() -> Iterator[str]:
+    """Yield a path of every page."""
+    for path in sorted(PATHS):
+        filled = "/batches/pages" if path == "/batches/{name}" else path
+        for name, value in NAMES.items():
+            filled = filled.replace(name, value)
+        yield filled
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that has signed in."""
+
+    served: Served
+    client: httpx.Client
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """Open a page."""
+        return self.client.get(self.served.url + path, headers={**HTML, **headers})
+
+    def post(
+        self, path: str, headers: Mapping[str, str] = FROM_HERE, **form: Any
+    ) -> httpx.Response:
+        """Send a form, with the session's own word unless *form* has one."""
+        form = {"csrf": self.csrf(), **form}
+        return self.client.post(self.served.url + path, data=form, headers=headers)
+
+    def csrf(self) -> str:
+        """Return the word of the session's forms."""
+        return sha256(f"form of {self.client.cookies[COOKIE]}".encode()).hexdigest()
+
+
+def sign_in(served: Served, scope: Scope) -> Session:
+    """Sign a new browser in with the token of *scope*."""
+    client = httpx.Client(timeout=60)
+    CLIENTS.append(client)
+    sent = {"token": served.tokens[scope]}
+    client.post(f"{served.url}/sign-in", data=sent, headers=FROM_HERE)
+    assert client.cookies
+    return Session(served, client)
+
+
+def fill(served: Served) -> None:
+    """Give every page something to show, some of it meant badly."""
+    made = {"name": EVIL.replace("/", ""), "collector": "products", "batch": "pages", "every": "1h"}
+    _ask(served, "/schedules", **made, labels=["x"])
+    assert new_run(served, queue="night") == 1
+    _ask(served, "/schedules/nightly/pause", reason=EVIL)
+    _ask(served, "/queues/night/pause", reason=EVIL)
+    _ask(served, "/accounts/main/pause", reason=EVIL)
+    _ask(served, "/freezes", scope="label:x", reason=EVIL)
+    with served.db.writing() as conn:
+        insert_run(
+            conn,
+            id=9,
+            schedule=made["name"],
+            state=RunState.FAILED,
+            reason=Reason.REFUSED,
+            detail=EVIL,
+            ended_at=utc_now(),
+            body=get_run(conn, 1).body,
+        )
+
+
+def new_run(served: Served, **asked: Any) -> int:
+    """Ask for a run, and return its id."""
+    made = _ask(served, "/runs", collector="products", inputs=[{"url": EVIL}], **asked)
+    return int(made["id"])
+
+
+def _ask(served: Served, path: str, **body: Any) -> Any:
+    answer = served.post(f"/api/v1{path}", json=body)
+    assert answer.is_success, answer.text
+    return answer.json()

@@ -1,0 +1,164 @@
+"""In a real browser: what the pages do there, and that it has nothing to say against them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from scheduler.domain.access import Scope
+from tests.web.pages.rig import fill, new_run, paths
+from tests.web.rig import Served
+
+pytestmark = pytest.mark.needs("chromium")
+
+_ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE: Final = 120_000
+"""Milliseconds that something may take on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give Debian's browser, one for all tests here."""
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@dataclass(slots=True)
+class Watched:
+    """A window, and what it had to say: errors, refusals of the CSP, requests to elsewhere."""
+
+    page: Page
+    said: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def window(browser: Browser, served: Served, **how: Any) -> Iterator[Page]:
+    """Open a window of its own; whatever it complains of fails the test."""
+    context = browser.new_context(**how)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "request",
+        lambda sent: None if sent.url.startswith(served.url) else said.append(f"asked {sent.url}"),
+    )
+    yield page
+    context.close()
+    assert said == []
+
+
+def sign_in(page: Page, served: Served, scope: Scope) -> None:
+    page.goto(f"{served.url}/runs")
+    page.get_by_label("Token").fill(served.tokens[scope])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+
+
+def test_an_operator_filters_by_the_keyboard_and_cancels_a_run(
+    browser: Browser, server_on_sqlite: Served
+) -> None:
+    mine, other = new_run(server_on_sqlite, queue="night"), new_run(server_on_sqlite)
+    with window(browser, server_on_sqlite) as page:
+        sign_in(page, server_on_sqlite, Scope.OPERATE)
+        page.keyboard.press("g")
+        page.keyboard.press("o")
+        expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+        page.keyboard.press("g")
+        page.keyboard.press("r")
+        expect(page.locator("tr[data-key]")).to_have_count(2)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("/")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.type("night")
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(r"[?&]queue=night"))
+        expect(page.locator("tr[data-key]")).to_have_count(1)
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=f"Run {mine}")).to_be_visible()
+
+        page.get_by_text("Cancel …").click()
+        page.get_by_label("Why").fill("not needed")
+        page.get_by_role("button", name="Cancel").click()
+
+        expect(page.get_by_role("status")).to_contain_text("is being cancelled")
+        expect(page.locator("#state")).to_contain_text("not needed")
+    assert server_on_sqlite.get(f"/api/v1/runs/{other}").json()["state"] == "queued"
+
+
+def test_what_comes_waits_until_it_is_asked_for_and_what_is_typed_stays(
+    browser: Browser, server_on_sqlite: Served
+) -> None:
+    first = new_run(server_on_sqlite)
+    with window(browser, server_on_sqlite) as page:
+        sign_in(page, server_on_sqlite, Scope.READ)
+        expect(page.locator("#liveness")).to_have_text("live")
+        field = page.get_by_label("schedule", exact=True)
+        field.press_sequentially("night")
+
+        new_run(server_on_sqlite)
+        server_on_sqlite.post(f"/api/v1/runs/{first}/cancel")
+
+        expect(page.locator("#news")).to_have_text("1 new")
+        # The row that is there has changed in its place; the other waits.
+        expect(page.locator(f'tr[data-key="{first}"]')).to_contain_text("cancelled")
+        expect(page.locator("tr[data-key]")).to_have_count(1)
+        expect(field).to_be_focused()
+        expect(field).to_have_value("night")
+        page.locator("#news").click()
+        expect(page.locator("tr[data-key]")).to_have_count(2)
+
+
+def test_without_a_script_all_can_be_done(browser: Browser, server_on_sqlite: Served) -> None:
+    run = new_run(server_on_sqlite)
+    with window(browser, server_on_sqlite, java_script_enabled=False) as page:
+        sign_in(page, server_on_sqlite, Scope.OPERATE)
+        page.get_by_label("collector", exact=True).fill("products")
+        page.get_by_role("button", name="Filter").click()
+        page.get_by_role("link", name=str(run), exact=True).click()
+        page.get_by_text("Cancel …").click()
+        page.get_by_label("Why").fill("x")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("status")).to_contain_text("is being cancelled")
+        page.get_by_label("Times in").select_option("schedule")
+        page.get_by_role("button", name="Set").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_can_be_used_by_all_and_fits_on_a_phone(
+    browser: Browser, server_on_sqlite: Served, scheme: str
+) -> None:
+    fill(server_on_sqlite)
+    size = {"width": 360, "height": 800}
+    with window(browser, server_on_sqlite, color_scheme=scheme, viewport=size) as page:
+        sign_in(page, server_on_sqlite, Scope.ADMIN)
+        for path in [*paths(), "/runs/9", "/system?check=1"]:
+            page.goto(server_on_sqlite.url + path)
+            # A row that is marked as changed is so for a moment only.
+            found = Axe().run(page, options={"resultTypes": ["violations"]})
+            assert found.violations_count == 0, f"{path}: {found.generate_report()}"
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["width"], path

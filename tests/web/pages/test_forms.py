@@ -1,0 +1,209 @@
+"""Forms: taken from their own session, page and scope only; asked back where it costs."""
+
+import re
+from html import unescape
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from scheduler.domain.access import Scope
+from scheduler.web.app import create_app
+from scheduler.web.routing import list_routes
+from tests.web.pages.rig import FROM_HERE, fill, new_run, sign_in
+from tests.web.rig import Served
+
+OPEN = ("/sign-in", "/sign-out", "/zone")
+"""What needs no session: each looks at where it comes from."""
+
+
+def forms(served: Served) -> list[tuple[str, Scope]]:
+    """Return the path of every form of a page, filled in, and the scope that it takes."""
+    return [
+        (path.replace("{name}", "nightly").replace("{run_id}", "1"), access.needed[0])
+        for method, path, access in list_routes(create_app(served.site))
+        if method == "POST" and not path.startswith(("/api/", "/dca/")) and path not in OPEN
+    ]
+
+
+def test_every_form_is_refused_from_elsewhere_without_its_word_and_by_a_lesser_scope(
+    server_on_sqlite: Served,
+) -> None:
+    fill(server_on_sqlite)
+    before = server_on_sqlite.get("/api/v1/changes?limit=500").text
+    all_forms = forms(server_on_sqlite)
+    assert len(all_forms) > 15
+    admin, reader = (sign_in(server_on_sqlite, scope) for scope in (Scope.ADMIN, Scope.READ))
+
+    for path, needed in all_forms:
+        elsewhere = admin.post(path, {**FROM_HERE, "Sec-Fetch-Site": "cross-site"})
+        of_another = admin.post(path, {**FROM_HERE, "Sec-Fetch-Site": "none", "Origin": "http://x"})
+        without = admin.post(path, csrf="")
+        wrong = admin.post(path, csrf=reader.csrf())
+        lesser = reader.post(path)
+        by_token = server_on_sqlite.post(path, data={"csrf": admin.csrf()})
+
+        assert needed in (Scope.OPERATE, Scope.ADMIN)
+        for refused in (elsewhere, of_another, without, wrong, lesser, by_token):
+            assert refused.status_code == 403, (path, refused.text)
+    assert server_on_sqlite.get("/api/v1/changes?limit=500").text == before
+
+
+def test_an_operator_may_not_make_a_token(server_on_sqlite: Served) -> None:
+    session = sign_in(server_on_sqlite, Scope.OPERATE)
+
+    assert session.post("/system/tokens", name="mine", scope="admin").status_code == 403
+
+
+def test_a_run_is_cancelled_and_the_page_says_so_once(served: Served) -> None:
+    run = new_run(served)
+    session = sign_in(served, Scope.OPERATE)
+
+    answer = session.post(f"/runs/{run}/cancel", reason="not needed")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{run}")
+    shown = served.get(f"/api/v1/runs/{run}").json()
+    assert (shown["state"], "not needed" in shown["detail"]) == ("cancelled", True)
+    assert f"run {run} is being cancelled" in session.get(f"/runs/{run}").text
+    assert f"run {run} is being cancelled" not in session.get(f"/runs/{run}").text
+    events = served.get(f"/api/v1/runs/{run}/events").json()["items"]
+    assert events[-1]["by"].startswith("http:a-operate@")
+
+
+def test_what_costs_is_asked_back_with_what_the_form_had_said(served: Served) -> None:
+    new_run(served, queue="night")
+    session = sign_in(served, Scope.OPERATE)
+    session.post("/queues/night/pause", reason="stock-taking", until="2099-01-01T00:00")
+    paused = served.get("/api/v1/queues/night").json()["items"][0]
+    assert (paused["paused_reason"], paused["paused_until"][:10]) == ("stock-taking", "2099-01-01")
+
+    asked = session.post("/queues/night/resume")
+    wrong = session.post("/queues/night/resume", confirm="7")
+    meant = session.post("/queues/night/resume", confirm="1")
+
+    assert (asked.status_code, 'name="confirm" value="1"' in asked.text) == (409, True)
+    assert wrong.status_code == 409
+    assert meant.status_code == 303
+    assert served.get("/api/v1/queues/night").json()["items"][0]["paused_at"] is None
+
+
+def test_all_that_a_filter_chooses_is_sent_once_more_after_it_was_listed(served: Served) -> None:
+    ids = [new_run(served) for _ in range(3)]
+    session = sign_in(served, Scope.OPERATE)
+    for run in ids:
+        session.post(f"/runs/{run}/cancel", reason="x")
+
+    listed = session.get("/runs/retry?state=cancelled&collector=products").text
+    sent = session.post("/runs/retry?state=cancelled&collector=products", confirm="3")
+
+    assert "Send 3 runs once more" in listed
+    assert sent.status_code == 303
+    assert len(served.get("/api/v1/runs?state=queued").json()["items"]) == 3
+
+
+def test_all_that_a_filter_chooses_is_cancelled_as_often_as_it_was_listed(
+    server_on_sqlite: Served,
+) -> None:
+    for _ in range(3):
+        new_run(server_on_sqlite)
+    session = sign_in(server_on_sqlite, Scope.OPERATE)
+
+    listed = session.get("/runs/cancel?collector=products").text
+    one_more = new_run(server_on_sqlite)
+    asked = session.post("/runs/cancel?collector=products", confirm="3", reason="too many")
+    done = session.post("/runs/cancel?collector=products", confirm="4", reason="too many")
+
+    assert "3 runs fit the filter" in listed
+    assert (asked.status_code, done.status_code) == (409, 303)
+    shown = server_on_sqlite.get(f"/api/v1/runs/{one_more}").json()
+    assert (shown["state"], "too many" in shown["detail"]) == ("cancelled", True)
+
+
+def test_several_schedules_are_paused_and_resumed_all_or_none(served: Served) -> None:
+    session = sign_in(served, Scope.OPERATE)
+
+    none = session.post("/schedules/pause", reason="x")
+    unknown = session.post("/schedules/pause", reason="x", name=["nightly", "nobody"])
+    assert (none.status_code, unknown.status_code) == (422, 404)
+    assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
+    done = session.post("/schedules/pause", reason="x", all="1")
+    assert unquote(done.cookies["dcas_done"].strip('"')) == "1 schedules are paused"
+    assert served.get("/api/v1/schedules/nightly").json()["paused_reason"] == "x"
+    session.post("/schedules/resume", name="nightly")
+    assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
+
+
+def test_a_token_is_shown_once_and_revoked(served: Served) -> None:
+    session = sign_in(served, Scope.ADMIN)
+
+    made = session.post(
+        "/system/tokens", name="ci", scope="trigger", collectors="news", lasts="90d"
+    )
+    token = made.text.partition("dcas_")[2][:49]
+    session.post("/system/tokens/ci/revoke")
+
+    assert made.status_code == 200
+    assert len(token) == 49
+    assert token not in session.get("/system").text
+    assert "revoked" in session.get("/system").text
+
+
+@pytest.mark.parametrize("form", [{}, {"reason": "  "}, {"reason": "x", "until": "yesterday"}])
+def test_a_form_that_says_too_little_is_a_page_that_says_what(
+    server_on_sqlite: Served, form: dict[str, Any]
+) -> None:
+    session = sign_in(server_on_sqlite, Scope.OPERATE)
+
+    answer = session.post("/accounts/main/pause", **form)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_a_schedule_that_no_file_owns_is_changed_after_it_is_shown_what_comes(
+    served: Served,
+) -> None:
+    made = {"name": "mine", "collector": "products", "batch": "pages", "cron": "0 2 * * *"}
+    served.post("/api/v1/schedules", json=made)
+    session = sign_in(served, Scope.ADMIN)
+    page = session.get("/schedules/mine/edit").text
+    assert 'name="cron" value="0 2 * * *"' in page
+
+    shown = session.post("/schedules/mine/edit", cron="0 2,14 * * *", priority="7")
+    assert "30 occurrences more" in shown.text
+    assert served.get("/api/v1/schedules/mine").json()["cron"] == "0 2 * * *"
+    tag = re.search(r'name="tag" value="([^"]+)"', shown.text)
+    assert tag is not None
+    sent: dict[str, Any] = {
+        "values": '{"cron": "0 2,14 * * *", "priority": 7}',
+        "tag": unescape(tag[1]),
+    }
+    saved = session.post("/schedules/mine/save", **sent)
+    again = session.post("/schedules/mine/save", **sent)
+
+    assert saved.status_code == 303
+    assert again.status_code == 412
+    changed = served.get("/api/v1/schedules/mine").json()
+    assert (changed["cron"], changed["priority"]) == ("0 2,14 * * *", 7)
+
+
+@pytest.mark.parametrize("said", [{"cron": "nonsense"}, {"priority": "many"}, {}])
+def test_an_edit_that_cannot_be_is_refused_in_a_sentence(
+    server_on_sqlite: Served, said: dict[str, Any]
+) -> None:
+    made = {"name": "mine", "collector": "products", "batch": "pages", "cron": "0 2 * * *"}
+    server_on_sqlite.post("/api/v1/schedules", json=made)
+    session = sign_in(server_on_sqlite, Scope.ADMIN)
+
+    assert session.post("/schedules/mine/edit", **said).status_code == 422
+
+
+def test_what_a_file_owns_is_changed_there(server_on_sqlite: Served) -> None:
+    session = sign_in(server_on_sqlite, Scope.ADMIN)
+
+    page = session.get("/schedules/nightly/edit").text
+    refused = session.post("/schedules/nightly/edit", cron="0 3 * * *")
+
+    assert "edit it there" in page
+    assert "<button>Show what that does" not in page
+    assert refused.status_code == 409

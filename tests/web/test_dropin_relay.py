@@ -1,0 +1,168 @@
+"""Questions about what was triggered: passed on inside the brake, with nobody's token but ours."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scheduler.sandbox import Fault, FaultKind
+from tests.databases import migrated_sqlite
+from tests.e2e.rig import wait_for
+from tests.web.dropin_house import Door, open_door
+
+ROWS = [{"url": f"https://example.org/{number}"} for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    folder = tmp_path_factory.mktemp("door")
+    with open_door(folder, migrated_sqlite(folder)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def collection(door: Door) -> str:
+    answer = door.post("/dca/trigger?collector=c_a", json=ROWS, headers={"Prefer": "wait=120"})
+    assert answer.status_code == 200, answer.text
+    found: str = answer.json()["collection_id"]
+    return found
+
+
+def token_of(door: Door, name: str, scope: str, *more: str) -> dict[str, str]:
+    made = door.house.call("token", "create", name, "--scope", scope, *more, "--json")
+    return {"Authorization": f"Bearer {json.loads(made.stdout)['token']}"}
+
+
+def dataset_of(door: Door, collection: str) -> httpx.Response:
+    def look() -> httpx.Response | None:
+        answer = door.get(f"/dca/dataset?id={collection}")
+        assert answer.status_code in (200, 202), answer.text
+        return answer if answer.status_code == 200 else None
+
+    return wait_for(look, within=60, what="the dataset", also=door.house.tell)
+
+
+def test_a_dataset_comes_through_as_data_and_nothing_else(door: Door, collection: str) -> None:
+    answer = dataset_of(door, collection)
+
+    assert [row["input"] for row in answer.json()] == ROWS
+    assert answer.headers["Content-Disposition"] == "attachment"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_the_log_of_what_has_ended_is_answered_without_asking(door: Door, collection: str) -> None:
+    wait_for(
+        lambda: door.house.count("state = 'succeeded'"),
+        within=60,
+        what="it has ended",
+        also=door.house.tell,
+    )
+
+    def logs() -> int:
+        path = f"/dca/log/{collection}"
+        return len([one for one in door.sandbox.account.journal if one.path == path])
+
+    before = logs()
+    answer = door.get(f"/dca/log/{collection}")
+
+    assert answer.json()["id"] == collection
+    assert (answer.json()["status"], answer.json()["lines"]) == ("done", 3)
+    assert answer.json()["finished"].endswith("Z")
+    assert logs() == before > 0
+
+
+def test_the_jobs_of_a_collector_are_listed_by_our_name_too(door: Door, collection: str) -> None:
+    answers = [
+        door.get(f"/dca/collector/jobs?collector={said}&limit=10").json() for said in ("a", "c_a")
+    ]
+
+    assert collection in [row["id"] for row in answers[0]["data"]]
+    assert answers[0] == answers[1]
+
+
+def test_a_job_is_cancelled_and_the_audit_has_it(door: Door) -> None:
+    many = [{"url": f"https://example.org/{number}"} for number in range(500)]
+    made = door.post("/dca/trigger?collector=c_b", json=many, headers={"Prefer": "wait=120"})
+    job = made.json()["collection_id"]
+
+    answer = door.post(f"/dca/jobs/{job}/cancel")
+
+    changes = door.house.call("changes", "list", "--json").stdout
+    assert (answer.status_code, answer.text) == (200, "OK")
+    assert door.sandbox.account.book.jobs[job].status == "cancelled"
+    assert f"collections.{job}" in changes
+
+
+def test_a_rerun_is_the_upstreams_new_job(door: Door, collection: str) -> None:
+    refused = door.post(f"/dca/jobs/{collection}/rerun", json={"failed_only": 1})
+    answer = door.post(f"/dca/jobs/{collection}/rerun")
+
+    assert (refused.status_code, refused.json()) == (400, {"error": "No failed inputs"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["collection_id"] in door.sandbox.account.book.jobs
+
+
+def test_who_may_ask_what(door: Door, collection: str) -> None:
+    tokens = {
+        "trigger": token_of(door, "asker", "trigger", "--collector", "a"),
+        "read": token_of(door, "reader", "read"),
+        "operate": token_of(door, "operator", "operate"),
+    }
+    mine = door.post(
+        "/dca/trigger?collector=c_a",
+        json=ROWS,
+        headers={**tokens["trigger"], "Prefer": "wait=120"},
+    ).json()["collection_id"]
+    questions = {
+        "another's": ("GET", f"/dca/dataset?id={collection}"),
+        "own": ("GET", f"/dca/dataset?id={mine}"),
+        "jobs": ("GET", "/dca/collector/jobs?collector=a"),
+        "pause": ("POST", f"/dca/jobs/{mine}/pause"),
+    }
+
+    def is_let_in(who: str, what: str) -> bool:
+        method, path = questions[what]
+        asked = httpx.request(method, door.address + path, headers=tokens[who], timeout=240)
+        return asked.status_code not in (403, 404)
+
+    found = {who: [what for what in questions if is_let_in(who, what)] for who in tokens}
+    assert found == {
+        "trigger": ["own"],
+        "read": ["another's", "own", "jobs"],
+        "operate": ["another's", "own", "jobs", "pause"],
+    }
+
+
+@pytest.mark.parametrize("path", ["/dca/dataset?id=j_nobodys", "/dca/log/j_nobodys"])
+def test_a_collection_of_others_is_unknown(door: Door, path: str) -> None:
+    answer = door.get(path)
+
+    asked = [one for one in door.sandbox.account.journal if "nobodys" in one.path]
+    assert answer.status_code == 404
+    assert "no collection of this server" in answer.json()["error"]
+    assert asked == []
+
+
+def test_the_server_has_no_token_of_the_upstream(door: Door, collection: str) -> None:
+    dataset_of(door, collection)
+
+    assert b"TOKEN=" not in Path(f"/proc/{door.server}/environ").read_bytes()
+
+
+# Last, for it closes the account's brake.
+def test_while_the_brake_is_open_nothing_is_asked(door: Door, collection: str) -> None:
+    def asked() -> int:
+        return len([one for one in door.sandbox.account.journal if one.path == "/dca/dataset"])
+
+    door.sandbox.arm(Fault(kind=FaultKind.THROTTLE, path="/dca/dataset", retry_after=7))
+    throttled = door.get(f"/dca/dataset?id={collection}")
+    before = asked()
+    braked = door.get(f"/dca/dataset?id={collection}")
+
+    assert (throttled.status_code, braked.status_code) == (503, 503)
+    assert throttled.headers["Retry-After"] == "7"
+    assert int(braked.headers["Retry-After"]) >= 1
+    assert asked() == before
