@@ -1,5 +1,8 @@
 """How often a client may ask, and what wrong tokens cost."""
 
+import sqlite3
+from contextlib import closing
+
 from scheduler.domain.access import Scope
 from tests.web.rig import Served, serving
 
@@ -28,15 +31,15 @@ def test_many_wrong_tokens_are_slowed_down_and_a_right_one_is_not(sqlite_url: st
 
 
 def test_wrong_tokens_write_nothing(server_on_sqlite: Served) -> None:
-    with server_on_sqlite.db.reading() as conn:
-        before = conn.exec_driver_sql("PRAGMA data_version").scalar()
     wrong = {"Authorization": f"Bearer {server_on_sqlite.tokens[Scope.READ][:-1]}0"}
-    for _ in range(20):
-        server_on_sqlite.get("/api/v1/status", None, headers=wrong)
+    # What data_version counts from is the connection's own.
+    with closing(sqlite3.connect(str(server_on_sqlite.db.file))) as watching:
+        before = watching.execute("PRAGMA data_version").fetchone()
+        for _ in range(20):
+            server_on_sqlite.get("/api/v1/status", None, headers=wrong)
 
-    with server_on_sqlite.db.reading() as conn:
-        assert conn.exec_driver_sql("PRAGMA data_version").scalar() == before
-        assert conn.exec_driver_sql("SELECT count(last_used_at) FROM api_tokens").scalar() == 0
+        assert watching.execute("PRAGMA data_version").fetchone() == before
+        assert watching.execute("SELECT count(last_used_at) FROM api_tokens").fetchone() == (0,)
 
 
 def test_who_may_read_without_a_token_changes_nothing(sqlite_url: str) -> None:
