@@ -4,7 +4,7 @@ import click
 
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import RunReference, json_option, run_filters
-from scheduler.cli.render import print_fields, print_json, print_table, tell_more
+from scheduler.cli.render import print_fields, print_json, print_table, say, tell_more
 from scheduler.cli.run_counts import counts
 from scheduler.cli.run_inputs import inputs
 from scheduler.cli.run_resolve import abandon, adopt, cancel, resend
@@ -18,7 +18,7 @@ COLUMNS = (
 )
 SPARE = ("start_eta", "queue", "collector", "reason")
 _ATTEMPT = ("number", "claimed_at", "outcome", "http_status", "collection_id", "detail")
-_BELOW = ("held_up", "events", "attempts", "collections")
+_BELOW = ("held_up", "remarks", "events", "attempts", "collections")
 _HELD_UP = ("since", "until", "why")
 _EVENT = ("happened_at", "to_state", "reason", "by", "detail")
 _COLLECTION = (
@@ -84,6 +84,8 @@ def _print(run: RunDetail) -> None:
     if run.held_up:
         click.echo("\nheld up")
         print_table(run.held_up, _HELD_UP, empty="")
+    for remark in run.remarks:
+        say(f"\n{remark}")
     click.echo("\nevents")
     print_table(run.events, _EVENT, empty="")
     if run.attempts:

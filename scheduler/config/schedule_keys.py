@@ -23,7 +23,7 @@ from scheduler.config.values import (
     ZoneName,
     judge,
 )
-from scheduler.domain.records import AfterWhen, CatchUp, Overlap
+from scheduler.domain.records import AfterWhen, CatchUp, OnOverrun, Overlap
 from scheduler.domain.request import Behaviour, choose_behaviour
 from scheduler.domain.timetable import DstFold, DstGap
 
@@ -126,6 +126,8 @@ class PolicyKeys(TomlTable):
     """A run of whose pages a smaller share came has failed, 0.95 for 95 %; left out: any share."""
     max_fall_percent: Percent | None = None
     """A run that brings fewer rows than usual by more than this is partial; left out: any."""
+    on_overrun: Annotated[OnOverrun, Field(strict=False)] = OnOverrun.TELL
+    """A collection that outlives its deadline, or what is usual, by far: `tell`, or `cancel` it."""
     fresh_within: DurationText | None = None
     """How old its last good result may be; older, it is told as stale. Left out: any."""
     on_end: Name | None = None

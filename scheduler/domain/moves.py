@@ -81,6 +81,7 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.COLLECTION_CANCELLED,
         Reason.CANCELLED_BY_HAND,
         Reason.REPLACED,
+        Reason.OVERRUN,
     ),
     RunState.SKIPPED: (
         Reason.MISSED,
@@ -149,6 +150,7 @@ _UNASKED: Final = frozenset(
         Reason.BUDGET,
         Reason.PREDECESSOR_FAILED,
         Reason.COLLECTION_CANCELLED,
+        Reason.OVERRUN,
     }
 )
 """Nobody decided these at that moment."""

@@ -22,6 +22,10 @@ class AlertKind(StrEnum):
     LATE = "late"  # it was due, and no daemon has fired
     STALE = "stale"  # its last good result is older than `fresh_within`
     OVERDUE = "overdue"  # a collection has not ended in time
+    OVERRUN = "overrun"  # a collection takes longer than is usual, by far
+    LATE_START = "late_start"  # a collection has not begun when the upstream promised
+    OUTLASTING = "outlasting"  # a run is expected to end after its schedule's next is due
+    CADENCE = "cadence"  # the runs of a schedule outlast its interval
     BEHIND = "behind"  # it is due faster than its runs begin
     NEEDS_ATTENTION = "needs_attention"  # a run waits for a person
     UNCONFIRMED = "unconfirmed"  # a trigger whose answer was lost is looked for
@@ -58,7 +62,13 @@ PATIENCE: Final[Mapping[AlertKind, timedelta]] = {
 """How long it must have lasted before anybody is told: it often passes by itself."""
 
 OF_EVENTS: Final = frozenset(
-    {AlertKind.FAILING, AlertKind.PARTIAL, AlertKind.MISSED, AlertKind.OVER_LIMIT}
+    {
+        AlertKind.FAILING,
+        AlertKind.PARTIAL,
+        AlertKind.MISSED,
+        AlertKind.OVER_LIMIT,
+        AlertKind.CADENCE,
+    }
 )
 """What begins and ends with a run's end; all others are looked at."""
 
@@ -111,7 +121,11 @@ class Alert(Observed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedRun:
-    """The end of a run, as far as it tells whether something is wrong."""
+    """
+    The end of a run, as far as it tells whether something is wrong.
+
+    *has_lost_cadence* says whether its schedule's runs outlast the interval; None: it is open.
+    """
 
     run_id: int
     happened_at: datetime
@@ -122,6 +136,7 @@ class EndedRun:
     collector: str
     labels: str | None
     on_end: str | None
+    has_lost_cadence: bool | None = None
 
     @property
     def subject(self) -> str:
@@ -142,13 +157,26 @@ def opened_by(run: EndedRun) -> Observed | None:
             kind = AlertKind.MISSED
         case RunState.SKIPPED if run.reason in _OVER_LIMIT:
             kind = AlertKind.OVER_LIMIT
+        case RunState.CANCELLED if run.reason is Reason.OVERRUN:
+            kind = AlertKind.FAILING
         case _:
             return None
+    return _since(run, kind, f"{run.reason}: {run.detail}" if run.detail else run.reason.value)
+
+
+def cadence_lost_by(run: EndedRun) -> Observed | None:
+    """Return what is wrong since the last runs of a schedule took longer than its interval."""
+    if not run.has_lost_cadence:
+        return None
+    return _since(run, AlertKind.CADENCE, "its last three runs took longer than its interval")
+
+
+def _since(run: EndedRun, kind: AlertKind, detail: str) -> Observed:
     return Observed(
         kind=kind,
         subject=run.subject,
         since=run.happened_at,
-        detail=f"{run.reason}: {run.detail}" if run.detail else run.reason.value,
+        detail=detail,
         schedule=run.schedule,
         collector=run.collector,
         labels=run.labels,
@@ -160,11 +188,18 @@ def ended_by(run: EndedRun) -> frozenset[AlertKind]:
     """Return what is over since a run of the subject has ended so."""
     match run.to_state:
         case RunState.SUCCEEDED:
-            return OF_EVENTS
+            return _ENDED_WELL | _in_time(run)
         case RunState.PARTIAL:
-            return OF_EVENTS - {AlertKind.PARTIAL}
+            return _ENDED_WELL - {AlertKind.PARTIAL} | _in_time(run)
         case _:
             return frozenset()
+
+
+_ENDED_WELL: Final = OF_EVENTS - {AlertKind.CADENCE}
+
+
+def _in_time(run: EndedRun) -> frozenset[AlertKind]:
+    return frozenset({AlertKind.CADENCE} if run.has_lost_cadence is False else ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ class Reason(StrEnum):
     COLLECTION_CANCELLED = "collection_cancelled"
     COLLECTION_GONE = "collection_gone"
     REPLACED = "replaced"  # a later confirm_cancel ended it
+    OVERRUN = "overrun"  # it took too long, and on_overrun has such cancelled
     REFUSED = "refused"
     BAD_CREDENTIALS = "bad_credentials"
     BAD_INPUTS = "bad_inputs"
@@ -120,6 +121,13 @@ class Overlap(StrEnum):
     SKIP = "skip"
     QUEUE_ONE = "queue_one"  # it waits for the end; while one waits, others are skipped
     REPLACE = "replace"  # the earlier collection, ours, is cancelled by id; then it is sent
+
+
+class OnOverrun(StrEnum):
+    """What becomes of a collection that outlives its deadline, or what is usual, by far."""
+
+    TELL = "tell"
+    CANCEL = "cancel"  # by id; it is told as well
 
 
 class AfterWhen(StrEnum):
@@ -295,6 +303,7 @@ class ScheduleColumns(LimitColumns[Lasting], Generic[Lasting, Names, Options]):
     min_rows_per_input: float | None
     min_success_rate: float | None
     max_fall_percent: int | None
+    on_overrun: OnOverrun
     fresh_within: Lasting | None
     on_end: str | None
     labels: Names
@@ -478,6 +487,8 @@ class Collection:
     cancel_requested_at: datetime | None
     cancel_note: str | None
     failed_inputs: int | None = None
+    expected_end_at: datetime | None = None
+    overruns_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from scheduler.domain.notices import (
     NoticeChange,
     Observed,
     Rule,
+    cadence_lost_by,
     ended_by,
     events_of_end,
     notices_of,
@@ -168,9 +169,9 @@ class _Book:
 
     def note_end(self, run: EndedRun) -> None:
         """Note what the end of a run begins, and what it ends."""
-        seen = opened_by(run)
-        if seen is not None:
-            self._note(seen)
+        for seen in (opened_by(run), cadence_lost_by(run)):
+            if seen is not None:
+                self._note(seen)
         for kind in ended_by(run):
             self._end((kind, run.subject), run.happened_at)
 

@@ -28,6 +28,7 @@ from scheduler.domain.verdict import (
     next_poll_after,
 )
 from scheduler.engine.accounts import Upstreams
+from scheduler.engine.course import Expectations, cancel_overrun, expect_ends
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
 from scheduler.engine.polls import Asker, Chosen, Heard, Poll, Question, Seen, choose
@@ -62,6 +63,7 @@ class _Pass:
     questions: list[Question]
     judged: list[_Judged]
     overdue: list[Poll]
+    cancelled: list[Poll]
     next_due_at: datetime | None
     ask_again_at: datetime | None
 
@@ -152,6 +154,8 @@ class FollowStep:
         judged = self._record(conn, heard, now)
         overdue = self._overdue(judged, now)
         followed.mark_overdue(conn, [poll.run.id for poll in overdue], now=now)
+        going_on = [one.seen for one in judged if one.verdict is None]
+        cancelled = cancel_overrun(conn, going_on, overdue, now=now)
         concerned = {one.account for one in heard}
         concerned |= {*collections_.list_accounts_to_poll(conn, now=now)}
         limiters = open_limiters(conn, accounts.list_named(conn, concerned), now=now)
@@ -170,6 +174,7 @@ class FollowStep:
             questions=questions,
             judged=judged,
             overdue=overdue,
+            cancelled=cancelled,
             next_due_at=collections_.find_next_poll(conn, after=now),
             ask_again_at=min((moment for moment in again if moment is not None), default=None),
         )
@@ -231,7 +236,8 @@ class FollowStep:
     def _record(self, conn: Connection, heard: Sequence[Heard], now: datetime) -> list[_Judged]:
         seen = [one for answer in heard for one in answer.seen] + _also_ended(conn, heard, now)
         judged = _judge_all(conn, seen)
-        polled = [self._polled(one, now=now) for one in judged]
+        expected = expect_ends(conn, [one.seen for one in judged if one.verdict is None])
+        polled = [self._polled(one, expected, now=now) for one in judged]
         collections_.record_polls(conn, polled, now=now)
         ended = [
             EndedCollection(
@@ -273,7 +279,7 @@ class FollowStep:
             )
         ]
 
-    def _polled(self, judged: _Judged, *, now: datetime) -> Polled:
+    def _polled(self, judged: _Judged, expected: Expectations, *, now: datetime) -> Polled:
         collection, answer = judged.seen.poll.collection, judged.seen.answer
         next_poll = next_poll_after(
             collection.accepted_at,
@@ -283,9 +289,10 @@ class FollowStep:
         )
         if judged.asks_log:
             next_poll = now
+        seen = _columns_of(answer) if isinstance(answer, CollectionLog) else {}
         return Polled(
             collection=collection,
-            seen=_columns_of(answer) if isinstance(answer, CollectionLog) else {},
+            seen=seen | {**expected.get(collection.id, {})},
             next_poll_at=None if judged.verdict is not None else next_poll,
             errors_due_at=now if _has_failed_inputs(judged) else None,
         )
@@ -403,10 +410,15 @@ def _named(conn: Connection, verdict: Verdict, collection: Collection) -> Verdic
         detail = f"run {by.run_id} was triggered with confirm_cancel"
         return Verdict(state=verdict.state, reason=Reason.REPLACED, detail=detail)
     if by.note is not None:
-        is_ours = by.note == collections_.REPLACED_NOTE
-        reason = Reason.REPLACED if is_ours else Reason.CANCELLED_BY_HAND
+        reason = _REASON_OF_NOTE.get(by.note, Reason.CANCELLED_BY_HAND)
         return Verdict(state=verdict.state, reason=reason, detail=by.note)
     return verdict
+
+
+_REASON_OF_NOTE = {
+    collections_.REPLACED_NOTE: Reason.REPLACED,
+    collections_.OVERRUN_NOTE: Reason.OVERRUN,
+}
 
 
 def _columns_of(answer: CollectionLog) -> dict[str, Any]:
@@ -442,3 +454,5 @@ def _log_polls(done: _Pass) -> None:
             )
     for poll in done.overdue:
         log.warning("collection_overdue", run_id=poll.run.id, collection_id=poll.collection.id)
+    for poll in done.cancelled:
+        log.warning("collection_overrun", run_id=poll.run.id, collection_id=poll.collection.id)

@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, null, or_, select, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.notices import NOT_SENT, Alert, AlertKind, EndedRun, Observed
-from scheduler.domain.records import RunState
+from scheduler.domain.records import Reason, RunState
+from scheduler.storage.course import list_lost_cadence
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.rows import records, values_of
 from scheduler.storage.run_events import Stretch
@@ -117,8 +118,8 @@ def list_ended_runs(
     """
     Return those ends of runs that somebody may have to hear of, in order.
 
-    What failed or was missed; any end of *subjects*, whose alerts are open, and of schedules with
-    `on_end`; with *with_good* also what succeeded.
+    What failed or was missed, or ended after the next was due; any end of *subjects*, whose
+    alerts are open, and of schedules with `on_end`; with *with_good* also what succeeded.
     """
     named = list(subjects)
     of_schedules = _names(named, "schedules.")
@@ -129,6 +130,11 @@ def list_ended_runs(
             run_events.c.to_state == RunState.SKIPPED,
             run_events.c.reason.in_(NOT_SENT),
         ),
+        and_(
+            run_events.c.to_state == RunState.CANCELLED,
+            run_events.c.reason == Reason.OVERRUN,
+        ),
+        and_(run_events.c.to_state == RunState.SUCCEEDED, _IS_FOLLOWED),
         schedules.c.on_end.is_not(None),
         _SCHEDULES.has(runs.c.schedule),
         and_(runs.c.schedule.is_(None), _COLLECTORS.has(runs.c.collector)),
@@ -145,6 +151,7 @@ def list_ended_runs(
             runs.c.collector,
             runs.c.labels,
             schedules.c.on_end,
+            null().label("has_lost_cadence"),
         )
         .join(runs, runs.c.id == run_events.c.run_id)
         .join(schedules, schedules.c.name == runs.c.schedule, isouter=True)
@@ -152,7 +159,31 @@ def list_ended_runs(
         .order_by(run_events.c.id),
         _SCHEDULES.of(of_schedules) | _COLLECTORS.of(of_collectors),
     )
-    return records(EndedRun, rows)
+    return _with_cadence(conn, records(EndedRun, rows))
+
+
+_LATER: Final = runs.alias("later")
+_IS_FOLLOWED: Final = exists(
+    select(_LATER.c.id).where(
+        _LATER.c.schedule == runs.c.schedule,
+        _LATER.c.due_at > runs.c.due_at,
+        _LATER.c.due_at <= run_events.c.happened_at,
+        _LATER.c.retry_of.is_(None),
+    )
+)
+"""The condition that the next of its schedule was due before it has ended."""
+
+
+def _with_cadence(conn: Connection, ended: list[EndedRun]) -> list[EndedRun]:
+    good = (RunState.SUCCEEDED, RunState.PARTIAL)
+    names = {run.schedule for run in ended if run.schedule is not None and run.to_state in good}
+    if not names:
+        return ended
+    lost = list_lost_cadence(conn, names)
+    return [
+        replace(run, has_lost_cadence=lost.get(run.schedule or "")) if run.to_state in good else run
+        for run in ended
+    ]
 
 
 def _names(subjects: Sequence[str], table: str) -> list[str]:

@@ -38,6 +38,9 @@ collections = Table(
     Column("failed_inputs", Integer),
     Column("errors_due_at", UtcDateTime),
     Column("errors_asked", Integer, nullable=False, server_default="0"),
+    # What is usual of its schedule tells when it should end, and when it takes too long.
+    Column("expected_end_at", UtcDateTime),
+    Column("overruns_at", UtcDateTime),
     partial_index(
         "ix_collections_errors", "account", "errors_due_at", where="errors_due_at IS NOT NULL"
     ),

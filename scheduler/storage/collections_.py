@@ -53,6 +53,7 @@ def insert_collections(
 
 
 REPLACED_NOTE = "replaced by a later occurrence (overlap = replace)"
+OVERRUN_NOTE = "it took much longer than it may, or than is usual (on_overrun = cancel)"
 
 _ACCEPTED = JsonRows(
     "accepted",

@@ -14,6 +14,7 @@ from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
 from scheduler.storage.budget_desk import BudgetDesk
 from scheduler.storage.budgets import any_budgets
+from scheduler.storage.course import list_astray
 from scheduler.storage.runs.troubles import list_backlogs
 from scheduler.storage.tables import (
     brakes,
@@ -39,6 +40,7 @@ def list_standing(conn: Connection, *, now: datetime) -> list[Observed]:
         *_late(conn, now),
         *list_stale(conn, now=now),
         *_of_runs(conn, AlertKind.OVERDUE, _IS_OVERDUE, "overdue_at", "{} has not ended"),
+        *list_astray(conn, now=now),
         *_of_runs(conn, AlertKind.NEEDS_ATTENTION, _NEEDS_A_PERSON, "moved_at", None),
         *_of_runs(conn, AlertKind.UNCONFIRMED, _IS_LOST, "moved_at", None),
         *_behind(conn, now),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scheduler.domain.notices import AlertKind
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
@@ -239,6 +240,23 @@ def _overdue(status: StatusView) -> Iterator[Need]:
         )
 
 
+def _astray(status: StatusView) -> Iterator[Need]:
+    for row in status.astray:
+        what = f"schedule {row.schedule}" if row.run_id is None else f"run {row.run_id}"
+        if row.run_id is not None and row.schedule is not None:
+            what += f" of {row.schedule}"
+        how = _ASTRAY.get(row.kind, "goes astray")
+        yield Need(sentence=f"{what} {how}: {row.detail}", subject=row.subject, since=row.since)
+
+
+_ASTRAY: Final = {
+    AlertKind.CADENCE: "has lost its cadence",
+    AlertKind.LATE_START: "starts late",
+    AlertKind.OVERRUN: "overruns",
+    AlertKind.OUTLASTING: "outlasts the time to the next",
+}
+
+
 def _unowned(status: StatusView) -> Iterator[Need]:
     for name in status.unowned:
         yield Need(
@@ -323,6 +341,7 @@ _PARTS: Final = (
     _stale,
     _ahead,
     _overdue,
+    _astray,
     _backlogs,
     _held,
     _unowned,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from scheduler.domain.records import CatchUp, OnUnconfirmed, Overlap
+from scheduler.domain.records import CatchUp, OnOverrun, OnUnconfirmed, Overlap
 from scheduler.views.schedules import ScheduleView
 
 _OVERLAP: Final = {
@@ -80,5 +80,7 @@ def _results(schedule: ScheduleView) -> Iterator[str]:
         yield f"So has one of whose pages less than {schedule.min_success_rate:.4g} came."
     if schedule.max_fall_percent is not None:
         yield f"One that brings {schedule.max_fall_percent} % fewer rows than usual is partial."
+    if schedule.on_overrun is OnOverrun.CANCEL:
+        yield "A collection that takes much longer than it may, or than is usual, is cancelled."
     if schedule.max_runs is not None:
         yield f"After {schedule.max_runs:,} runs it is not due any more."

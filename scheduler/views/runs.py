@@ -1,16 +1,18 @@
 """Runs, their attempts and their collections, as every surface shows them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from scheduler.domain.course import late_start
+from scheduler.domain.durations import format_duration
 from scheduler.domain.errors import NotFound
 from scheduler.domain.moves import RunEvent
 from scheduler.domain.records import Attempt, Collection, Run, RunColumns, RunState
-from scheduler.storage import collections_, definitions, failed_inputs, runs, schedules
+from scheduler.storage import collections_, course, definitions, failed_inputs, runs, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.run_events import list_events
 from scheduler.storage.runs import RunFilter
@@ -51,7 +53,8 @@ class RunDetail(RunView):
     A run, the size of what it sends, its life, its attempts and its collections.
 
     *why_waiting* is what must change first before it is sent, *held_up* what held it up so far,
-    *retries* the runs that send what it sent, or the inputs that failed in it, once more.
+    *remarks* how it goes against what was promised and is usual, *retries* the runs that send
+    what it sent, or the inputs that failed in it, once more.
     """
 
     send_as: str | None
@@ -59,6 +62,7 @@ class RunDetail(RunView):
     byte_count: int | None
     why_waiting: str | None
     held_up: tuple[HeldUp, ...]
+    remarks: tuple[str, ...]
     retries: tuple[int, ...]
     events: tuple[RunEvent, ...]
     attempts: tuple[AttemptView, ...]
@@ -146,6 +150,7 @@ def show_run(conn: Connection, run_id: int | str, *, now: datetime) -> RunDetail
         run_id = collections_.get_run_id(conn, run_id)
     run = runs.get_run(conn, run_id)
     body = None if run.body is None else definitions.get_body(conn, run.body)
+    found = collections_.list_collections(conn, run_id)
     return view(
         RunDetail,
         run,
@@ -155,13 +160,24 @@ def show_run(conn: Connection, run_id: int | str, *, now: datetime) -> RunDetail
         byte_count=body and body.byte_count,
         why_waiting=why_waits(conn, run, now=now),
         held_up=held_up(conn, run, now=now),
+        remarks=(*_late_starts(found), *_astray(conn, run_id, now)),
         retries=tuple(failed_inputs.list_retries(conn, run_id)),
         events=tuple(list_events(conn, run_id)),
         attempts=tuple(view(AttemptView, row) for row in runs.list_attempts(conn, run_id)),
-        collections=tuple(
-            view(CollectionView, row) for row in collections_.list_collections(conn, run_id)
-        ),
+        collections=tuple(view(CollectionView, row) for row in found),
     )
+
+
+def _astray(conn: Connection, run_id: int, now: datetime) -> Iterator[str]:
+    for seen in course.list_astray(conn, now=now, run_id=run_id):
+        yield f"{seen.kind.value.replace('_', ' ')}: {seen.detail}"
+
+
+def _late_starts(found: Sequence[Collection]) -> Iterator[str]:
+    for one in found:
+        late = late_start(one.start_eta, one.started_at)
+        if late is not None:
+            yield f"late start: {one.id} began {format_duration(late)} later than promised"
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from scheduler.domain.records import RunState
 from scheduler.processes import is_gone
 from scheduler.storage import (
     alerts,
+    course,
     daemons,
     definitions,
     freezes,
@@ -91,6 +92,18 @@ class StaleView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AstrayView:
+    """A run, or a schedule's runs, that go against what was promised or is usual; *kind* how."""
+
+    kind: AlertKind
+    subject: str
+    schedule: str | None
+    run_id: int | None
+    since: datetime
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
     """
     What a person wants to know first.
@@ -107,7 +120,7 @@ class StatusView:
     backup that the database was taken from, until somebody has said how to go on: no daemon works
     on it. *stale* are schedules without a good result for too long; *alerts* counts what is wrong
     by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
-    budgets most is used.
+    budgets most is used; *astray* are runs that start late, overrun, or outlast their interval.
     """
 
     read_at: datetime
@@ -119,6 +132,7 @@ class StatusView:
     next_fire_at: datetime | None
     invalid: tuple[InvalidSchedule, ...]
     overdue: tuple[RunView, ...]
+    astray: tuple[AstrayView, ...]
     failing: tuple[FailingView, ...]
     is_all_that_fails: bool
     paused: tuple[PausedSchedule, ...]
@@ -170,6 +184,7 @@ def read_status(
         next_fire_at=_find_next_fire(conn),
         invalid=tuple(schedules.list_errors(conn)),
         overdue=tuple(map(run_view, followed.list_overdue(conn))),
+        astray=_list_astray(conn, now),
         failing=tuple(
             FailingView(schedule=row.schedule, in_a_row=row.in_a_row, run=run_view(row.newest))
             for row in failures
@@ -207,6 +222,15 @@ def _stale(conn: Connection, now: datetime) -> tuple[StaleView, ...]:
         for seen in standing.list_stale(conn, now=now)
         if seen.schedule is not None and seen.detail is not None
     )
+
+
+_MOST_ASTRAY: Final = 20
+
+
+def _list_astray(conn: Connection, now: datetime) -> tuple[AstrayView, ...]:
+    lost = [alert for alert in alerts.list_open(conn) if alert.kind is AlertKind.CADENCE]
+    found = [*lost, *course.list_astray(conn, now=now)]
+    return tuple(view(AstrayView, seen) for seen in found[:_MOST_ASTRAY])
 
 
 def _lost(lost: Lost | None) -> LostView | None:

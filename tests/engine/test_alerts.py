@@ -344,3 +344,39 @@ async def test_what_stands_wrong_is_told_and_its_end(office: Office) -> None:
 
     assert told(wrong) == [("invalid", "opened", HOURLY)]
     assert told(mended) == [("invalid", "recovered", HOURLY)]
+
+
+def late_in_time(office: Office) -> None:
+    """The database itself notes when a row of a test ended: by no clock of ours."""
+    office.clock.now = max(office.clock.now, NINE.replace(year=2100))
+
+
+async def test_runs_that_outlast_their_interval_are_told_until_one_does_not(
+    office: Office,
+) -> None:
+    late_in_time(office)
+    events: list[list[tuple[str, str, str]]] = []
+    for hour, took in enumerate((61, 62, 63, 30)):
+        due_at = NINE + timedelta(hours=3 * hour)
+        ended_at = due_at + timedelta(minutes=took)
+        following = {"due_at": due_at + timedelta(hours=1), "ended_at": ended_at}
+        end(office, "skipped", "overlapped", **following)
+        end(office, "succeeded", "done", due_at=due_at, triggered_at=due_at, ended_at=ended_at)
+        events.append(told(await office.tell()))
+
+    assert events == [
+        [],
+        [],
+        [("cadence", "opened", HOURLY)],
+        [("cadence", "recovered", HOURLY)],
+    ]
+
+
+async def test_what_was_cancelled_for_its_overrun_has_failed(office: Office) -> None:
+    late_in_time(office)
+    end(office, "cancelled", "overrun", collection_id="j_long")
+    first = await office.tell()
+    end(office, "cancelled", "cancelled_by_hand", collection_id="j_hand")
+
+    assert told(first) == [("failing", "opened", HOURLY)]
+    assert told(await office.tell()) == []
