@@ -134,6 +134,7 @@ def make_schedule(**overrides: Any) -> Schedule:
         min_rows_per_input=None,
         min_success_rate=None,
         max_fall_percent=None,
+        finish_before=None,
         on_overrun=OnOverrun.TELL,
         fresh_within=None,
         on_end=None,

@@ -18,6 +18,7 @@ from scheduler.config.values import (
     RetryFailedInputs,
     Share,
     StartText,
+    TimeOfDay,
     WholeCount,
     WholeNumber,
     ZoneName,
@@ -126,6 +127,8 @@ class PolicyKeys(TomlTable):
     """A run of whose pages a smaller share came has failed, 0.95 for 95 %; left out: any share."""
     max_fall_percent: Percent | None = None
     """A run that brings fewer rows than usual by more than this is partial; left out: any."""
+    finish_before: TimeOfDay | None = None
+    """A time of day by which its collection is cut off: sent as a deadline. Left out: never."""
     on_overrun: Annotated[OnOverrun, Field(strict=False)] = OnOverrun.TELL
     """A collection that outlives its deadline, or what is usual, by far: `tell`, or `cancel` it."""
     fresh_within: DurationText | None = None

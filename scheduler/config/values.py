@@ -27,6 +27,7 @@ from scheduler.config.secrets import BoundSecret, SecretKind, SecretReference
 from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.failed_inputs import read_retry_policy
+from scheduler.domain.finish import read_time_of_day
 from scheduler.domain.request import (
     Behaviour,
     TriggerOptions,
@@ -246,6 +247,9 @@ Duration = Annotated[
 """Text such as `1h30m` in the file, a timedelta here."""
 DurationText = Annotated[str, _judged_by(parse_duration)]
 """Text such as `1h30m`, kept as written."""
+
+TimeOfDay = Annotated[str, _judged_by(read_time_of_day)]
+"""`06:00`, in the schedule's zone."""
 
 CronText = Annotated[str, BeforeValidator(_read_cron, json_schema_input_type=str | list[str])]
 MomentText = Annotated[str, BeforeValidator(_read_moment, json_schema_input_type=datetime | str)]

@@ -9,6 +9,7 @@ from typing import Any, Final
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.failed_inputs import read_retry_policy
+from scheduler.domain.finish import read_time_of_day
 from scheduler.domain.records import Batch, Calendar, Collector, OnUnconfirmed, Schedule
 from scheduler.domain.request import (
     Params,
@@ -144,6 +145,7 @@ def check_definition(
     duration_of("catch_up_pace", schedule.catch_up_pace)
     duration_of("min_interval", schedule.min_interval)
     duration_of("fresh_within", schedule.fresh_within)
+    _check_finish(schedule)
     _check_retry(schedule)
     _check_options(schedule)
     try:
@@ -153,6 +155,14 @@ def check_definition(
         raise InvalidInput(f"{_place_of(collector)}{error}") from None
     _check_params(schedule, collector)
     return collector, batch
+
+
+def _check_finish(schedule: Schedule) -> None:
+    if schedule.finish_before is not None:
+        try:
+            read_time_of_day(schedule.finish_before)
+        except InvalidInput as error:
+            raise InvalidInput(f"finish_before: {error}") from None
 
 
 def _check_retry(schedule: Schedule) -> None:

@@ -71,6 +71,7 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.MISSED,
         Reason.OVER_LIMIT,
         Reason.BUDGET,
+        Reason.NO_TIME,
         Reason.COLLECTION_FAILED,
         Reason.COLLECTION_GONE,
         Reason.NO_ROWS,
@@ -94,6 +95,7 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.QUEUE_FULL,
         Reason.OVER_LIMIT,
         Reason.BUDGET,
+        Reason.NO_TIME,
         Reason.FLUSHED,
     ),
 }
@@ -148,6 +150,7 @@ _UNASKED: Final = frozenset(
         Reason.QUEUE_FULL,
         Reason.OVER_LIMIT,
         Reason.BUDGET,
+        Reason.NO_TIME,
         Reason.PREDECESSOR_FAILED,
         Reason.COLLECTION_CANCELLED,
         Reason.OVERRUN,

@@ -72,7 +72,7 @@ OF_EVENTS: Final = frozenset(
 )
 """What begins and ends with a run's end; all others are looked at."""
 
-_MISSED: Final = frozenset({Reason.MISSED, Reason.QUEUE_FULL})
+_MISSED: Final = frozenset({Reason.MISSED, Reason.QUEUE_FULL, Reason.NO_TIME})
 _OVER_LIMIT: Final = frozenset({Reason.OVER_LIMIT, Reason.BUDGET})
 NOT_SENT: Final = _MISSED | _OVER_LIMIT
 """Why an occurrence was skipped that somebody must hear of."""
@@ -149,7 +149,7 @@ class EndedRun:
 def opened_by(run: EndedRun) -> Observed | None:
     """Return what is wrong since a run has ended so; None where nothing is."""
     match run.to_state:
-        case RunState.FAILED if run.reason is not Reason.MISSED:
+        case RunState.FAILED if run.reason not in (Reason.MISSED, Reason.NO_TIME):
             kind = AlertKind.FAILING
         case RunState.PARTIAL:
             kind = AlertKind.PARTIAL

@@ -23,6 +23,7 @@ from scheduler.domain.definition import (
     timetable_of,
 )
 from scheduler.domain.errors import InputsError, InvalidInput, SchedulerError
+from scheduler.domain.finish import finish_by
 from scheduler.domain.firing import PROMPT, DueOccurrence, Plan, PlannableTimetable, plan_firing
 from scheduler.domain.follow_up import EndedRun, FollowUp
 from scheduler.domain.gap import Lateness, PassedOver, gap_text, pass_over
@@ -303,6 +304,11 @@ def _add(
         defaults=context.defaults,
         now=context.now,
     )
+    if schedule.finish_before is not None and run.state is RunState.QUEUED:
+        ends = finish_by(
+            schedule.finish_before, timezone=schedule.timezone, due_at=occurrence.due_at
+        )
+        run = replace(run, finish_by_at=ends)
     if run.state is RunState.QUEUED and overlap != _FREE:
         run = run.waiting_for(overlap.waits_for, replaces=overlap.replaces)
         if overlap.supersedes:

@@ -86,6 +86,7 @@ class Reason(StrEnum):
     QUEUE_FULL = "queue_full"
     OVER_LIMIT = "over_limit"  # beyond max_runs_per_day, max_inputs_per_day or min_interval
     BUDGET = "budget"  # beyond the page loads or the money of a hard budget
+    NO_TIME = "no_time"  # too little was left until its finish_before
     FLUSHED = "flushed"
 
 
@@ -303,6 +304,7 @@ class ScheduleColumns(LimitColumns[Lasting], Generic[Lasting, Names, Options]):
     min_rows_per_input: float | None
     min_success_rate: float | None
     max_fall_percent: int | None
+    finish_before: str | None
     on_overrun: OnOverrun
     fresh_within: Lasting | None
     on_end: str | None
@@ -342,7 +344,8 @@ class RunSpec(Generic[Lasting, Names]):
     has ended, which it *replaces*: its collection is cancelled, by id. An occurrence with
     more inputs than one trigger may have is made of several *chunks*. A long gap is one skipped
     run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
-    goes *past_limits* is sent on a person's word, whatever limits and budgets say.
+    goes *past_limits* is sent on a person's word, whatever limits and budgets say. Its collection
+    is to have ended by *finish_by_at*: what is left until then is the deadline that is sent.
     """
 
     schedule: str | None
@@ -378,6 +381,7 @@ class RunSpec(Generic[Lasting, Names]):
     due_until: datetime | None = None
     occurrences: int = 1
     past_limits: bool = False
+    finish_by_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

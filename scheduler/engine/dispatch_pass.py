@@ -83,7 +83,7 @@ class DispatchPass:
         sending = [limiter for limiter in limiters if limiter.account.name in ready]
         replacing = {name for name, row in ready.items() if row.replaces}
         end_queued.supersede_older(conn, replacing, now=self.now)
-        gate = LimitGate(conn, self.now)
+        gate = LimitGate(conn, self.now, has_finish=outlook.has_finish)
         claimed, full = self._claim(conn, sending, gate)
         close_limiters(conn, limiters)
         moments = [limiter.permits().ask_again_at for limiter in sending]

@@ -1,12 +1,14 @@
-"""The one place that keeps back what is beyond a limit or a budget: before the claim."""
+"""The one place that keeps back what is beyond a limit, a budget or its time: before the claim."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from scheduler.domain.finish import too_late_to_finish, with_deadline
 from scheduler.domain.limits import Wanted
+from scheduler.domain.records import Reason
 from scheduler.storage import usage
 from scheduler.storage.database import Connection
-from scheduler.storage.runs import end_queued
+from scheduler.storage.runs import end_queued, write
 from scheduler.storage.usage import Sending
 from scheduler.views.allowance import Allowance
 
@@ -20,7 +22,8 @@ class LimitGate:
     transaction, and the next pass looks at what is behind it.
     """
 
-    def __init__(self, conn: Connection, now: datetime) -> None:
+    def __init__(self, conn: Connection, now: datetime, *, has_finish: bool = False) -> None:
+        self._has_finish = has_finish
         self._conn = conn
         self._now = now
         self._allowance = Allowance(conn, now, spends=True)
@@ -28,9 +31,24 @@ class LimitGate:
 
     def admit(self, run_ids: Sequence[int]) -> set[int]:
         """Return which of these may be claimed; of the others, those that waited are ended."""
-        if not run_ids or not self._allowance.is_limited:
-            return set(run_ids)
-        return {run.id for run in usage.list_sending(self._conn, run_ids) if self._admits(run)}
+        in_time = self._in_time(run_ids) if run_ids and self._has_finish else run_ids
+        if not in_time or not self._allowance.is_limited:
+            return set(in_time)
+        return {run.id for run in usage.list_sending(self._conn, in_time) if self._admits(run)}
+
+    def _in_time(self, run_ids: Sequence[int]) -> Sequence[int]:
+        """Give what must end by some moment its deadline, and end what has too little time left."""
+        late = set()
+        for run_id, query, finish_by in write.list_finishing(self._conn, run_ids):
+            if why := too_late_to_finish(finish_by, self._now):
+                late.add(run_id)
+                self.has_refused = True
+                end_queued.refuse(
+                    self._conn, [run_id], reason=Reason.NO_TIME, detail=why, now=self._now
+                )
+            else:
+                write.set_query(self._conn, run_id, with_deadline(query, finish_by - self._now))
+        return [run_id for run_id in run_ids if run_id not in late]
 
     def _admits(self, run: Sending) -> bool:
         # Of an occurrence in chunks all are sent, or none: they come one after another.

@@ -305,6 +305,7 @@ _ONE_IN_FLIGHT = _state_in(UNRESOLVED_STATES)
 _WAITING = "state = 'queued'"
 _STOPPED = "state = 'needs_attention'"
 _HAS_GRACE = "state = 'queued' AND send_before IS NOT NULL"
+_HAS_FINISH = "state = 'queued' AND finish_by_at IS NOT NULL"
 _UNCONFIRMED = "state = 'unconfirmed'"
 _IN_LINE = _state_in(IN_LINE_STATES)
 _OPEN = _state_in(OPEN_STATES)
@@ -338,6 +339,7 @@ runs = Table(
     Column("detail", Text),
     Column("not_before", UtcDateTime, nullable=False),
     Column("send_before", UtcDateTime),
+    Column("finish_by_at", UtcDateTime),
     Column("attempt_count", Integer, nullable=False, server_default="0"),
     Column("max_attempts", Integer, nullable=False),
     Column("backoff_initial", Text, nullable=False),
@@ -404,6 +406,7 @@ runs = Table(
         where=_WAITING,
     ),
     _partial("ix_runs_ready", "not_before", where=_WAITING),
+    _partial("ix_runs_finish_by_at", "finish_by_at", where=_HAS_FINISH),
     _partial("ix_runs_too_late", "send_before", where=_HAS_GRACE),
     _partial(
         "ix_runs_replacing",

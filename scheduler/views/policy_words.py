@@ -32,6 +32,7 @@ def policy_words(schedule: ScheduleView) -> tuple[str, ...]:
         f"A run may start up to {schedule.misfire_grace} late; after that it is missed.",
         _OVERLAP[schedule.overlap],
         _caught_up(schedule),
+        *_ending(schedule),
         *_failing(schedule),
         *_results(schedule),
     )
@@ -56,6 +57,11 @@ def _caught_up(schedule: ScheduleView) -> str:
     )
     more = "".join(f", {words.format(value)}" for words, value in limits if value is not None)
     return f"{told}{more}."
+
+
+def _ending(schedule: ScheduleView) -> Iterator[str]:
+    if schedule.finish_before is not None:
+        yield f"What is left until {schedule.finish_before} when it is sent is its deadline."
 
 
 def _failing(schedule: ScheduleView) -> Iterator[str]:

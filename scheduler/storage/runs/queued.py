@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     func,
     or_,
     select,
@@ -40,23 +41,32 @@ class QueueOutlook(NamedTuple):
     """When the time of the next one comes; None if all are ready."""
     replaces: bool
     """One waits for the end of a run that it is to replace."""
+    has_finish: bool
+    """One is to have ended by some moment."""
 
 
 def read_outlook(conn: Connection, *, now: datetime) -> QueueOutlook:
     """Look over the queued runs of every account."""
-    is_ready, is_late, next_ready_at, replacing = conn.execute(_OUTLOOK, {"now": now}).one()
-    return QueueOutlook(bool(is_ready), bool(is_late), next_ready_at, replacing is not None)
+    row = conn.execute(_OUTLOOK, {"now": now}).one()
+    is_ready, is_late, next_ready_at, replacing, finishing = row
+    return QueueOutlook(
+        bool(is_ready), bool(is_late), next_ready_at, replacing is not None, finishing is not None
+    )
 
 
 def _first(column: ColumnElement[datetime], *conditions: ColumnElement[bool]) -> Any:
     return select(func.min(column)).where(QUEUED, *conditions).scalar_subquery()
 
 
+HAS_FINISH = and_(QUEUED, runs.c.finish_by_at.is_not(None))
+"""The condition that a run waits that is to have ended by some moment."""
+
 _OUTLOOK = select(
     _first(runs.c.not_before) <= NOW,
     _first(runs.c.send_before, runs.c.send_before.is_not(None)) < NOW,
     _first(runs.c.not_before, runs.c.not_before > NOW),
     select(runs.c.waits_for).where(REPLACING).limit(1).scalar_subquery(),
+    select(runs.c.finish_by_at).where(HAS_FINISH).limit(1).scalar_subquery(),
 )
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     delete,
     insert,
+    select,
     update,
 )
 
@@ -26,6 +27,7 @@ from scheduler.storage.run_events import who
 from scheduler.storage.tables import (
     ONE_RUN_PER_KEY,
     ONE_RUN_PER_OCCURRENCE,
+    in_state,
     runs,
 )
 
@@ -54,6 +56,23 @@ def insert_keyed(conn: Connection, new: NewRun, *, by: str, key: str, digest: st
 def as_row(conn: Connection, new: NewRun) -> dict[str, Any]:
     """Return a new run as its row, signed by who writes it."""
     return {**values_of(new), "moved_at": new.created_at, "moved_by": who(conn)}
+
+
+def list_finishing(conn: Connection, run_ids: Sequence[int]) -> list[tuple[int, str, datetime]]:
+    """Return id, query and `finish_by_at` of those of these queued runs that have one."""
+    rows = conn.execute(
+        select(runs.c.id, runs.c.query, runs.c.finish_by_at).where(
+            runs.c.id.in_(run_ids),
+            in_state(runs, RunState.QUEUED),
+            runs.c.finish_by_at.is_not(None),
+        )
+    )
+    return [(row.id, row.query, row.finish_by_at) for row in rows]
+
+
+def set_query(conn: Connection, run_id: int, query: str) -> None:
+    """Let a run that waits send something else: as much time as is left until its end."""
+    conn.execute(update(runs).where(runs.c.id == run_id).values(query=query))
 
 
 def set_sendable_for_ever(conn: Connection, run_id: int) -> None:

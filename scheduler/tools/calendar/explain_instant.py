@@ -8,7 +8,9 @@ from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from scheduler.domain.durations import format_duration
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.finish import LEAST_TIME, finish_by
 from scheduler.domain.pauses import Freeze, stop_at
 from scheduler.domain.records import Reason, Run, RunState, Schedule
 from scheduler.domain.timestamps import display_time
@@ -295,7 +297,19 @@ def _to_come(context: ExplainContext, instant: datetime) -> _Answer:
 def _when_it_starts(context: ExplainContext, instant: datetime) -> str:
     delay = context.timetable.delay(instant) if context.timetable is not None else None
     later = f" {delay.total_seconds():g} s later (jitter, spread)" if delay else ""
-    return f"it is due then, and its run starts{later or ' at once'}"
+    return f"it is due then, and its run starts{later or ' at once'}{_finish(context, instant)}"
+
+
+def _finish(context: ExplainContext, instant: datetime) -> str:
+    schedule = context.schedule
+    if schedule.finish_before is None:
+        return ""
+    ends = finish_by(schedule.finish_before, timezone=schedule.timezone, due_at=instant)
+    least = format_duration(LEAST_TIME)
+    return (
+        f"; its deadline is what is left until {display_time(ends)} (finish_before ="
+        f" {schedule.finish_before}) when it is sent; with less than {least} left it is skipped"
+    )
 
 
 def _neighbours(

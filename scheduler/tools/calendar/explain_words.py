@@ -18,6 +18,7 @@ _SKIPPED: Final[Mapping[Reason, str]] = {
     Reason.QUEUE_FULL: "its queue was full",
     Reason.OVER_LIMIT: "it was beyond what may be sent",
     Reason.BUDGET: "its budget was spent",
+    Reason.NO_TIME: "too little time was left until it had to have ended",
     Reason.FLUSHED: "it waited, and was flushed",
 }
 _STATES: Final[Mapping[RunState, str]] = {

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from scheduler.domain.durations import format_duration
+from scheduler.domain.finish import LEAST_TIME, finish_by
 from scheduler.storage import schedules
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.day_counts import Days, count_days
@@ -77,7 +79,21 @@ def _preview(firing: Firing, end: datetime) -> SchedulePreview:
     daily = firing.schedule.max_runs_per_day
     if preview.note is None and daily is not None and max(preview.days.values(), default=0) > daily:
         return replace(preview, note=f"max_runs_per_day = {daily}: what is beyond is skipped")
+    if preview.note is None and firing.schedule.finish_before is not None:
+        return replace(preview, note=_finish_note(firing, preview.first_due_at))
     return preview
+
+
+def _finish_note(firing: Firing, first: datetime | None) -> str:
+    schedule = firing.schedule
+    at = str(schedule.finish_before)
+    note = f"finish_before = {at}: what is left is the deadline"
+    if first is None:
+        return note
+    left = finish_by(at, timezone=schedule.timezone, due_at=first) - first
+    if left < LEAST_TIME:
+        return f"finish_before = {at}: too soon after it is due, it is skipped"
+    return f"{note}, {format_duration(left)} of the first"
 
 
 def _preview_of(firing: Firing, days: Days | None, *, is_whole: bool = True) -> SchedulePreview:
