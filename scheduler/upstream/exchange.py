@@ -1,7 +1,8 @@
 """One exchange with the upstream: a slot, a time limit over everything, a limit on the answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, cast
 
@@ -82,6 +83,16 @@ class Exchanges:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Have `close` end what the caller's own task does within, as if it were of `finish`."""
+        task = cast(asyncio.Task[Any], asyncio.current_task())
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
     async def run(
         self,
         request: httpx.Request,
@@ -108,7 +119,7 @@ class Exchanges:
         except TimeoutError:
             failure = f"the time limit of {limit:g} s was over"
         except asyncio.CancelledError:
-            # Callers are shielded: this is `close`, and what has left must still be told.
+            # This is `close`, or a trigger's caller: what has left must still be told.
             failure = "the client was closed"
         except httpx.HTTPError as error:
             failure = str(error)
