@@ -112,8 +112,7 @@ class Dca:
         Only what provably never left, or was turned away, is Deferred; what is unclear is Lost.
         A caller that is cancelled meanwhile gets its answer, too: what is known by then.
         """
-        with self._exchanges.under_way():
-            return await self._trigger(request, send_before)
+        return await self._exchanges.finish_here(self._trigger(request, send_before))
 
     async def get_log(self, collection_id: str) -> LogAnswer:
         """Ask how a collection fares."""

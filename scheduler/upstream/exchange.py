@@ -1,8 +1,7 @@
 """One exchange with the upstream: a slot, a time limit over everything, a limit on the answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, cast
 
@@ -83,13 +82,12 @@ class Exchanges:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    @contextmanager
-    def under_way(self) -> Iterator[None]:
-        """Have `close` end what the caller's own task does within, as if it were of `finish`."""
+    async def finish_here(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run *work* in the caller's own task: a cancel ends it with what is known, as `close`."""
         task = cast(asyncio.Task[Any], asyncio.current_task())
         self._tasks.add(task)
         try:
-            yield
+            return await work
         finally:
             self._tasks.discard(task)
 
