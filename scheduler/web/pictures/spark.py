@@ -7,7 +7,7 @@ from typing import Final
 from scheduler.domain.records import RunState
 from scheduler.web.pictures.frame import image
 from scheduler.web.pictures.human import duration_words
-from scheduler.web.pictures.looks import mark, state_class, state_words
+from scheduler.web.pictures.looks import class_of, mark, word_of
 from scheduler.web.pictures.svg import Svg, join, rect, title
 
 _BAR: Final = 7
@@ -44,8 +44,8 @@ def _bar(run: Ended, longest: float, left: float) -> Svg:
     share = max(0.0, run.seconds or 0.0) / longest if longest > 0 else 1.0
     height = (_HEIGHT - 2) * (_LOWEST + (1 - _LOWEST) * share)
     took = f", {duration_words(run.seconds)}" if run.seconds is not None else ""
-    told = title(f"{state_words(run.state)}{took}")
-    box = rect(left + 0.5, _HEIGHT - height, _BAR - 1, height, told, class_=state_class(run.state))
+    told = title(f"{word_of(run.state)}{took}")
+    box = rect(left + 0.5, _HEIGHT - height, _BAR - 1, height, told, class_=class_of(run.state))
     if run.state is RunState.SUCCEEDED:
         return box
     return join(box, mark(run.state, left + _BAR / 2, _HEIGHT - 4, 2))
@@ -57,5 +57,5 @@ def _sentence(runs: Sequence[Ended]) -> str:
     counts: dict[RunState, int] = {}
     for run in runs:
         counts[run.state] = counts.get(run.state, 0) + 1
-    told = ", ".join(f"{count} {state_words(state)}" for state, count in counts.items())
+    told = ", ".join(f"{count} {word_of(state)}" for state, count in counts.items())
     return f"the last {len(runs)}: {told}"

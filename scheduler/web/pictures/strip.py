@@ -13,11 +13,11 @@ from scheduler.web.pictures.frame import WIDTH, Key, Picture, Table, image, key,
 from scheduler.web.pictures.human import several
 from scheduler.web.pictures.looks import (
     WORST_FIRST,
+    class_of,
     mark,
     planned_key,
-    state_class,
     state_keys,
-    state_words,
+    word_of,
     worst_of,
 )
 from scheduler.web.pictures.scale import TimeScale
@@ -146,12 +146,12 @@ def _clusters(placed: Iterable[_Cluster]) -> list[_Cluster]:
 def _bar(cluster: _Cluster, top: float) -> Svg:
     state = worst_of(cluster.states)
     told = ", ".join(
-        f"{cluster.states[each]:,} {state_words(each)}"
+        f"{cluster.states[each]:,} {word_of(each)}"
         for each in WORST_FIRST
         if each in cluster.states
     )
     width = cluster.right - cluster.left
-    box = rect(cluster.left, top + 3, width, ROW - 6, title(told), class_=state_class(state))
+    box = rect(cluster.left, top + 3, width, ROW - 6, title(told), class_=class_of(state))
     return join(box, _inside(cluster, top, state))
 
 
@@ -206,9 +206,7 @@ def _table(rows: Sequence[StripRow]) -> Table:
         tuple(
             (
                 row.name,
-                ", ".join(
-                    f"{count:,} {state_words(state)}" for state, count in _counted(row).items()
-                ),
+                ", ".join(f"{count:,} {word_of(state)}" for state, count in _counted(row).items()),
                 row.note or f"{sum(planned.count for planned in row.planned):,} planned",
             )
             for row in rows
