@@ -38,6 +38,10 @@ MARKS: Final[Mapping[str, str]] = {
     "paused": "‖",
     "well": "✓",
     "wrong": "✕",
+    "waiting": "○",
+    "pending": "◔",
+    "delivered": "✓",
+    "given_up": "✕",
 }
 """The mark of each state of a run in text, and of what else is shown like one."""
 
