@@ -28,6 +28,7 @@ async def overview(caller: Reader, request: Request) -> Shown:
         values={
             "place_of": place_of,
             "subject_words": subject_words,
+            "known": {alert.subject: alert for alert in found.alerts if alert.is_acked},
             "open_states": OPEN_STATES,
             "ended_states": ENDED_STATES,
             "hours_around": around,
