@@ -1,5 +1,8 @@
 """`/overview`: what needs a person first, then what runs, waits, ended, and fires next."""
 
+from typing import Annotated, Literal
+
+from fastapi import Query
 from starlette.requests import Request
 
 from scheduler.domain.records import ENDED_STATES, OPEN_STATES
@@ -13,12 +16,16 @@ from scheduler.web.pages.times import zone_for
 
 router = Pages()
 
+Rows = Annotated[Literal["", "schedule", "label"], Query()]
+"""Of the strip."""
+
 
 @router.show("/overview")
-async def overview(caller: Reader, request: Request) -> Shown:
+async def overview(caller: Reader, request: Request, rows: Rows = "") -> Shown:
     """Show what is to be seen first."""
     found = await caller.ask(read_overview)
-    around = await caller.ask(read_hours_around)
+    by_label = rows == "label" if rows else None
+    around = await caller.ask(read_hours_around, by_label=by_label)
     return Shown(
         template="overview.html",
         title="Overview",

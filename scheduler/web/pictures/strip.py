@@ -63,15 +63,21 @@ class StripRow:
 
 
 def draw_strip(
-    rows: Sequence[StripRow], *, begin: datetime, now: datetime, finish: datetime, zone: ZoneInfo
+    rows: Sequence[StripRow],
+    *,
+    begin: datetime,
+    now: datetime,
+    finish: datetime,
+    zone: ZoneInfo,
+    noun: str = "schedule",
 ) -> Picture:
-    """Return the picture; what is shown of a moment is on *zone*'s clock."""
+    """Return the picture, a row for each *noun*; moments are on *zone*'s clock."""
     if not rows:
         return nothing("no schedule has a run in these hours", _COLUMNS)
     scale = TimeScale(begin, finish, _NAMES, WIDTH - 8)
     foot = _TOP + ROW * len(rows)
     drawn = [_row(row, _TOP + ROW * place, scale) for place, row in enumerate(rows)]
-    says = _sentence(rows)
+    says = _sentence(rows, noun)
     svg = image(
         rect(scale.place(now), _TOP, scale.end - scale.place(now), foot - _TOP, class_="future"),
         time_axis(scale, zone, top=_TOP, foot=foot),
@@ -214,11 +220,11 @@ def _table(rows: Sequence[StripRow]) -> Table:
     )
 
 
-def _sentence(rows: Sequence[StripRow]) -> str:
+def _sentence(rows: Sequence[StripRow], noun: str) -> str:
     so_far = sum(bar.count for bar in chain.from_iterable(row.bars for row in rows))
     to_come = sum(each.count for each in chain.from_iterable(row.planned for row in rows))
     failed = sum(_counted(row).get(RunState.FAILED, 0) for row in rows)
     return (
-        f"{several(len(rows), 'schedule')}: {several(so_far, 'run')} so far, {failed:,} failed;"
+        f"{several(len(rows), noun)}: {several(so_far, 'run')} so far, {failed:,} failed;"
         f" {to_come:,} planned"
     )
