@@ -102,7 +102,8 @@ def run(program: str, *arguments: str) -> int:
     Run a program of the environment in the checkout; return its exit code.
 
     However it ends, nothing that it started is left running: what it leaves behind becomes this
-    process's own child, is buried when it ends, or has a moment to tidy up at the end and is killed.
+    process's own child, is buried when it ends, or has a moment to tidy up at the end and is
+    killed.
     """
     sys.stdout.flush()
     adopt_orphans()
