@@ -12,8 +12,8 @@ from scheduler.storage.revisions import (
     rewrite_table,
 )
 
-revision = "0036_course"
-down_revision = "0035_failed_inputs"
+revision = "0037_course"
+down_revision = "0036_other_jobs"
 branch_labels = None
 depends_on = None
 

@@ -12,8 +12,8 @@ from scheduler.storage.revisions import (
     forget_edits,
 )
 
-revision = "0037_finish_before"
-down_revision = "0036_course"
+revision = "0038_finish_before"
+down_revision = "0037_course"
 branch_labels = None
 depends_on = None
 
