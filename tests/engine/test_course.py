@@ -100,13 +100,14 @@ async def test_what_takes_much_longer_than_usual_is_told_and_cancelled_where_ask
             said = list(attention_sentences(read_status(conn, now=room.clock())))
         await room.follow()
         await room.follow(1)
+        run = room.run(run_id)
 
     assert collection.expected_end_at == NINE + minutes(31)
     assert collection.overruns_at == NINE + minutes(61)
     assert (before, during) == ([], [AlertKind.OVERRUN])
     assert shown.remarks == (f"overrun: {collection.id} has run for 1h1m, 30m is usual",)
     assert any("overruns" in sentence for sentence in said)
-    assert (room.run(run_id).state, room.run(run_id).reason) == (state, reason)
+    assert (run.state, run.reason) == (state, reason)
 
 
 async def test_what_outlives_its_deadline_is_cancelled_where_asked(database_url: str) -> None:
@@ -117,9 +118,10 @@ async def test_what_outlives_its_deadline_is_cancelled_where_asked(database_url:
         await room.follow(minutes(2))
         await room.follow(minutes(20))
         await room.follow(1)
+        run = room.run(run_id)
 
-    assert room.run(run_id).overdue_at is not None
-    assert room.run(run_id).reason is Reason.OVERRUN
+    assert run.overdue_at is not None
+    assert run.reason is Reason.OVERRUN
 
 
 async def test_what_has_not_begun_when_promised_starts_late_until_it_has(

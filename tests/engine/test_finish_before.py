@@ -61,12 +61,14 @@ async def test_what_would_be_paid_for_in_vain_is_skipped_with_that_reason(
         await fired(room, misfire_grace="6h")
         other = room.ask()
         room.clock.tick(minutes(115.5))
-        await room.dispatch()
+        for _ in range(2):  # what is behind it is looked at by the next pass
+            await room.dispatch()
         (run,) = room.runs(schedule="night")
+        behind = room.run(other)
 
     assert (run.state, run.reason) == (RunState.SKIPPED, Reason.NO_TIME)
     assert "2026-03-02 11:00:00Z" in str(run.detail)
-    assert room.run(other).state is RunState.COLLECTING
+    assert behind.state is RunState.COLLECTING
     assert len(room.triggers) == 1
 
 
