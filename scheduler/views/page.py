@@ -2,13 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 Key = int | str
 
 MOST_COUNTED: Final = 10_000
 """No list is counted further, whatever it holds."""
+
+
+class Counted(NamedTuple):
+    """How many a list holds; where the counting stopped before its end it *is_capped*."""
+
+    count: int
+    is_capped: bool
+
+    @classmethod
+    def of(cls, found: int, *, is_all: bool = True) -> "Counted":
+        """Return what was counted up to one more than MOST_COUNTED, among all or the newest."""
+        return cls(min(found, MOST_COUNTED), found > MOST_COUNTED or not is_all)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
