@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 Item = TypeVar("Item")
 Key = int | str
@@ -11,7 +11,8 @@ MOST_COUNTED: Final = 10_000
 """No list is counted further, whatever it holds."""
 
 
-class Counted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Counted:
     """How many a list holds; where the counting stopped before its end it *is_capped*."""
 
     count: int
