@@ -25,7 +25,6 @@ from sqlalchemy import (
 
 from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
-from scheduler.domain.holds import brake_scope
 from scheduler.domain.records import Account, RunState
 from scheduler.storage import holds
 from scheduler.storage.collection_tables import job_lists
@@ -277,7 +276,7 @@ def suspect_throttles(conn: Connection, account: str, count: int, *, now: dateti
     Each of them may have been 429, and the first to be seen makes them count as such.
     """
     insert_throttles(conn, account, [now] * count, suspected=True)
-    holds.begin(conn, brake_scope(account), "a daemon died: one probe goes first", now=now)
+    holds.begin_braking(conn, account, "a daemon died: one probe goes first", now=now)
     record_brake(conn, account, after_crash(read_brake(conn, account, now=now).brake))
 
 

@@ -160,6 +160,17 @@ def claim_as_of(conn: Connection, *, since: datetime, owner: str, now: datetime)
     return ids
 
 
+def claim_rerun(
+    conn: Connection, run_id: int, request: str, *, owner: str, now: datetime
+) -> list[RunToSend]:
+    """Claim a run that *request* has sent already, another way than by a trigger of its own."""
+    lease = {"owner": owner, "until": now} | signature(conn, now)
+    taken = records(RunToSend, conn.execute(_TAKE, _CHOSEN.of([run_id]) | lease))
+    conn.execute(_SENDING, _CHOSEN.of([run_id]) | _UPSTREAM_TIMES.of(()) | {"now": now})
+    conn.execute(update(attempts).where(attempts.c.run_id == run_id).values(request=request))
+    return taken
+
+
 def has_waited(conn: Connection, *, since: datetime) -> bool:
     """Tell whether anything that waited in a backup of *since* was not claimed since."""
     return conn.execute(select(runs.c.id).where(*_waited(since)).limit(1)).first() is not None
