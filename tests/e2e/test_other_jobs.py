@@ -116,7 +116,7 @@ def test_a_job_by_hand_holds_what_does_not_run_beside_it(tmp_path: Path, databas
         ("c_limited", limited),
     }
     assert f"c_shop of main: job {shop} runs on the collector, and no run here has it" in told
-    assert doctor.returncode == 0, doctor.stdout
+    assert "no run here has it" not in doctor.stdout
     for collector, job in (("c_shop", shop), ("c_limited", limited)):
         end = ended(sandbox, job)
         assert end is not None
