@@ -83,7 +83,7 @@ def claim_runs(
         candidates = list_candidates(conn, missing, now=now)
         has_more, times = False, 1
         while few := _next_few(candidates, missing, times):
-            ready = where_room_is(conn, few)
+            ready = where_room_is(conn, few, now=now)
             full |= {candidate.collector for candidate in few} - {
                 candidate.collector for candidate in ready
             }
