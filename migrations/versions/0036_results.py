@@ -45,7 +45,7 @@ def _create_results() -> None:
         sa.Column("state", sa.Text, nullable=False),
         *(sa.Column(name, sa.Text) for name in ("reason", "detail")),
         *(sa.Column(name, MOMENT, nullable=False) for name in ("created_at", "expires_at")),
-        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("attempt_count", sa.Integer, nullable=False, server_default="0"),
         sa.Column("next_attempt_at", MOMENT),
         *(sa.Column(name, sa.Text) for name in ("lease_owner", "host")),
         *(sa.Column(name, ID) for name in ("row_count", "byte_count")),

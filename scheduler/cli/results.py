@@ -37,7 +37,7 @@ def list_(
     before: int | None,
     as_json: bool,
 ) -> None:
-    """List what is saved of runs, or is to be, the newest runs first."""
+    """List what is saved, or is to be, the newest runs first."""
     states: tuple[ResultState, ...] = UNSAVED if unsaved else ()
     page = session.ask(list_results, limit=limit, schedule=schedule, states=states, before=before)
     if as_json:
@@ -65,7 +65,7 @@ def show(session: Session, run_id: int, as_json: bool) -> None:
 @json_option
 @pass_session
 def retry(session: Session, run_id: int, as_json: bool) -> None:
-    """Have the result of a RUN saved that is not, by the save_to that holds now."""
+    """Have the result of a RUN saved now, by the save_to of now."""
     done = session.act(retry_result, run_id)
     answer(done, f"the result of run {run_id} is {done.state}", as_json=as_json)
 
@@ -76,6 +76,6 @@ def retry(session: Session, run_id: int, as_json: bool) -> None:
 @json_option
 @pass_session
 def dismiss(session: Session, run_id: int, reason: str | None, as_json: bool) -> None:
-    """Do without the result of a RUN: it is not tried, nor told of, any more."""
+    """Do without the result of a RUN: it is tried no more."""
     done = session.act(dismiss_result, run_id, reason=reason)
     answer(done, f"the result of run {run_id} is {done.state}", as_json=as_json)

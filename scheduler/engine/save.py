@@ -165,7 +165,7 @@ class SaveStep:
     async def _save(self, root: Path, work: _Work) -> None:
         result = work.result
         file = ResultFile(
-            root, ResultPath(PurePosixPath(result.path or "")), result.run_id, result.attempts
+            root, ResultPath(PurePosixPath(result.path or "")), result.run_id, result.attempt_count
         )
         feedbacks: list[Feedback] = []
         failure: NotSaved | None = None
@@ -320,7 +320,7 @@ class SaveStep:
             return None
         result = work.result
         again = next_attempt(
-            failure, attempts=result.attempts, now=now, expires_at=result.expires_at
+            failure, attempts=result.attempt_count, now=now, expires_at=result.expires_at
         )
         is_ours = results.record_failure(
             conn, result, reason=failure.reason, detail=failure.detail, again=again, now=now
@@ -337,7 +337,7 @@ class SaveStep:
         old = partial(results.list_removable, host=self.host, now=now, limit=REMOVED_AT_ONCE)
         for result in await self.db.read(old):
             path = ResultPath(PurePosixPath(result.path or ""))
-            file = ResultFile(root, path, result.run_id, result.attempts)
+            file = ResultFile(root, path, result.run_id, result.attempt_count)
             written = {"sha256": result.sha256, "byte_count": result.byte_count}
             try:
                 why = await asyncio.to_thread(file.remove, written)
@@ -360,7 +360,7 @@ _REMOVED_AGAIN: Final = timedelta(hours=1)
 async def _finish(writer: ResultWriter, work: _Work) -> NotSaved | None:
     """Write the end of the file; return what is wrong with the whole of it."""
     await asyncio.to_thread(writer.finish, may_be_empty=work.lines == 0)
-    if is_too_short(writer.row_count, work.lines, attempts=work.result.attempts):
+    if is_too_short(writer.row_count, work.lines, attempts=work.result.attempt_count):
         detail = f"{writer.row_count} rows, and the upstream's log tells of {work.lines}"
         return NotSaved(reason=ResultReason.SHORT, detail=detail)
     return None

@@ -26,7 +26,7 @@ results = Table(
     Column("detail", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempt_count", Integer, nullable=False, server_default="0"),
     # Before that nobody tries: it is also the lease of who does.
     Column("next_attempt_at", UtcDateTime),
     Column("lease_owner", Text),

@@ -67,7 +67,7 @@ class Result:
     detail: str | None
     created_at: datetime
     expires_at: datetime
-    attempts: int
+    attempt_count: int
     next_attempt_at: datetime | None
     lease_owner: str | None
     host: str | None
@@ -123,7 +123,7 @@ def _new(row: Row[Any], now: datetime) -> dict[str, Any]:
 
 def _planned(row: Row[Any], now: datetime) -> dict[str, Any]:
     """Return the columns of a result that is tried from now on, or that has no path."""
-    fresh = {"keep_saved": row.keep_saved, "reason": None, "detail": None, "attempts": 0}
+    fresh = {"keep_saved": row.keep_saved, "reason": None, "detail": None, "attempt_count": 0}
     try:
         path = _path(row)
     except InvalidInput as error:
@@ -178,7 +178,7 @@ def claim(
     conn.execute(
         update(results)
         .where(results.c.run_id.in_(ids))
-        .values(next_attempt_at=until, lease_owner=owner, attempts=results.c.attempts + 1)
+        .values(next_attempt_at=until, lease_owner=owner, attempt_count=results.c.attempt_count + 1)
     )
     return records(Result, conn.execute(select(results).where(results.c.run_id.in_(ids))))
 
@@ -189,7 +189,7 @@ def _is_mine(result: Result) -> ColumnElement[bool]:
         results.c.run_id == result.run_id,
         results.c.state == ResultState.WAITING,
         results.c.lease_owner == result.lease_owner,
-        results.c.attempts == result.attempts,
+        results.c.attempt_count == result.attempt_count,
     )
 
 
@@ -327,7 +327,7 @@ def list_page(
 def try_again(conn: Connection, run_id: int, *, now: datetime) -> Result:
     """Begin anew with a result that was not saved, by the path that holds now."""
     rows = _with_paths(conn, runs.c.id == run_id)
-    values = _planned(rows[0], now) if rows else {"state": ResultState.WAITING, "attempts": 0}
+    values = _planned(rows[0], now) if rows else {"state": ResultState.WAITING, "attempt_count": 0}
     values |= {"host": None, "row_count": None, "byte_count": None, "sha256": None}
     values |= {"lease_owner": None}
     if not rows:  # its run is forgotten, or says nothing any more
