@@ -195,8 +195,8 @@ def _usual_time(conn: Connection, schedule: str) -> timedelta | None:
     ).all()
     if len(rows) < _LEAST_KNOWN:
         return None
-    times: list[timedelta] = [max(timedelta(), row.ready_at - row.triggered_at) for row in rows]
-    return median(times)
+    seconds = (max(0.0, (row.ready_at - row.triggered_at).total_seconds()) for row in rows)
+    return timedelta(seconds=median(seconds))
 
 
 def count_broken(
