@@ -39,7 +39,8 @@ def list_(
 ) -> None:
     """List what is saved, or is to be, the newest runs first."""
     states: tuple[ResultState, ...] = UNSAVED if unsaved else ()
-    page = session.ask(list_results, limit=limit, schedule=schedule, states=states, before=before)
+    with session.reading() as conn:
+        page = list_results(conn, limit=limit, schedule=schedule, states=states, before=before)
     if as_json:
         print_json(page)
         return
@@ -53,7 +54,8 @@ def list_(
 @pass_session
 def show(session: Session, run_id: int, as_json: bool) -> None:
     """Show what is saved of a RUN: where, its checksum, or why not."""
-    result = session.ask(get_result, run_id)
+    with session.reading() as conn:
+        result = get_result(conn, run_id)
     if as_json:
         print_json(result)
     else:

@@ -93,9 +93,9 @@ def duration_of(field: str, text: str | None) -> timedelta | None:
 def params_of(schedule: Schedule, collector: Collector, *, due_at: datetime) -> Params:
     """Return the parameters of the trigger that the schedule sends for *due_at*."""
     template = schedule.trigger_name or collector.trigger_name
-    zone = find_zone(schedule.timezone)
     name = None
     if template is not None:
+        zone = find_zone(schedule.timezone)
         name = render_name(template, schedule=schedule.name, due_at=due_at, zone=zone)
     notify = schedule.notify or collector.notify
     deliver = schedule.deliver or collector.deliver
@@ -112,13 +112,14 @@ def params_of(schedule: Schedule, collector: Collector, *, due_at: datetime) -> 
             no_downloads=collector.no_downloads if no_downloads is None else no_downloads,
             deadline=schedule.deadline or collector.deadline,
             notify=None if notify is None else read_object(notify, what="notify"),
-            deliver=None
-            if deliver is None
-            else fill_placeholders(
-                read_object(deliver, what="deliver"), schedule.name, due_at=due_at, zone=zone
-            ),
+            deliver=None if deliver is None else _filled(deliver, schedule, due_at),
         )
     )
+
+
+def _filled(deliver: str, schedule: Schedule, due_at: datetime) -> Mapping[str, object]:
+    value, zone = read_object(deliver, what="deliver"), find_zone(schedule.timezone)
+    return fill_placeholders(value, schedule.name, due_at=due_at, zone=zone)
 
 
 def fill_placeholders(
@@ -258,6 +259,7 @@ def _problem_of(schedule: Schedule, collector: Collector) -> str | None:
     """Return what is wrong with the collector's own options, whatever the schedule says."""
     silent = replace(
         schedule,
+        timezone="UTC",
         queue=None,
         confirm_cancel=False,
         deadline=None,

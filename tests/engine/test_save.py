@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from scheduler.domain.records import RunState
+from scheduler.domain.retention import Retention
+from scheduler.engine.alerts import AlertStep
 from scheduler.engine.result_file import ResultFile
 from scheduler.engine.save import LEASE, SaveStep
 from scheduler.sandbox import Fault, FaultKind, When
-from scheduler.storage import results
+from scheduler.storage import results, tables
 from scheduler.storage.results import Result
+from scheduler.storage.retention import prune_others
 from tests.engine.rig import REQUEST_TIMEOUT, Room, engine_room
 
 INPUTS = [{"url": "https://example.org/1", "note": "a\nb"}, {"url": "https://example.org/ü"}]
@@ -411,3 +415,61 @@ async def test_a_value_is_one_part_of_the_path(
         f"root/{part}/2026-03-02.jsonl",
         f"root/{part}/2026-03-02.jsonl.done",
     ]
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["saved", "given up"])
+async def test_on_end_hears_of_a_run_once_its_result_is_there_or_given_up(
+    database_url: str, folder: Path, is_there: bool
+) -> None:
+    if not is_there:
+        (folder / SAVED).parent.mkdir()
+        (folder / SAVED).write_text("theirs")
+    async with engine_room(database_url, inputs=INPUTS) as room:
+        await ended(room, on_end="load")
+        alerts = AlertStep(db=room.db, rules=list, wake_delivery=lambda: None, now=room.clock)
+        await alerts.run(room.clock())
+        early = hooks(room)
+        await save(room, folder)
+        await alerts.run(room.clock() + timedelta(minutes=1))
+        (told,) = hooks(room)
+
+    assert early == []
+    result = told["run"]["result"]
+    assert (result["state"], result["path"]) == ("saved" if is_there else "failed", SAVED)
+
+
+def hooks(room: Room) -> list[dict[str, Any]]:
+    with room.db.reading() as conn:
+        found = conn.scalars(select(tables.notices.c.event))
+        return [json.loads(event) for event in found]
+
+
+async def test_rows_of_results_go_after_their_time_but_not_before_their_file(
+    database_url: str, folder: Path
+) -> None:
+    async with engine_room(database_url, inputs=INPUTS) as room:
+        await ended(room, keep_saved="200d")
+        await save(room, folder)
+        rules = Retention(results=timedelta(days=90))
+        room.clock.tick(timedelta(days=100))
+        with room.db.writing() as conn:
+            early = prune_others(conn, rules, now=room.clock(), limit=9)["results"]
+        room.clock.tick(timedelta(days=101))
+        await save(room, folder)
+        with room.db.writing() as conn:
+            late = prune_others(conn, rules, now=room.clock(), limit=9)["results"]
+
+    assert (early, late) == (0, 1)
+    assert files(folder) == []
+
+
+async def test_nothing_is_asked_for_while_the_brake_is_closed(
+    sqlite_url: str, folder: Path
+) -> None:
+    async with engine_room(sqlite_url, inputs=INPUTS) as room:
+        await ended(room)
+        room.execute("UPDATE brakes SET open_until = '2026-03-02 23:00:00'")
+        held = await save(room, folder)
+        asked = downloads(room)
+
+    assert (summary(held), asked) == (("waiting", None), 0)
