@@ -38,6 +38,7 @@ from scheduler.engine.follow import FollowStep
 from scheduler.engine.heartbeat import HeartbeatStep
 from scheduler.engine.listen import ListenStep
 from scheduler.engine.loop import Loop, Step, Wake
+from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.engine.restore_check import RestoreStep
@@ -160,6 +161,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         "dispatch": dispatch,
         "reconcile": reconcile,
         "follow": follow,
+        "other jobs": parts.other_jobs(),
         "credentials": parts.credentials(),
         "save": parts.save(),
         **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
@@ -265,6 +267,19 @@ class _Parts:
             folder=self.settings.results_folder,
             stalled_after=2 * self.settings.config.daemon.request_timeout,
             wake=self.wake("save"),
+        )
+
+    def other_jobs(self) -> OtherJobsStep:
+        config = self.settings.config
+        return OtherJobsStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            poll_initial=config.follow.poll_initial,
+            overdue_after=config.follow.overdue_after,
+            request_timeout=config.daemon.request_timeout,
+            wake_dispatch=self.wake("dispatch"),
         )
 
     def credentials(self) -> CredentialsStep:

@@ -40,6 +40,12 @@ from scheduler.views.alerts import OutboxView, list_untold
 from scheduler.views.api_tokens import TokenView, list_expiring
 from scheduler.views.budgets import list_worn
 from scheduler.views.decoding import view
+from scheduler.views.other_jobs import (
+    OtherJobView,
+    UnreadListView,
+    list_other_jobs,
+    list_unread,
+)
 from scheduler.views.runs import RunView, run_view
 from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
 
@@ -127,6 +133,8 @@ class StatusView:
     by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
     budgets most is used. *unready* are broken promises of `ready_by`, and those about to break;
     *unsaved_results* counts what `save_to` asks for and is not there.
+    *other_jobs* run on our collectors and are in no run here;
+    *unread_lists* are collectors of which that is not known.
     """
 
     read_at: datetime
@@ -162,6 +170,8 @@ class StatusView:
     unsaved_results: UnsavedView
     alerts: Mapping[AlertKind, int]
     untold: tuple[OutboxView, ...]
+    other_jobs: tuple[OtherJobView, ...]
+    unread_lists: tuple[UnreadListView, ...]
 
 
 def read_status(
@@ -221,6 +231,8 @@ def read_status(
         unsaved_results=_unsaved(conn, now),
         alerts=alerts.count_open(conn),
         untold=list_untold(conn, now=now),
+        other_jobs=list_other_jobs(conn, now=now),
+        unread_lists=list_unread(conn, now=now),
     )
 
 

@@ -5,8 +5,8 @@ from alembic import op
 
 from scheduler.storage.revisions import audit_edits, forget_edits, is_sqlite
 
-revision = "0036_results"
-down_revision = "0035_failed_inputs"
+revision = "0037_results"
+down_revision = "0036_other_jobs"
 branch_labels = None
 depends_on = None
 
