@@ -38,9 +38,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_session].close()
 
 
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers() -> int | None:
     """Have more workers than processors: half of the time a test waits for what it has started."""
-    return (os.cpu_count() or 1) + 2
+    is_set = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    return None if is_set else (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
