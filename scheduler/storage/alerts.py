@@ -36,6 +36,14 @@ def list_page(
     return records(Alert, conn.execute(query))
 
 
+def count_page(conn: Connection, *, with_recovered: bool, most: int) -> int:
+    """Return how many alerts `list_page` has; they are counted up to *most*."""
+    chosen = select(alerts.c.id).limit(most)
+    if not with_recovered:
+        chosen = chosen.where(_IS_OPEN)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
 def count_open(conn: Connection) -> dict[AlertKind, int]:
     """Return how many alerts of each kind are open."""
     rows = conn.execute(select(alerts.c.kind, func.count()).where(_IS_OPEN).group_by(alerts.c.kind))
