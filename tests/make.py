@@ -137,6 +137,7 @@ def make_schedule(**overrides: Any) -> Schedule:
         finish_before=None,
         on_overrun=OnOverrun.TELL,
         fresh_within=None,
+        ready_by=None,
         on_end=None,
         labels=None,
         max_attempts=None,

@@ -133,6 +133,8 @@ class PolicyKeys(TomlTable):
     """A collection that outlives its deadline, or what is usual, by far: `tell`, or `cancel` it."""
     fresh_within: DurationText | None = None
     """How old its last good result may be; older, it is told as stale. Left out: any."""
+    ready_by: TimeOfDay | None = None
+    """A time of day by which what was due before it is to be saved, or else to have succeeded."""
     on_end: Name | None = None
     """A name of [channels]: it hears of each run that has ended, skipped ones aside."""
     labels: Labels = ()

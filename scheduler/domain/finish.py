@@ -1,13 +1,12 @@
 """`finish_before`: a time of day becomes the deadline of a trigger, counted when it is sent."""
 
-import re
 from datetime import datetime, time, timedelta
 from typing import Final
 from urllib.parse import parse_qsl
 
 from scheduler.domain.durations import format_duration, parse_duration, upstream_duration
-from scheduler.domain.errors import InvalidInput
 from scheduler.domain.request.trigger_request import query_string
+from scheduler.domain.results import read_ready_by
 from scheduler.domain.timestamps import display_time
 from scheduler.domain.timetable.clock_changes import instant_of, wall_of
 from scheduler.domain.timetable.zones import find_zone
@@ -15,20 +14,10 @@ from scheduler.domain.timetable.zones import find_zone
 LEAST_TIME: Final = timedelta(minutes=5)
 """With less than this until its end, a collection would be paid for in vain."""
 
-_TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-
-
-def read_time_of_day(text: str) -> time:
-    """Read `06:00`; raises InvalidInput for anything else."""
-    found = _TIME_OF_DAY.fullmatch(text)
-    if found is None:
-        raise InvalidInput(f"{text!r} is not a time of day: write it like 06:00 or 23:30")
-    return time(int(found[1]), int(found[2]))
-
 
 def finish_by(text: str, *, timezone: str, due_at: datetime) -> datetime:
     """Return the first moment after *due_at* at which clocks of *timezone* show that time."""
-    zone, at = find_zone(timezone), read_time_of_day(text)
+    zone, at = find_zone(timezone), time(*read_ready_by(text))
     day = wall_of(zone, due_at).date()
     moments = (
         instant_of(zone, datetime.combine(day + timedelta(days=days), at)) for days in (0, 1)

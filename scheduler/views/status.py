@@ -17,7 +17,9 @@ from scheduler.storage import (
     definitions,
     freezes,
     held_daemons,
+    readiness,
     restores,
+    results,
     runs,
     schedules,
     standing,
@@ -110,6 +112,22 @@ class AstrayView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadyView(StaleView):
+    """A schedule whose `ready_by` will not hold (`at_risk`), or has not (`not_ready`)."""
+
+    kind: AlertKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsavedView:
+    """How many results wait to be saved, are given up, and are soon forgotten by the upstream."""
+
+    waiting_count: int
+    failed_count: int
+    expiring_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
     """
     What a person wants to know first.
@@ -126,7 +144,9 @@ class StatusView:
     backup that the database was taken from, until somebody has said how to go on: no daemon works
     on it. *stale* are schedules without a good result for too long; *alerts* counts what is wrong
     by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
-    budgets most is used. *other_jobs* run on our collectors and are in no run here;
+    budgets most is used. *unready* are broken promises of `ready_by`, and those about to break;
+    *unsaved_results* counts what `save_to` asks for and is not there.
+    *other_jobs* run on our collectors and are in no run here;
     *unread_lists* are collectors of which that is not known. *astray* are runs
     that start late, overrun, or outlast their interval.
     """
@@ -161,6 +181,8 @@ class StatusView:
     expiring_tokens: tuple[TokenView, ...]
     worn_budgets: tuple[str, ...]
     stale: tuple[StaleView, ...]
+    unready: tuple[UnreadyView, ...]
+    unsaved_results: UnsavedView
     alerts: Mapping[AlertKind, int]
     untold: tuple[OutboxView, ...]
     other_jobs: tuple[OtherJobView, ...]
@@ -195,10 +217,7 @@ def read_status(
         invalid=tuple(schedules.list_errors(conn)),
         overdue=tuple(map(run_view, followed.list_overdue(conn))),
         astray=_list_astray(conn, now),
-        failing=tuple(
-            FailingView(schedule=row.schedule, in_a_row=row.in_a_row, run=run_view(row.newest))
-            for row in failures
-        ),
+        failing=tuple(map(_failing, failures)),
         is_all_that_fails=len(failures) < MOST_FOUND
         and (enabled <= LOOKED_AT or not troubles.has_failed(conn)),
         paused=tuple(schedules.list_paused(conn, now=now)),
@@ -221,6 +240,8 @@ def read_status(
         expiring_tokens=list_expiring(conn, now=now),
         worn_budgets=list_worn(conn, now=now),
         stale=_stale(conn, now) if with_schedules else (),
+        unready=_unready(conn, now) if with_schedules else (),
+        unsaved_results=_unsaved(conn, now),
         alerts=alerts.count_open(conn),
         untold=list_untold(conn, now=now),
         other_jobs=list_other_jobs(conn, now=now),
@@ -243,6 +264,23 @@ def _list_astray(conn: Connection, now: datetime) -> tuple[AstrayView, ...]:
     lost = [alert for alert in alerts.list_open(conn) if alert.kind is AlertKind.CADENCE]
     found = [*lost, *course.list_astray(conn, now=now)]
     return tuple(view(AstrayView, seen) for seen in found[:_MOST_ASTRAY])
+
+
+def _unready(conn: Connection, now: datetime) -> tuple[UnreadyView, ...]:
+    return tuple(
+        UnreadyView(schedule=seen.schedule, since=seen.since, detail=seen.detail, kind=seen.kind)
+        for seen in readiness.list_unready(conn, now=now)
+        if seen.schedule is not None and seen.detail is not None
+    )
+
+
+def _unsaved(conn: Connection, now: datetime) -> UnsavedView:
+    counts = results.count_unsaved(conn, now=now)
+    return UnsavedView(**{f"{name}_count": count for name, count in counts.items()})
+
+
+def _failing(row: failing.Failing) -> FailingView:
+    return FailingView(schedule=row.schedule, in_a_row=row.in_a_row, run=run_view(row.newest))
 
 
 def _lost(lost: Lost | None) -> LostView | None:

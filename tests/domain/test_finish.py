@@ -4,20 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler.domain.errors import InvalidInput
 from scheduler.domain.finish import (
     finish_by,
-    read_time_of_day,
     too_late_to_finish,
     with_deadline,
 )
 from tests.make import NINE, minutes
-
-
-@pytest.mark.parametrize("text", ["6:00", "24:00", "06:60", "06:00:00", "", "0600", "٠6:00"])
-def test_only_a_time_of_day_is_one(text: str) -> None:
-    with pytest.raises(InvalidInput, match="write it like 06:00"):
-        read_time_of_day(text)
 
 
 @pytest.mark.parametrize(

@@ -96,4 +96,4 @@ async def test_a_row_that_is_no_time_of_day_makes_the_schedule_invalid(
         await room.fire()
         error = room.stored_schedule("night").error
 
-    assert "finish_before: 'soon' is not a time of day" in str(error)
+    assert "finish_before: 'soon' is no time of day" in str(error)

@@ -12,8 +12,8 @@ from scheduler.storage.revisions import (
     rewrite_table,
 )
 
-revision = "0037_course"
-down_revision = "0036_other_jobs"
+revision = "0038_course"
+down_revision = "0037_results"
 branch_labels = None
 depends_on = None
 
