@@ -1,13 +1,14 @@
 """Who may ask what: every route, every scope."""
 
 import sys
+from datetime import timedelta
 from types import ModuleType, SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from starlette.responses import Response
 
-from scheduler.actions.api_tokens import revoke_token
+from scheduler.actions.api_tokens import create_token, revoke_token
 from scheduler.actions.pauses import pause_schedule
 from scheduler.actions.trigger import Request, request_trigger
 from scheduler.clock import utc_now
@@ -93,6 +94,21 @@ def test_a_revoked_token_lets_nobody_in(served: Served) -> None:
     # It is remembered for a second.
     answers = (served.get("/api/v1/status") for _ in iter(int, 1))
     assert next(answer for answer in answers if answer.status_code != 200).status_code == 401
+
+
+def test_a_token_that_has_ended_lets_nobody_in(served: Served) -> None:
+    now = utc_now()
+    with served.db.writing() as conn:
+        how: dict[str, Any] = {
+            "by": "test",
+            "now": now - timedelta(days=2),
+            "expires_at": now - timedelta(days=1),
+        }
+        ended = create_token(conn, "ended", scope=Scope.ADMIN, **how).token
+
+    answer = served.get("/api/v1/status", None, headers={"Authorization": f"Bearer {ended}"})
+
+    assert (answer.status_code, "ended" in answer.json()["detail"]) == (401, True)
 
 
 def test_the_use_of_a_token_is_noted(served: Served) -> None:
