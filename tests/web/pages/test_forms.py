@@ -232,6 +232,48 @@ def test_an_edit_that_cannot_be_is_refused_in_a_sentence(
     assert session.post("/schedules/mine/edit", **said).status_code == 422
 
 
+@pytest.mark.parametrize(
+    ("table", "made", "said", "column", "becomes"),
+    [
+        ("collectors", {"collector_id": "c_x", "account": "main"}, "5", "max_running", 5),
+        ("batches", {"inputs": [{"url": "https://example.com"}]}, "url", "required", ["url"]),
+        ("queues", {"queue_order": "strict"}, "7", "max_depth", 7),
+        (
+            "schedules",
+            {"collector": "products", "batch": "pages", "every": "1h"},
+            '{"type": "webhook", "url": "https://example.com"}',
+            "notify",
+            {"type": "webhook", "url": "https://example.com"},
+        ),
+    ],
+)
+def test_a_definition_that_no_file_owns_is_edited(
+    server_on_sqlite: Served,
+    table: str,
+    made: dict[str, Any],
+    said: str,
+    column: str,
+    becomes: object,
+) -> None:
+    created = server_on_sqlite.post(f"/api/v1/{table}", json={"name": "mine", **made})
+    assert created.is_success, created.text
+    session = sign_in(server_on_sqlite, Scope.ADMIN)
+    assert f'name="{column}"' in session.get(f"/{table}/mine/edit").text
+
+    shown = session.post(f"/{table}/mine/edit", **{column: said}).text
+    values, tag = (
+        re.search(rf'name="{name}" value="([^"]+)"', shown) for name in ("values", "tag")
+    )
+    assert values is not None, shown
+    assert tag is not None
+    kept = {"values": unescape(values[1]), "tag": unescape(tag[1])}
+    saved = session.post(f"/{table}/mine/save", **kept)
+
+    assert saved.status_code == 303, saved.text
+    after = server_on_sqlite.get(f"/api/v1/{table}/mine").json()
+    assert after.get("items", [after])[0][column] == becomes
+
+
 def test_what_a_file_owns_is_changed_there(server_on_sqlite: Served) -> None:
     session = sign_in(server_on_sqlite, Scope.ADMIN)
 
