@@ -9,7 +9,9 @@ import httpx
 
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.domain.notices import AlertKind, Observed
 from scheduler.domain.records import Reason, RunState
+from scheduler.storage import alerts
 from scheduler.storage.runs import get_run
 from scheduler.web.guard import COOKIE
 from scheduler.web.pages.page import PATHS
@@ -88,7 +90,10 @@ def fill(served: Served) -> None:
     _ask(served, "/queues/night/pause", reason=EVIL)
     _ask(served, "/accounts/main/pause", reason=EVIL)
     _ask(served, "/freezes", scope="label:x", reason=EVIL)
+    _ask(served, "/budgets", name="all", scope="all", page_loads=1_000)
     with served.db.writing() as conn:
+        wrong = {"kind": AlertKind.FAILING, "schedule": "nightly", "detail": EVIL}
+        alerts.insert_alert(conn, Observed(subject="schedules.nightly", since=utc_now(), **wrong))
         insert_run(
             conn,
             id=9,
