@@ -112,7 +112,7 @@ def budget_sentence(budget: Budget, spent: Spent, *, month: str) -> str:
     """Say how much of a budget is used."""
     whole = spent.whole
     used = [
-        f"{have:,.6g} of {allowed:,.12g} {words}"
+        f"{have:,.12g} of {allowed:,.12g} {words}"
         for have, allowed, words in (
             (round(whole.pages), budget.page_loads, "page loads"),
             (round(whole.money, 2), budget.money, "of money"),
@@ -134,8 +134,8 @@ def what_is_spent(budget: Budget, spent: Spent, more: Loads, *, month: str) -> s
     ):
         if allowed is not None and would > allowed:
             return (
-                f"budget {budget.name} of {budget.covers}: {have:,.6g} {words} of {month} are used"
-                f" or expected, this would use {would - have:,.6g}, {allowed:,.12g} are allowed"
+                f"budget {budget.name} of {budget.covers}: {round(have, 2):,.12g} {words} of {month} are used"
+                f" or expected, this would use {round(would - have, 2):,.12g}, {allowed:,.12g} are allowed"
             )
     return None
 

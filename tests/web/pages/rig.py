@@ -92,7 +92,7 @@ def fill(served: Served) -> None:
     _ask(served, "/freezes", scope="label:x", reason=EVIL)
     _ask(served, "/budgets", name="all", scope="all", page_loads=1_000)
     with served.db.writing() as conn:
-        wrong = {"kind": AlertKind.FAILING, "schedule": "nightly", "detail": EVIL}
+        wrong: dict[str, Any] = {"kind": AlertKind.FAILING, "schedule": "nightly", "detail": EVIL}
         alerts.insert_alert(conn, Observed(subject="schedules.nightly", since=utc_now(), **wrong))
         insert_run(
             conn,

@@ -260,13 +260,14 @@ def test_a_definition_that_no_file_owns_is_edited(
     session = sign_in(server_on_sqlite, Scope.ADMIN)
     assert f'name="{column}"' in session.get(f"/{table}/mine/edit").text
 
-    shown = session.post(f"/{table}/mine/edit", **{column: said}).text
+    typed: dict[str, Any] = {column: said}
+    shown = session.post(f"/{table}/mine/edit", **typed).text
     values, tag = (
         re.search(rf'name="{name}" value="([^"]+)"', shown) for name in ("values", "tag")
     )
     assert values is not None, shown
     assert tag is not None
-    kept = {"values": unescape(values[1]), "tag": unescape(tag[1])}
+    kept: dict[str, Any] = {"values": unescape(values[1]), "tag": unescape(tag[1])}
     saved = session.post(f"/{table}/mine/save", **kept)
 
     assert saved.status_code == 303, saved.text
