@@ -43,7 +43,7 @@ class Pages(Router):
 
 
 def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Response]]:
-    """Return what answers with the page or its data; a browser may mean a name ending in `.json`."""
+    """Return what answers with the page or its data; a browser may mean a name that ends so."""
 
     @wraps(make)
     async def answer(**given: Any) -> Response:
