@@ -133,10 +133,10 @@ def what_is_spent(budget: Budget, spent: Spent, more: Loads, *, month: str) -> s
         (spent.whole.money, after.money, budget.money, "of money"),
     ):
         if allowed is not None and would > allowed:
-            used, more = round(have, 2), round(would - have, 2)
+            now, needs = round(have, 2), round(would - have, 2)
             return (
-                f"budget {budget.name} of {budget.covers}: {used:,.12g} {words} of {month} are used"
-                f" or expected, this would use {more:,.12g}, {allowed:,.12g} are allowed"
+                f"budget {budget.name} of {budget.covers}: {now:,.12g} {words} of {month} are used"
+                f" or expected, this would use {needs:,.12g}, {allowed:,.12g} are allowed"
             )
     return None
 
