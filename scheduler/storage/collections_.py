@@ -167,9 +167,13 @@ def find_bound(
     return bound if bound > (conn.scalar(select(func.min(run_id))) or 0) else None
 
 
-def count_collections(conn: Connection, wanted: CollectionFilter, *, most: int) -> int:
-    """Return how many collections *wanted* chooses; they are counted up to *most*."""
+def count_collections(
+    conn: Connection, wanted: CollectionFilter, *, most: int, from_run: int | None = None
+) -> int:
+    """Return how many *wanted* chooses, up to *most*; none below *from_run* is looked at."""
     chosen = select(collections.c.id).where(*_conditions(wanted)).limit(most)
+    if from_run is not None:
+        chosen = chosen.where(collections.c.run_id >= from_run)
     return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
 
 

@@ -15,7 +15,7 @@ from scheduler.storage.database import Connection
 from scheduler.storage.run_events import list_events
 from scheduler.storage.runs import RunFilter
 from scheduler.views.decoding import Duration, read_json, view
-from scheduler.views.page import MOST_COUNTED, Page, page_of
+from scheduler.views.page import MOST_COUNTED, Counted, Page, page_of
 from scheduler.views.waiting import HeldUp, held_up, why_waits
 
 __all__ = [
@@ -70,7 +70,7 @@ def run_view(run: Run) -> RunView:
     return view(RunView, run, params=_params(run.query))
 
 
-LOOKED_THROUGH: Final = 100_000
+LOOKED_THROUGH: Final = 20_000
 """So many runs a surface looks through before it answers, however few it has found."""
 
 
@@ -98,9 +98,11 @@ def list_runs(
     return page if page.next is not None else replace(page, next=bound)
 
 
-def count_runs(conn: Connection, wanted: RunFilter) -> int:
-    """Return how many runs *wanted* chooses; more than MOST_COUNTED is one more than that."""
-    return runs.count_runs(conn, wanted, most=MOST_COUNTED + 1)
+def count_runs(conn: Connection, wanted: RunFilter, *, look_through: int) -> Counted:
+    """Return how many runs *wanted* chooses of the newest, of which so many are looked through."""
+    bound = runs.find_bound(conn, wanted, most=look_through, before_id=None)
+    found = runs.count_runs(conn, wanted, most=MOST_COUNTED + 1, from_id=bound)
+    return Counted.of(found, is_all=bound is None)
 
 
 def _check_names(conn: Connection, wanted: RunFilter) -> None:
