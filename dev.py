@@ -56,6 +56,7 @@ CHECKS = {
 # -W: a page that is linked and not there, a table that is none, fail it. No network is asked.
 DOCS = ("-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "build/docs")
 
+NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 SOME_FAILED = 1  # pytest's exit code
 AGAIN_AT_MOST = 5  # more are no coincidence
 
@@ -101,19 +102,32 @@ def run(program: str, *arguments: str) -> int:
     Run a program of the environment in the checkout; return its exit code.
 
     However it ends, nothing that it started is left running: what it leaves behind becomes this
-    process's own child, has a moment to tidy up, and is killed.
+    process's own child, is buried when it ends, or has a moment to tidy up at the end and is
+    killed.
     """
     sys.stdout.flush()
     adopt_orphans()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    process = subprocess.Popen([VENV / "bin" / program, *arguments], cwd=ROOT)
+    # Tests start hundreds of Pythons: each would compile all that it imports.
+    environ = {name: value for name, value in os.environ.items() if name != NO_BYTECODE}
+    process = subprocess.Popen([VENV / "bin" / program, *arguments], cwd=ROOT, env=environ)
     try:
-        return process.wait()
+        return wait_and_bury(process)
     except KeyboardInterrupt:
         interrupt(process)
         return 130
     finally:
         end_orphans()
+
+
+def wait_and_bury(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for *process*; orphans that end meanwhile stay no zombies, which look as if they ran."""
+    while sys.platform == "linux":
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        if ended is None or ended.si_pid == process.pid:
+            break
+        os.waitpid(ended.si_pid, 0)
+    return process.wait()
 
 
 def interrupt(process: "subprocess.Popen[bytes]") -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from structlog.dev import ConsoleRenderer, plain_traceback
 
 from tests import databases, programs
 from tests.postgres import Server, Session, quiet_server, shared_server
@@ -24,6 +25,8 @@ _session = pytest.StashKey[Session]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the session's folder; xdist's workers are told of it by their environment."""
+    # What is logged where nobody set logging up; richer ones show each variable, for a minute.
+    ConsoleRenderer.get_active().exception_formatter = plain_traceback
     if not hasattr(config, "workerinput"):
         config.stash[_session] = Session()
 

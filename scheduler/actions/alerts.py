@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from scheduler.domain.errors import NotFound
+from scheduler.domain.errors import InvalidInput, NotFound
 from scheduler.domain.notices import TEST, Alert, NewNotice, NoticeChange
+from scheduler.domain.timestamps import display_time
 from scheduler.storage import alerts, notices
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
@@ -33,8 +34,10 @@ def acknowledge(
     Have nobody reminded of the open alerts that are *wanted*, until then or until they are over.
 
     Each is an alert's id, a subject such as `schedules.nightly`, or a glob over the names of
-    schedules; NotFound for one that no open alert has.
+    schedules; NotFound for one that no open alert has, InvalidInput for an end in the past.
     """
+    if until is not None and until <= now:
+        raise InvalidInput(f"until {display_time(until)} is in the past")
     found = alerts.list_open(conn)
     chosen: dict[int, Alert] = {}
     for word in wanted:

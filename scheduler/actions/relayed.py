@@ -1,11 +1,60 @@
 """What a client asks the upstream to change goes through here on its way: the audit has it."""
 
+from dataclasses import replace
 from datetime import datetime
 
+from scheduler.domain.new_run import retried_run
+from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.domain.transition import Transition
+from scheduler.storage import collections_, runs
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
+from scheduler.storage.dialect import announce
+from scheduler.storage.runs import claims, outcomes
+from scheduler.storage.runs.outcomes import AttemptResult
 
 
 def record_verb(conn: Connection, collection_id: str, verb: str, *, by: str, now: datetime) -> None:
     """Note that *by* asks the upstream to *verb* a collection, before it is asked."""
     record_change(conn, by, verb, f"collections.{collection_id}", now=now)
+
+
+def follow_rerun(
+    conn: Connection,
+    collection_id: str,
+    rerun: Transition,
+    request: str,
+    *,
+    owner: str,
+    by: str,
+    now: datetime,
+) -> int | None:
+    """
+    Write the run that the upstream's *rerun* of a collection is, which is followed as any other.
+
+    It counts as a retry of the collection's run. Return its id; None where the id of the new
+    collection is known already.
+    """
+    again = str(rerun.collection_id)
+    if collections_.list_owners(conn, [again]):
+        return None
+    first = runs.get_run(conn, collections_.get_run_id(conn, collection_id))
+    new = replace(retried_run(first, now=now), order_key=None, confirm_cancel=False)
+    run_id = runs.insert_run(conn, new, by=by)
+    (claimed,) = claims.claim_rerun(conn, run_id, request, owner=owner, now=now)
+    outcomes.record_outcomes(conn, [AttemptResult(run=claimed, change=rerun)], now=now)
+    record_change(conn, by, "rerun", f"runs.{first.id}", {"retried_as": (None, run_id)}, now=now)
+    announce(conn)
+    return run_id
+
+
+def accepted_rerun(collection_id: str, start_eta: datetime | None, detail: str) -> Transition:
+    """Return what a run becomes whose collection is the upstream's rerun of another."""
+    return Transition(
+        state=RunState.COLLECTING,
+        reason=Reason.ACCEPTED,
+        outcome=Outcome.ACCEPTED,
+        detail=detail,
+        collection_id=collection_id,
+        start_eta=start_eta,
+    )

@@ -26,6 +26,7 @@ class AccountLimits:
     hosts: frozenset[str] = frozenset()
     bound_to: Mapping[str, frozenset[str]] = field(default_factory=dict)
     any: frozenset[str] | None = None
+    _found: dict[tuple[str, str], str | None] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -42,6 +43,12 @@ class AccountLimits:
 
     def what_is_wrong(self, account: Account) -> str | None:
         """Say why the row cannot be used; None if it can."""
+        asked = (account.base_url, account.token)  # before each request: found out once
+        if asked not in self._found:
+            self._found[asked] = self._what_is_wrong(account)
+        return self._found[asked]
+
+    def _what_is_wrong(self, account: Account) -> str | None:
         wrong = what_is_wrong(account)
         if wrong is not None:
             return wrong

@@ -200,6 +200,8 @@ class CollectorDefinition(TriggerKeys, RetryKeys, LimitKeys):
     """Whether media files are left alone."""
     max_running: Count = 100
     """How many collections may run at once."""
+    count_others: bool = True
+    """Whether jobs that somebody else started on it count for overlap and max_running."""
     max_unresolved: Count = 1
     """How many triggers may lack a readable answer at once; with more, a lost one is ambiguous."""
     max_inputs_per_trigger: Count | None = None

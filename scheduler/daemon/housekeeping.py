@@ -116,7 +116,7 @@ class Housekeeping:
         freezes.delete_lapsed(conn, before=now - _GONE_AFTER)
         overrides.delete_lapsed(conn, before=now)
         request_answers.delete_old(conn, before=now - _ANSWERS_KEPT)
-        full = {full_scope(*key): why for key, why in runs.list_full(conn).items()}
+        full = {full_scope(*key): why for key, why in runs.list_full(conn, now=now).items()}
         holds.replace_lasting(conn, "full:", full, now=now)
         schedules.set_resumed(conn, schedules.list_lapsed_pauses(conn, now=now))
         definitions.lift_lapsed_pauses(conn, now=now)

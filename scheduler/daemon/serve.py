@@ -248,7 +248,7 @@ class DaemonProcess:
             http_error=lambda: None if self._http is None else self._http.error,
         )
         chores = housekeeping.start()
-        door = RelayDoor(Relay(self.db, engine.upstreams, self.clock))
+        door = RelayDoor(Relay(self.db, engine.upstreams, self.clock, self.owner))
         self._http = HttpProcess(
             loaded=self.loaded, environ=self.environ, wake=engine.wake_all, door=door
         )

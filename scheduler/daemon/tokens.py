@@ -31,11 +31,11 @@ class Tokens:
 
     def read(self, reference: SecretReference) -> str:
         """Return the token, at most a second old; raises ConfigError where it cannot be read."""
-        if reference.kind is SecretKind.ENV:
-            return reference.read_token(self.environ)
         read_at, token = self._good.get(reference, (0.0, ""))
         if token and monotonic() - read_at < self.fresh_seconds:
             return token
+        if reference.kind is SecretKind.ENV:
+            return self._keep(reference, reference.read_token(self.environ))
         return self._ask(reference, token)
 
     def _ask(self, reference: SecretReference, last: str) -> str:
@@ -58,5 +58,8 @@ class Tokens:
             del self._asked[reference]
             raise
         del self._asked[reference]
+        return self._keep(reference, token)
+
+    def _keep(self, reference: SecretReference, token: str) -> str:
         self._good[reference] = monotonic(), token
         return token

@@ -35,6 +35,7 @@ from scheduler.engine.follow import FollowStep
 from scheduler.engine.heartbeat import HeartbeatStep
 from scheduler.engine.listen import ListenStep
 from scheduler.engine.loop import Loop, Step, Wake
+from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.engine.restore_check import RestoreStep
@@ -151,6 +152,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         "dispatch": dispatch,
         "reconcile": reconcile,
         "follow": follow,
+        "other jobs": parts.other_jobs(),
         "credentials": parts.credentials(),
         **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
         **_consumers(db),
@@ -242,6 +244,19 @@ class _Parts:
             overdue_after=config.follow.overdue_after,
             request_timeout=config.daemon.request_timeout,
             wake=self.wake("follow"),
+            wake_dispatch=self.wake("dispatch"),
+        )
+
+    def other_jobs(self) -> OtherJobsStep:
+        config = self.settings.config
+        return OtherJobsStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            poll_initial=config.follow.poll_initial,
+            overdue_after=config.follow.overdue_after,
+            request_timeout=config.daemon.request_timeout,
             wake_dispatch=self.wake("dispatch"),
         )
 

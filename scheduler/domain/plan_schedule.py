@@ -27,7 +27,8 @@ from scheduler.domain.firing import PROMPT, DueOccurrence, Plan, PlannableTimeta
 from scheduler.domain.follow_up import EndedRun, FollowUp
 from scheduler.domain.gap import Lateness, PassedOver, gap_text, pass_over
 from scheduler.domain.new_run import Occurrence, scheduled_run
-from scheduler.domain.overlap import OverlapDecision, Unfinished, decide_overlap
+from scheduler.domain.other_jobs import name_others
+from scheduler.domain.overlap import UNENDED, OverlapDecision, Unfinished, decide_overlap
 from scheduler.domain.pauses import Freeze, stop_at, stops_change_at
 from scheduler.domain.records import (
     Batch,
@@ -49,7 +50,8 @@ class Context:
 
     *sent* is how many inputs a batch had when it was last sent, where `max_change_percent`
     asks; *made* counts the runs of schedules that have `max_runs`; *after* has the schedules
-    that others come after, each with the one before it.
+    that others come after, each with the one before it. *others* are jobs that run and that no run
+    has, by account and collector, where that matters.
     """
 
     now: datetime
@@ -61,6 +63,7 @@ class Context:
     readings: Readings
     sent: Mapping[str, int]
     unfinished: Mapping[str, Sequence[Unfinished]]
+    others: Mapping[tuple[str, str], Sequence[str]]
     ends: Mapping[str, Sequence[EndedRun]]
     made: Mapping[str, int]
     defaults: RunDefaults
@@ -285,14 +288,16 @@ def _add(
 ) -> None:
     """Add the runs of *occurrence*, one for each of *chunks*, as they stand to those before."""
     unfinished = [*context.unfinished.get(schedule.name, ())]
+    others = context.others.get((collector.account, collector.collector_id), ())
     overlap = _FREE
     if occurrence.reason is Reason.DUE:
         ahead = [_PLANNED for run in decision.runs if run.state is RunState.QUEUED]
-        overlap = decide_overlap(schedule.overlap, [*unfinished, *ahead])
+        unended = [*unfinished, *ahead]
+        overlap = decide_overlap(schedule.overlap, unended, others_run=bool(others))
     if not overlap.is_sent:
-        occurrence = occurrence.with_reason(
-            Reason.OVERLAPPED, "an earlier run of the schedule has not ended"
-        )
+        others_alone = decide_overlap(schedule.overlap, unended).is_sent
+        detail = name_others(others) if others_alone else UNENDED
+        occurrence = occurrence.with_reason(Reason.OVERLAPPED, detail)
     run = scheduled_run(
         schedule,
         collector,
@@ -304,7 +309,9 @@ def _add(
         now=context.now,
     )
     if run.state is RunState.QUEUED and overlap != _FREE:
-        run = run.waiting_for(overlap.waits_for, replaces=overlap.replaces)
+        run = run.waiting_for(
+            overlap.waits_for, replaces=overlap.replaces, others=overlap.waits_for_others
+        )
         if overlap.supersedes:
             _supersede(decision, overlap.supersedes, context.now)
         if overlap.replaces:

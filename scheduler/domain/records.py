@@ -206,6 +206,7 @@ class CollectorColumns(LimitColumns[Lasting], Generic[Lasting, Options]):
     backoff_max: Lasting | None
     on_unconfirmed: OnUnconfirmed | None
     max_inputs_per_trigger: int | None = None
+    count_others: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +331,8 @@ class RunSpec(Generic[Lasting, Names]):
     *query* is the exact query string of its trigger, secrets as references. *order_key* is
     what its order is kept in: at most one run of an order key is on the wire or unresolved.
     After *send_before* it is not sent any more. It is not sent before the run *waits_for*
-    has ended, which it *replaces*: its collection is cancelled, by id. An occurrence with
+    has ended, which it *replaces*: its collection is cancelled, by id; nor, if it
+    *waits_for_others*, while jobs that no run has are known to run. An occurrence with
     more inputs than one trigger may have is made of several *chunks*. A long gap is one skipped
     run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
     goes *past_limits* is sent on a person's word, whatever limits and budgets say.
@@ -369,6 +371,7 @@ class RunSpec(Generic[Lasting, Names]):
     due_until: datetime | None = None
     occurrences: int = 1
     past_limits: bool = False
+    waits_for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,9 +382,9 @@ class NewRun(RunSpec[str, str | None]):
         """Return this run as one that is written for the record and never sent."""
         return replace(self, state=RunState.SKIPPED, reason=reason, detail=detail, ended_at=now)
 
-    def waiting_for(self, waits_for: int | None, *, replaces: bool) -> "NewRun":
+    def waiting_for(self, waits_for: int | None, *, replaces: bool, others: bool) -> "NewRun":
         """Return this run as one that waits for the end of another, and may replace it."""
-        return replace(self, waits_for=waits_for, replaces=replaces)
+        return replace(self, waits_for=waits_for, replaces=replaces, waits_for_others=others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

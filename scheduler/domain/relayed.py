@@ -36,6 +36,8 @@ class RelayQuestion:
     subject: str
     params: tuple[tuple[str, str], ...] = ()
     failed_only: bool = False
+    by: str = ""
+    """Who asks."""
 
     @property
     def method(self) -> str:
@@ -82,6 +84,8 @@ class RelayHead:
     is_json: bool = False
     error: str | None = None
     retry_after: int | None = None
+    run_id: int | None = None
+    """The run that follows what a rerun made."""
 
     def line(self) -> bytes:
         """Write it as a line."""

@@ -11,12 +11,12 @@ import structlog
 from scheduler.domain.batch import Asked, Reading, Readings
 from scheduler.domain.definition import RunDefaults
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
+from scheduler.domain.other_jobs import BESIDE_NOTHING
 from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, plan_schedule
 from scheduler.domain.records import (
     Batch,
     CatchUp,
     NewRun,
-    Overlap,
     Reason,
     RunState,
     Schedule,
@@ -31,6 +31,7 @@ from scheduler.storage import (
     collections_,
     definitions,
     freezes,
+    other_jobs,
     overrides,
     runs,
     schedules,
@@ -219,7 +220,7 @@ class FireStep:
     ) -> Context:
         claimed = [whole.schedule for whole in wholes]
         has_calendars = any(schedule.exclude is not None for schedule in claimed)
-        overlapping = [schedule.name for schedule in claimed if schedule.overlap not in _ASK_NOBODY]
+        beside_nothing = [whole for whole in wholes if whole.schedule.overlap in BESIDE_NOTHING]
         return Context(
             now=now,
             accounts=frozenset(account.name for account in accounts.list_accounts(conn)),
@@ -231,7 +232,10 @@ class FireStep:
             freezes=freezes.list_freezes(conn),
             readings=readings,
             sent=sent.count_last_sent(conn, _guarded(wholes)),
-            unfinished=runs.list_unfinished(conn, overlapping),
+            unfinished=runs.list_unfinished(
+                conn, [whole.schedule.name for whole in beside_nothing]
+            ),
+            others=_list_others(conn, beside_nothing, now),
             ends=schedules.list_ends(
                 conn, [schedule for schedule in claimed if schedule.after is not None]
             ),
@@ -262,8 +266,15 @@ def _due_at(due: Sequence[ScheduleWithRefs], now: datetime) -> datetime:
     return min(moments, default=now)
 
 
-_ASK_NOBODY = (Overlap.QUEUE, Overlap.ALLOW)
-"""For these it does not matter what else of their schedule is open."""
+def _list_others(
+    conn: Connection, wholes: Sequence[ScheduleWithRefs], now: datetime
+) -> dict[tuple[str, str], list[str]]:
+    """Return what others run on the collectors of these, the longest running first."""
+    ids = {whole.collector.collector_id for whole in wholes if whole.collector is not None}
+    others: dict[tuple[str, str], list[str]] = {}
+    for job in other_jobs.list_counted(conn, ids, now=now):
+        others.setdefault((job.account, job.collector_id), []).append(job.id)
+    return others
 
 
 def _decide(whole: ScheduleWithRefs, context: Context) -> Decision | list[Asked]:

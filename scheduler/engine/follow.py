@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import structlog
 
-from scheduler.clock import Clock
+from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.answers import AskLog, CollectionLog, Gone, Unanswered
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import DatabaseError
@@ -30,10 +30,11 @@ from scheduler.domain.verdict import (
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake
+from scheduler.engine.other_jobs import keep_others
 from scheduler.engine.polls import Asker, Chosen, Heard, Poll, Question, Seen, choose
 from scheduler.engine.rate_limiter import RateLimiter, close_limiters, open_limiters
 from scheduler.engine.tuning import LEASE_MARGIN, MOST_FOLLOWED, QUESTIONS_AT_ONCE
-from scheduler.storage import accounts, collections_, expected_rows, runs
+from scheduler.storage import accounts, collections_, expected_rows, other_jobs, runs
 from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.runs import followed, outcomes
@@ -62,6 +63,7 @@ class _Pass:
     questions: list[Question]
     judged: list[_Judged]
     overdue: list[Poll]
+    others_ended: bool
     next_due_at: datetime | None
     ask_again_at: datetime | None
 
@@ -119,7 +121,7 @@ class FollowStep:
         del self._heard[: len(heard)]
         self._note_singles(done.judged)
         _log_polls(done)
-        if any(one.verdict for one in done.judged) or done.overdue:
+        if any(one.verdict for one in done.judged) or done.overdue or done.others_ended:
             self.wake_dispatch()  # a collector has room for another
         for question in done.questions:
             task = asyncio.create_task(self._ask(question), name=question.account.name)
@@ -152,6 +154,7 @@ class FollowStep:
         judged = self._record(conn, heard, now)
         overdue = self._overdue(judged, now)
         followed.mark_overdue(conn, [poll.run.id for poll in overdue], now=now)
+        others_ended = self._keep_others(conn, heard, now)
         concerned = {one.account for one in heard}
         concerned |= {*collections_.list_accounts_to_poll(conn, now=now)}
         limiters = open_limiters(conn, accounts.list_named(conn, concerned), now=now)
@@ -170,6 +173,7 @@ class FollowStep:
             questions=questions,
             judged=judged,
             overdue=overdue,
+            others_ended=others_ended,
             next_due_at=collections_.find_next_poll(conn, after=now),
             ask_again_at=min((moment for moment in again if moment is not None), default=None),
         )
@@ -256,6 +260,23 @@ class FollowStep:
         }
         pause_failing(conn, failed, now=now)
         return judged
+
+    def _keep_others(self, conn: Connection, heard: Sequence[Heard], now: datetime) -> bool:
+        """Keep what the lists show of others' jobs; tell whether any of those has ended."""
+        ended = [
+            keep_others(
+                conn,
+                one.question.collector,
+                one.jobs,
+                is_whole=False,  # it goes as far back as what was asked about
+                lasts=self.overdue_after,
+                now=now,
+                upstream_now=self.upstreams.client(one.question.account).time_at(boot_seconds()),
+            )
+            for one in heard
+            if one.jobs and other_jobs.counts_others(conn, one.question.collector)
+        ]
+        return any(ended)
 
     def _overdue(self, judged: Sequence[_Judged], now: datetime) -> list[Poll]:
         """Return those that have not ended, should have, and were not told yet."""

@@ -187,7 +187,7 @@ class Asker:
                 return None
             heard.jobs.update((job.id, job) for job in page.jobs)
             offset += len(page.jobs) + page.unread
-            if wanted <= heard.jobs.keys() or _is_last(page, offset) or self.clock() > until:
+            if wanted <= heard.jobs.keys() or is_last(page, offset) or self.clock() > until:
                 return None
         return None
 
@@ -231,5 +231,6 @@ async def _list_page(
     )
 
 
-def _is_last(page: JobsPage, offset: int) -> bool:
+def is_last(page: JobsPage, offset: int) -> bool:
+    """Tell whether there are no jobs beyond *page*, up to which *offset* were read."""
     return not page.jobs or (page.total is not None and offset >= page.total)

@@ -24,7 +24,6 @@ from scheduler.domain.brake import (
     permits,
     refill,
 )
-from scheduler.domain.holds import brake_scope
 from scheduler.domain.records import Account
 from scheduler.domain.reply import Deferral, Deferred, Lost, Refusal, Rejected, TriggerReply
 from scheduler.domain.verdict import LATE_AFTER
@@ -143,18 +142,17 @@ class RateLimiter:
         self, conn: Connection, feedbacks: Sequence[Feedback], *, was_braked: bool
     ) -> None:
         """Keep since when the account is braked and why, or that it is not any more."""
-        scope = brake_scope(self.account.name)
         is_throttled = any(feedback.throttled for feedback in feedbacks)
         if self.brake.trips == 0:
             if was_braked:
-                holds.end(conn, scope, now=self.now)
+                holds.end_braking(conn, self.account.name, now=self.now)
         elif is_throttled or not was_braked:
             recent = sum(at > self.now - WINDOW for at in self.throttled_at)
             is_unreachable = any(feedback.unreachable for feedback in feedbacks)
             why = "it cannot be reached" if is_unreachable else f"{LOSSES} answers lost in a row"
             if is_throttled:
                 why = f"{recent} answer{'s' * (recent > 1)} of 429 in five minutes"
-            holds.begin(conn, scope, why, now=self.now)
+            holds.begin_braking(conn, self.account.name, why, now=self.now)
 
     def permits(self) -> Permits:
         """Say how many triggers may leave now, or looks for those that were lost."""

@@ -1,22 +1,30 @@
 """Questions of clients, passed on to the upstream with the account's token, inside its brake."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from typing import Final
 
+import structlog
+
+from scheduler.actions.relayed import accepted_rerun, follow_rerun
 from scheduler.clock import Clock
 from scheduler.domain.answers import Unanswered
+from scheduler.domain.errors import DatabaseError, NotFound
 from scheduler.domain.records import Account
-from scheduler.domain.relayed import RelayHead, RelayQuestion
+from scheduler.domain.relayed import RelayCall, RelayHead, RelayQuestion
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.rate_limiter import feedback_of_answer, open_limiter
 from scheduler.storage import accounts
 from scheduler.storage.database import Connection, Database
 from scheduler.upstream import NOT_PASSED_ON
+from scheduler.upstream.fields import read_fields, read_id, read_json, read_moment
+
+log = structlog.get_logger()
 
 _ASK_AGAIN: Final = 30
+_LARGEST_HELD: Final = 64 * 1024
 
 Begin = Callable[[RelayHead], Awaitable[None]]
 Forward = Callable[[bytes], Awaitable[None]]
@@ -29,6 +37,8 @@ class Relay:
     db: Database
     upstreams: Upstreams
     clock: Clock
+    owner: str
+    """The daemon."""
 
     async def ask(self, question: RelayQuestion, begin: Begin, forward: Forward) -> bool:
         """Hand the answer to *begin* and then *forward*; return whether all of it was handed."""
@@ -38,7 +48,8 @@ class Relay:
             return True
         client = self.upstreams.client(taken)
         fingerprint = self.upstreams.token_fingerprint(taken)
-        passing = _Passing(begin, forward)
+        is_rerun = question.call is RelayCall.RERUN
+        passing = _Passing(begin, forward, is_held=is_rerun)
         answer = await client.relay(question.method, question.path, question.content, passing.take)
         feedback = feedback_of_answer(answer, token_fingerprint=fingerprint)
 
@@ -48,10 +59,33 @@ class Relay:
             limiter.close(conn)
 
         await self.db.write(record)
+        if is_rerun:
+            await passing.release(await self._follow(question, passing.body))
         if isinstance(answer, Unanswered) and not passing.has_begun:
             await begin(_head_of(answer, question))
             return True
         return not isinstance(answer, Unanswered)
+
+    async def _follow(self, question: RelayQuestion, body: bytes) -> int | None:
+        """Write the run that a rerun's answer tells of, and return its id."""
+        answer = read_fields(read_json(body))
+        collection_id = read_id(answer.get("collectionid"))
+        if collection_id is None:
+            return None
+        detail = f"rerun of {question.subject}" + ", what failed" * question.failed_only
+        rerun = accepted_rerun(collection_id, read_moment(answer.get("starteta")), detail)
+        request = f"{question.method} {question.path}"
+        how = {"owner": self.owner, "by": question.by}
+
+        def write(conn: Connection) -> int | None:
+            now = self.clock()
+            return follow_rerun(conn, question.subject, rerun, request, now=now, **how)
+
+        try:
+            return await self.db.write(write)
+        except (DatabaseError, NotFound) as error:
+            log.error("rerun_not_followed", collection_id=collection_id, error=str(error))
+            return None
 
     def _take(self, conn: Connection, *, question: RelayQuestion) -> Account | RelayHead:
         """Take one question out of what the account may ask now, or say why not."""
@@ -76,12 +110,15 @@ class Relay:
 
 
 class _Passing:
-    """Passes on what is meant for the client."""
+    """Passes on what is meant for the client; what *is_held* only when it is released."""
 
-    def __init__(self, begin: Begin, forward: Forward) -> None:
+    def __init__(self, begin: Begin, forward: Forward, *, is_held: bool) -> None:
         self.has_begun = False
+        self.body = b""
         self._begin = begin
         self._forward = forward
+        self._is_held = is_held
+        self._head: RelayHead | None = None
 
     async def take(self, status: int, headers: Mapping[str, str], piece: bytes) -> None:
         if status >= 500 or status in NOT_PASSED_ON:
@@ -89,9 +126,20 @@ class _Passing:
         if not self.has_begun:
             self.has_begun = True
             is_json = "json" in headers.get("content-type", "").lower()
-            await self._begin(RelayHead(status=status, is_json=is_json))
-        if piece:
+            self._head = RelayHead(status=status, is_json=is_json)
+            if not self._is_held:
+                await self._begin(self._head)
+        if self._is_held:
+            self.body = (self.body + piece)[:_LARGEST_HELD]
+        elif piece:
             await self._forward(piece)
+
+    async def release(self, run_id: int | None) -> None:
+        """Pass on what was held, with the run that it became."""
+        if self._head is not None:
+            await self._begin(replace(self._head, run_id=run_id))
+            if self.body:
+                await self._forward(self.body)
 
 
 def _head_of(answer: Unanswered, question: RelayQuestion) -> RelayHead:

@@ -25,9 +25,9 @@ from sqlalchemy import (
 
 from scheduler.domain.brake import WINDOW, Brake, after_crash, most_on_the_wire
 from scheduler.domain.errors import NotFound
-from scheduler.domain.holds import brake_scope
 from scheduler.domain.records import Account, RunState
 from scheduler.storage import holds
+from scheduler.storage.collection_tables import job_lists
 from scheduler.storage.collections_ import first_poll
 from scheduler.storage.json_rows import insert_rows
 from scheduler.storage.rows import record, records, values_of
@@ -228,7 +228,10 @@ def _under_way() -> Select[Any]:
         collections.c.next_poll_at.is_not(None),
         collections.c.lease_until > now,
     )
-    query = union_all(triggers, lookups, polls).subquery()
+    lists = select(job_lists.c.account, nobody).where(
+        job_lists.c.account.in_(_NAMES), job_lists.c.lease_until > now
+    )
+    query = union_all(triggers, lookups, polls, lists).subquery()
     return select(query.c.account, query.c.lease_owner, func.count()).group_by(
         query.c.account, query.c.lease_owner
     )
@@ -273,7 +276,7 @@ def suspect_throttles(conn: Connection, account: str, count: int, *, now: dateti
     Each of them may have been 429, and the first to be seen makes them count as such.
     """
     insert_throttles(conn, account, [now] * count, suspected=True)
-    holds.begin(conn, brake_scope(account), "a daemon died: one probe goes first", now=now)
+    holds.begin_braking(conn, account, "a daemon died: one probe goes first", now=now)
     record_brake(conn, account, after_crash(read_brake(conn, account, now=now).brake))
 
 

@@ -1,9 +1,15 @@
-"""The upstream's jobs that accepted triggers became."""
+"""The upstream's jobs: those that accepted triggers became, and those of others."""
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text
 
 from scheduler.storage.dialect import UtcDateTime
 from scheduler.storage.metadata import added_flag, metadata, partial_index
+
+
+def _of_account() -> Column[str]:
+    named = ForeignKey("accounts.name", onupdate="CASCADE", ondelete="CASCADE")
+    return Column("account", named, primary_key=True)
+
 
 collections = Table(
     "collections",
@@ -57,4 +63,35 @@ collections = Table(
     partial_index(
         "ix_collections_leased", "account", "lease_until", where="lease_until IS NOT NULL"
     ),
+)
+
+# What a collector's jobs list last showed to run and no run has; one that a run has by now is not
+# counted. It counts until `counts_until`, which each list moves on.
+other_jobs = Table(
+    "other_jobs",
+    metadata,
+    _of_account(),
+    Column("collector_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("inputs", Integer),
+    Column("started_by", Text),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("counts_until", UtcDateTime, nullable=False),
+)
+
+# When the jobs of a collector were last listed for that, or why they could not be.
+job_lists = Table(
+    "job_lists",
+    metadata,
+    _of_account(),
+    Column("collector_id", Text, primary_key=True),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcDateTime),
+    Column("listed_at", UtcDateTime),
+    Column("trouble", Text),
+    partial_index("ix_job_lists_leased", "account", "lease_until", where="lease_until IS NOT NULL"),
 )

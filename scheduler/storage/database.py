@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
+from threading import Event
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine, event
@@ -66,6 +67,7 @@ class Database:
         self._answer_within = answer_within
         self.observe: Observe = _unobserved
         self._by = by
+        self._closed = Event()
         self._identity: tuple[int, int] | None = None
         self._log = Path(f"{self.file}-wal") if self.file is not None and checkpoints else None
         self._log_identity: tuple[int, int] | None = None
@@ -82,9 +84,10 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Finish what is being done and close every connection."""
+        """Finish what is being done and close every connection; the doors stay closed."""
         self._write_threads.shutdown()
         self._read_threads.shutdown()
+        self._closed.set()
         self._writer.dispose()
         self._reader.dispose()
 
@@ -161,6 +164,8 @@ class Database:
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        if self._closed.is_set():
+            raise RuntimeError(f"{self.name} was closed: nobody would close what is opened now")
         try:
             with engine.begin() as conn:
                 if self._by != conn.get_execution_options().get("by"):

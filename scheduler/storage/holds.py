@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
-from scheduler.domain.holds import Hold
+from scheduler.domain.holds import Hold, brake_scope
+from scheduler.storage.audit import DAEMON, record_change
 from scheduler.storage.rows import records
 from scheduler.storage.tables import holds
 
@@ -20,17 +21,51 @@ def list_holds(conn: Connection, *, since: datetime, until: datetime) -> list[Ho
     return records(Hold, rows)
 
 
-def begin(conn: Connection, scope: str, why: str, *, now: datetime) -> None:
-    """Note that something holds up runs of *scope* by itself; if it did before, why it goes on."""
+def begin(conn: Connection, scope: str, why: str, *, now: datetime) -> bool:
+    """
+    Note that something holds up runs of *scope* by itself, and return whether it did not before.
+
+    If it did, note why it goes on.
+    """
     lasting = update(holds).where(_lasts(scope)).values(why=why)
-    if conn.execute(lasting).rowcount == 0:
-        conn.execute(insert(holds).values(scope=scope, why=why, since=now))
+    if conn.execute(lasting).rowcount:
+        return False
+    conn.execute(insert(holds).values(scope=scope, why=why, since=now))
+    return True
 
 
-def end(conn: Connection, scope: str, *, now: datetime) -> None:
-    """Note that it holds nothing up any more, by our clock; a trigger did by the database's."""
+def end(conn: Connection, scope: str, *, now: datetime) -> bool:
+    """
+    Note that it holds nothing up any more, by our clock; a trigger did by the database's.
+
+    Return whether it did.
+    """
     ends_later = or_(holds.c.until.is_(None), holds.c.until > now)
-    conn.execute(update(holds).where(holds.c.scope == scope, ends_later).values(until=now))
+    ended = update(holds).where(holds.c.scope == scope, ends_later).values(until=now)
+    return conn.execute(ended).rowcount > 0
+
+
+def begin_braking(conn: Connection, account: str, why: str, *, now: datetime) -> None:
+    """Note that an account's brake has closed, or why it is still; a closing is in the audit."""
+    if begin(conn, brake_scope(account), why, now=now):
+        _tell_of_brake(conn, account, "brake", (None, why), now)
+
+
+def end_braking(conn: Connection, account: str, *, now: datetime) -> None:
+    """Note that an account's brake has opened, in the audit as well."""
+    if end(conn, brake_scope(account), now=now):
+        _tell_of_brake(conn, account, "unbrake", ("closed", None), now)
+
+
+def _tell_of_brake(
+    conn: Connection,
+    account: str,
+    action: str,
+    braked: tuple[str | None, str | None],
+    now: datetime,
+) -> None:
+    columns = {"braked": braked}
+    record_change(conn, DAEMON, action, f"accounts.{account}", columns, now=now)
 
 
 def replace_lasting(

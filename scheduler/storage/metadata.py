@@ -25,10 +25,11 @@ metadata: Final = MetaData(
 )
 
 
-def added_flag(name: str) -> Column[bool]:
-    """Return a flag that was added later, off by default: SQLite adds a column its own CHECK."""
+def added_flag(name: str, *, usual: bool = False) -> Column[bool]:
+    """Return a flag that was added later: SQLite adds a column its own CHECK."""
     is_truth = CheckConstraint(f"{name} IN (FALSE, TRUE)", name=name)
-    return Column(name, Boolean, is_truth, nullable=False, server_default=text("FALSE"))
+    default = text("TRUE" if usual else "FALSE")
+    return Column(name, Boolean, is_truth, nullable=False, server_default=default)
 
 
 def partial_index(

@@ -38,6 +38,7 @@ from scheduler.domain.retention import (
     without_torn,
 )
 from scheduler.storage import notices as old_notices
+from scheduler.storage import other_jobs as old_jobs
 from scheduler.storage.dialect import Inserted, insert_or_update, try_lock_pruning
 from scheduler.storage.rows import columns_of, records
 from scheduler.storage.tables import (
@@ -120,6 +121,7 @@ def prune_others(
             ids = list(conn.scalars(old))
             conn.execute(delete(table).where(table.c.id.in_(ids)))
             counts[table.name] = len(ids)
+    old_jobs.prune(conn, now=now)
     if rules.notices is not None:
         old_rows = old_notices.list_old(conn, before=now - rules.notices, limit=limit)
         for table in (notices, deliveries, alerts):

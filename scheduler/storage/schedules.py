@@ -64,6 +64,13 @@ _NOW = bindparam("now", type_=schedules.c.next_fire_at.type)
 _LIMIT: BindParameter[int] = bindparam("limit", type_=Integer())
 
 
+def list_labels(conn: Connection) -> list[str]:
+    """Return the labels that rows have, each combination once, as they are stored."""
+    return list(
+        conn.scalars(select(schedules.c.labels).where(schedules.c.labels.is_not(None)).distinct())
+    )
+
+
 def list_schedules(conn: Connection) -> list[Schedule]:
     """Return every schedule, by name."""
     rows = conn.execute(select(schedules).order_by(schedules.c.name))

@@ -167,6 +167,7 @@ collectors = Table(
     Column("on_unconfirmed", Text),
     Column("max_inputs_per_trigger", Integer, _number("max_inputs_per_trigger")),
     *key_columns(LimitKeys, added=True),
+    added_flag("count_others", usual=True),
     _origin(),
     edits(),
     CheckConstraint("collector_id LIKE 'c\\_%' ESCAPE '\\'", name="collector_id"),
@@ -371,6 +372,7 @@ runs = Table(
     Column("occurrences", Integer, nullable=False, server_default="1"),
     # On a person's word, whatever limits and budgets say.
     added_flag("past_limits"),
+    added_flag("waits_for_others"),
     # Who made the last change of the state, and when. A client that counts no move is not ours.
     Column("moves", Integer, nullable=False, server_default="0"),
     Column("moved_at", UtcDateTime),

@@ -6,9 +6,10 @@ who counts; deleting runs takes nothing back. What that has not come to yet is r
 events themselves, so that an answer is exact at any moment.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -131,36 +132,64 @@ def read_used(conn: Connection, scope: Scope, *, now: datetime, since: datetime)
     Return what was accepted of *scope* on the day of *now*, and what may have been and is looked
     for; the newest run is one of the days from that of *since* on.
     """
+    return list_used(conn, scope.kind, [scope.name], now=now, since=since)[scope.name]
+
+
+def list_used(
+    conn: Connection, kind: ScopeKind, names: Sequence[str], *, now: datetime, since: datetime
+) -> dict[str, Used]:
+    """Return the same of each of *names*, all of them schedules, collectors or accounts."""
     # What is on the way first: a run that moves in between counts twice rather than not at all.
     # Each by an index of its own, which follows what is open.
     states = (UNRESOLVED_STATES, (RunState.NEEDS_ATTENTION,))
-    on_the_way = union_all(*(_on_the_way(scope, *some) for some in states)).subquery().c
+    on_the_way = union_all(*(_on_the_way(kind, names, *some) for some in states)).subquery().c
     way = conn.execute(
         select(
+            on_the_way.name,
             func.sum(on_the_way.runs).label("runs"),
             func.sum(on_the_way.inputs).label("inputs"),
             func.max(on_the_way.last_meant_at).label("last_meant_at"),
-        )
-    ).one()
-    counted = _counted(conn, scope, since=day_of(since)).subquery()
+        ).group_by(on_the_way.name)
+    )
+    named = partial(_named, kind, names)
+    counted = _counted(conn, named, since=day_of(since)).subquery()
     is_today = counted.c.day == day_of(now)
     done = conn.execute(
         select(
+            counted.c[kind.value].label("name"),
             func.sum(case((is_today, counted.c.runs), else_=0)).label("runs"),
             func.sum(case((is_today, counted.c.inputs), else_=0)).label("inputs"),
             func.max(counted.c.last_meant_at).label("last_meant_at"),
-        )
-    ).one()
-    met = [at for at in (way.last_meant_at, done.last_meant_at) if at is not None]
+        ).group_by(counted.c[kind.value])
+    )
+    used = dict.fromkeys(names, Used())
+    for row in (*way, *done):
+        if row.name in used:
+            used[row.name] = _and(used[row.name], row)
+    return used
+
+
+def _and(used: Used, row: Any) -> Used:
+    met = [at for at in (used.last_meant_at, row.last_meant_at) if at is not None]
     return Used(
-        runs=int(way.runs or 0) + int(done.runs or 0),
-        inputs=int(way.inputs or 0) + int(done.inputs or 0),
+        runs=used.runs + int(row.runs or 0),
+        inputs=used.inputs + int(row.inputs or 0),
         last_meant_at=max(met, default=None),
     )
 
 
-def _on_the_way(scope: Scope, *states: RunState) -> Select[Any]:
+_Within = Callable[[Any], Iterable[ColumnElement[bool]]]
+"""What narrows the rows of `runs`, or of `usage`."""
+
+
+def _named(kind: ScopeKind, names: Sequence[str], table: Any) -> Iterable[ColumnElement[bool]]:
+    # Several are picked out of the answer: by their names all runs that they ever had are read.
+    return (table.c[kind.value] == names[0],) if len(names) == 1 else ()
+
+
+def _on_the_way(kind: ScopeKind, names: Sequence[str], *states: RunState) -> Select[Any]:
     columns: list[ColumnElement[Any]] = [
+        runs.c[kind.value].label("name"),
         _counts_as_run().label("runs"),
         _inputs().label("inputs"),
         _meant_at().label("last_meant_at"),
@@ -168,16 +197,14 @@ def _on_the_way(scope: Scope, *states: RunState) -> Select[Any]:
     return (
         select(*columns)
         .outerjoin(bodies, bodies.c.fingerprint == runs.c.body)
-        .where(in_state(runs, *states), *_within(scope, runs))
+        .where(in_state(runs, *states), *_named(kind, names, runs))
     )
 
 
-def _counted(conn: Connection, scope: Scope, *, since: str) -> Select[Any]:
-    """Return the rows of *scope* of the days from *since* on, and what nobody has counted yet."""
+def _counted(conn: Connection, within: _Within, *, since: str) -> Select[Any]:
+    """Return the rows *within* of the days from *since* on, and what nobody has counted yet."""
     columns = (*_KEY, *_SUMS, "last_meant_at")
-    rows = select(*(usage.c[name] for name in columns)).where(
-        usage.c.day >= since, *_within(scope, usage)
-    )
+    rows = select(*(usage.c[name] for name in columns)).where(usage.c.day >= since, *within(usage))
     place = tuple_(run_events.c.transaction_id, run_events.c.id)
     cursor = tuple_(
         *(
@@ -190,19 +217,9 @@ def _counted(conn: Connection, scope: Scope, *, since: str) -> Select[Any]:
             for name in ("transaction_id", "event_id")
         )
     )
-    news = _told(conn, cursor < place).where(*_within(scope, runs))
+    news = _told(conn, cursor < place).where(*within(runs))
     both = union_all(rows, news).subquery()
     return select(*both.c).where(both.c.day >= since)
-
-
-def _within(scope: Scope, table: Any) -> Iterable[ColumnElement[bool]]:
-    match scope.kind:
-        case ScopeKind.ALL:
-            return ()
-        case ScopeKind.LABEL:
-            return (table.c.labels.contains(f",{scope.name},", autoescape=True),)
-        case _:
-            return (table.c[scope.kind.value] == scope.name,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +237,7 @@ class Group:
 
 def list_groups(conn: Connection, *, since: str, until: str = "9999") -> list[Group]:
     """Return what was accepted, and what ended, on the days from *since* to before *until*."""
-    counted = _counted(conn, Scope(ScopeKind.ALL, ""), since=since).subquery()
+    counted = _counted(conn, lambda _: (), since=since).subquery()
     key = [counted.c[name] for name in _KEY[1:]]
     sums = [func.sum(counted.c[name]).label(name) for name in ("runs", "inputs", "pages")]
     query = select(*key, *sums).where(counted.c.day < until).group_by(*key).order_by(*key)

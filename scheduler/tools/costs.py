@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby, islice
+from math import ceil
 from typing import Final
 
 from scheduler.domain.budgets import (
@@ -23,6 +24,7 @@ from scheduler.domain.errors import InvalidInput
 from scheduler.domain.limits import day_of
 from scheduler.domain.pauses import stop_at
 from scheduler.domain.records import Calendar, Schedule
+from scheduler.domain.timetable import Timetable
 from scheduler.storage import budgets, definitions, freezes, runs, schedules, usage
 from scheduler.storage.budget_desk import BudgetDesk, covers
 from scheduler.storage.database import Connection
@@ -35,7 +37,8 @@ _A_MOMENT: Final = timedelta.resolution
 
 MOST_COUNTED: Final = 5_000
 """So many occurrences of a schedule are looked at; of one that has more the rest is reckoned."""
-_MOST_IN_ALL: Final = 200_000
+_MOST_IN_ALL: Final = 12_000
+"""So many of all schedules are: of more, each stands for several, evenly spread."""
 
 BY_HAND: Final = "(by hand)"
 UNLABELLED: Final = "(no label)"
@@ -114,6 +117,11 @@ class Coming:
         return round(len(self.at) * self.scale)
 
     @property
+    def loads_at_once(self) -> Loads:
+        """Return what one of the moments stands for."""
+        return Loads(pages=self.loads.pages * self.scale, money=self.loads.money * self.scale)
+
+    @property
     def all_loads(self) -> Loads:
         """Return what all of them come to together."""
         return Loads(pages=self.loads.pages * self.count, money=self.loads.money * self.count)
@@ -169,7 +177,7 @@ def _spent_at(budget: Budget, spent: Spent, coming: Iterable[Coming]) -> datetim
     if percent_used(budget, used) >= 100:
         return None
     for at, loads in sorted(
-        ((at, each.loads) for each in coming for at in each.at), key=lambda pair: pair[0]
+        ((at, each.loads_at_once) for each in coming for at in each.at), key=lambda pair: pair[0]
     ):
         used += loads
         if percent_used(budget, used) > 100:
@@ -232,18 +240,40 @@ def list_coming(
             timetable = timetable_of(each.line[-1], calendars)
         except InvalidInput:
             continue
-        seen = list(islice(timetable.occurrences(since, until), most))
-        scale = 1.0 if len(seen) < most else (until - since) / (seen[-1] - since)
+        seen, scale = _moments(timetable, each.schedule, since, until, most=most)
         at = [
             moment
             for moment in seen
             if not any(stop_at(moment, member, frozen) for member in each.line)
         ]
-        at = _within_days(each.schedule, at)[: runs_left(each.line, made)]
+        left = runs_left(each.line, made)
+        at = at if left is None else at[: ceil(left / scale)]
         if at:
             size = (sizes or {}).get(each.schedule.batch)
             coming.append(replace(estimate.coming(each, at, size), scale=scale))
     return coming
+
+
+def _moments(
+    timetable: Timetable, schedule: Schedule, since: datetime, until: datetime, *, most: int
+) -> tuple[list[datetime], float]:
+    """
+    Return when a schedule is due, but for what `max_runs_per_day` leaves out, and each stands for.
+
+    Of more than *most* they are as many moments, evenly spread, where they can be counted without
+    a look at each; else the first of them, as if it went on like that.
+    """
+    count = timetable.count(since, until)
+    if count is None or count <= most:
+        seen = list(islice(timetable.occurrences(since, until), most))
+        is_whole = len(seen) < most or count == most
+        scale = 1.0 if is_whole else (until - since) / (seen[-1] - since)
+        return _within_days(schedule, seen), scale
+    apart = (until - since) / most
+    days = (until - since) / timedelta(days=1)
+    allowed = schedule.max_runs_per_day
+    whole = count if allowed is None else min(count, ceil(allowed * max(days, 1)))
+    return [since + apart * (place + 0.5) for place in range(most)], whole / most
 
 
 def _within_days(schedule: Schedule, at: Sequence[datetime]) -> list[datetime]:

@@ -110,8 +110,9 @@ class Dca:
 
         It is sent at most once, and not at all once `clock.boot_seconds` has passed *send_before*.
         Only what provably never left, or was turned away, is Deferred; what is unclear is Lost.
+        A caller that is cancelled meanwhile gets its answer, too: what is known by then.
         """
-        return await self._exchanges.finish(self._trigger(request, send_before))
+        return await self._exchanges.finish_here(self._trigger(request, send_before))
 
     async def get_log(self, collection_id: str) -> LogAnswer:
         """Ask how a collection fares."""
@@ -307,6 +308,7 @@ def _page_params(
     )
 
 
+@lru_cache(maxsize=4096)  # the runs of a schedule have mostly the same
 def _path(path: str, params: Params) -> str:
     return f"{path}?{query_string(params)}"
 

@@ -82,6 +82,15 @@ class Exchanges:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
+    async def finish_here(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Run *work* in the caller's own task: a cancel ends it with what is known, as `close`."""
+        task = cast(asyncio.Task[Any], asyncio.current_task())
+        self._tasks.add(task)
+        try:
+            return await work
+        finally:
+            self._tasks.discard(task)
+
     async def run(
         self,
         request: httpx.Request,
@@ -108,7 +117,7 @@ class Exchanges:
         except TimeoutError:
             failure = f"the time limit of {limit:g} s was over"
         except asyncio.CancelledError:
-            # Callers are shielded: this is `close`, and what has left must still be told.
+            # This is `close`, or a trigger's caller: what has left must still be told.
             failure = "the client was closed"
         except httpx.HTTPError as error:
             failure = str(error)

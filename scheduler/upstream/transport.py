@@ -97,6 +97,7 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
         self._host_line = b"Host: %s\r\n" % url.netloc
         self._keep_alive = keep_alive.total_seconds()
         self._idle: list[Connection] = []
+        self._connecting: set[asyncio.Task[Connection]] = set()
         self._sweeping: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -115,25 +116,42 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection that is kept; one under way is closed by who waits for it."""
         self._is_closed = True
+        for connecting in self._connecting:
+            connecting.cancel()
         if self._sweeping is not None:
             self._sweeping.cancel()
         while self._idle:
             self._idle.pop().close()
 
     async def _connect(self) -> Connection:
+        """Open a connection, by a task of its own: asyncio leaks one whose maker is cancelled."""
         if self._is_closed:
             raise httpx.ConnectError("the client is closed")
+        connecting = asyncio.create_task(self._open())
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(free=self._keep),
-                self._host,
-                self._port,
-                ssl=self._tls,
-                happy_eyeballs_delay=_NEXT_ADDRESS,
-            )
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(self._keep_spare)
+            raise
         except Exception as error:
             raise cannot_connect(error, self._host, self._port) from None
+
+    async def _open(self) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(free=self._keep),
+            self._host,
+            self._port,
+            ssl=self._tls,
+            happy_eyeballs_delay=_NEXT_ADDRESS,
+        )
         return connection
+
+    def _keep_spare(self, connecting: asyncio.Task[Connection]) -> None:
+        """Keep a connection that nobody waits for any more, for whoever is next."""
+        if not connecting.cancelled() and connecting.exception() is None:
+            self._keep(connecting.result())
 
     def _take_idle(self) -> Connection | None:
         earliest = asyncio.get_running_loop().time() - self._keep_alive

@@ -1,6 +1,6 @@
 """What limits and budgets still allow to be sent: asked by whoever sends."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -44,6 +44,20 @@ class Allowance:
             if budgets.any_budgets(self._conn):
                 self._desk = BudgetDesk(self._conn, self._now, spends=self._spends)
         return self._has_limits or self._desk is not None
+
+    def read_ahead(self, many: Iterable[Belonging]) -> None:
+        """Read what `what_is_over` will need of many, all of it at once."""
+        if not self.is_limited or not self._has_limits:
+            return
+        scopes = {scope for run in many for scope in _scopes(run)}
+        found = {row.scope: row for row in limits.list_limits(self._conn, scopes)}
+        self._limits |= {scope: found.get(scope) for scope in scopes}
+        for kind in {scope.kind for scope in found}:
+            rows = [row for scope, row in found.items() if scope.kind is kind]
+            since = self._now - max(map(_interval_of, rows))
+            names = [row.scope.name for row in rows]
+            used = usage.list_used(self._conn, kind, names, now=self._now, since=since)
+            self._used |= {row.scope: used[row.scope.name] for row in rows}
 
     def what_is_over(self, run: Belonging, wanted: Wanted) -> Over | None:
         """Say beyond which limit or budget *wanted* would be; None if it may be sent."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scheduler.domain.other_jobs import name_others
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
@@ -20,7 +21,8 @@ class Need:
     What needs a person, and since when, where that is known.
 
     *subject* is whom it is about, as in `changes`: `schedules.nightly`, or a table alone.
-    *is_chosen* tells that somebody has stopped it on purpose: it is told, and is no alarm.
+    *is_chosen* tells that somebody meant it so, or that it ends by itself: it is told, and is no
+    alarm.
     """
 
     sentence: str
@@ -270,6 +272,25 @@ def _unknown_jobs(status: StatusView) -> Iterator[Need]:
 _MOST_JOBS = 10
 
 
+def _others(status: StatusView) -> Iterator[Need]:
+    for job in status.other_jobs[:_MOST_JOBS]:
+        yield Need(
+            sentence=f"{job.collector_id} of {job.account}: {name_others([job.id])}",
+            subject="collectors",
+            since=job.began_at,
+            is_chosen=True,
+        )
+    if len(status.other_jobs) > _MOST_JOBS:
+        sentence = f"{len(status.other_jobs)} jobs of others run in all (status --json has them)"
+        yield Need(sentence=sentence, subject="collectors", is_chosen=True)
+    for row in status.unread_lists:
+        sentence = (
+            f"{row.collector_id} of {row.account}: its jobs cannot be listed ({row.trouble}): what"
+            " others run there does not count"
+        )
+        yield Need(sentence=sentence, subject="collectors", since=row.listed_at, is_chosen=True)
+
+
 def _worn(status: StatusView) -> Iterator[Need]:
     for sentence in status.worn_budgets:
         yield Need(sentence=sentence, subject="budgets")
@@ -327,6 +348,7 @@ _PARTS: Final = (
     _held,
     _unowned,
     _unknown_jobs,
+    _others,
     _expiring,
     _worn,
     _untold,

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from scheduler.domain.records import Reason
+from scheduler.storage import runs
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.lost import FailedRun, list_failed
+from scheduler.views.retrying import Retryable, choose_retryable
 
 MOST: Final = 5_000
 """So many of the newest failures are looked at."""
@@ -60,7 +62,7 @@ def read_failures(
     for run in failed:
         key = (run.schedule, run.collector, run.reason, cause_of(run.detail))
         groups.setdefault(key, []).append(run)
-    made = (_group(key[3], runs) for key, runs in groups.items())
+    made = (_group(key[3], found) for key, found in groups.items())
     return FailuresView(
         since=begin,
         groups=tuple(sorted(made, key=lambda group: (-group.count, group.words))),
@@ -68,15 +70,36 @@ def read_failures(
     )
 
 
+def list_of_cause(
+    conn: Connection,
+    *,
+    schedule: str | None,
+    collector: str,
+    reason: Reason,
+    words: str,
+    since: datetime,
+    limit: int,
+) -> Retryable:
+    """Return which runs of a group can be retried, of its newest *limit*."""
+    ids = [
+        run.id
+        for run in list_failed(conn, since=since, limit=MOST)
+        if (run.schedule, run.collector, run.reason) == (schedule, collector, reason)
+        and cause_of(run.detail) == words
+    ]
+    found = runs.get_runs(conn, ids[:limit])
+    return choose_retryable(conn, sorted(found.values(), key=lambda run: run.id))
+
+
 def cause_of(detail: str | None) -> str:
     """Return what was said without what differs from run to run: numbers, ids, addresses."""
     return _NUMBER.sub("#", _QUOTED.sub("…", detail or ""))
 
 
-def _group(words: str, runs: list[FailedRun]) -> FailureGroup:
-    newest, oldest = runs[0], runs[-1]
+def _group(words: str, alike: list[FailedRun]) -> FailureGroup:
+    newest, oldest = alike[0], alike[-1]
     days: dict[str, int] = {}
-    for run in runs:
+    for run in alike:
         day = f"{run.ended_at:%Y-%m-%d}"
         days[day] = days.get(day, 0) + 1
     return FailureGroup(
@@ -84,7 +107,7 @@ def _group(words: str, runs: list[FailedRun]) -> FailureGroup:
         collector=newest.collector,
         reason=newest.reason,
         words=words,
-        count=len(runs),
+        count=len(alike),
         first_at=oldest.ended_at,
         last_at=newest.ended_at,
         sample=newest.id,

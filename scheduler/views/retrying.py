@@ -35,6 +35,11 @@ def list_retryable(conn: Connection, wanted: RunFilter) -> Retryable:
     listed = runs.list_runs(conn, chosen, limit=_MOST + 1)[::-1]
     if len(listed) > _MOST:
         raise InvalidInput(f"more than {_MOST} runs are chosen: narrow the filter, as by its since")
+    return choose_retryable(conn, listed)
+
+
+def choose_retryable(conn: Connection, listed: Sequence[Run]) -> Retryable:
+    """Return which of these runs can be retried, and were not yet."""
     ended = [run for run in listed if run.state in ENDED_STATES]
     retried = runs.list_retried(conn, [run.id for run in ended])
     fresh = [run for run in ended if run.id not in retried]

@@ -1,5 +1,6 @@
 """Schedules with what became of their last runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,7 +9,7 @@ from scheduler.storage import schedules
 from scheduler.storage.database import Connection
 from scheduler.views.history import ScheduleFigures, figures_of
 from scheduler.views.page import Page
-from scheduler.views.schedules import ScheduleFilter, ScheduleView, page_schedules
+from scheduler.views.schedules import ScheduleFilter, ScheduleView, get_schedule, page_schedules
 
 MOST_CHOSEN: Final = 1_000
 """So many schedules may be paused or resumed at once."""
@@ -42,3 +43,10 @@ def page_schedule_rows(
 def list_chosen_names(conn: Connection, wanted: ScheduleFilter) -> list[str]:
     """Return the names of the schedules that *wanted* chooses, MOST_CHOSEN at most."""
     return [row.name for row in schedules.list_page(conn, wanted, limit=MOST_CHOSEN)]
+
+
+def list_named(
+    conn: Connection, names: Sequence[str], *, now: datetime
+) -> tuple[ScheduleView, ...]:
+    """Return schedules by their names, in that order; raises NotFound."""
+    return tuple(get_schedule(conn, name, now=now) for name in names)

@@ -38,6 +38,12 @@ from scheduler.views.alerts import OutboxView, list_untold
 from scheduler.views.api_tokens import TokenView, list_expiring
 from scheduler.views.budgets import list_worn
 from scheduler.views.decoding import view
+from scheduler.views.other_jobs import (
+    OtherJobView,
+    UnreadListView,
+    list_other_jobs,
+    list_unread,
+)
 from scheduler.views.runs import RunView, run_view
 from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
 
@@ -107,7 +113,8 @@ class StatusView:
     backup that the database was taken from, until somebody has said how to go on: no daemon works
     on it. *stale* are schedules without a good result for too long; *alerts* counts what is wrong
     by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
-    budgets most is used.
+    budgets most is used. *other_jobs* run on our collectors and are in no run here;
+    *unread_lists* are collectors of which that is not known.
     """
 
     read_at: datetime
@@ -141,6 +148,8 @@ class StatusView:
     stale: tuple[StaleView, ...]
     alerts: Mapping[AlertKind, int]
     untold: tuple[OutboxView, ...]
+    other_jobs: tuple[OtherJobView, ...]
+    unread_lists: tuple[UnreadListView, ...]
 
 
 def read_status(
@@ -198,6 +207,8 @@ def read_status(
         stale=_stale(conn, now) if with_schedules else (),
         alerts=alerts.count_open(conn),
         untold=list_untold(conn, now=now),
+        other_jobs=list_other_jobs(conn, now=now),
+        unread_lists=list_unread(conn, now=now),
     )
 
 

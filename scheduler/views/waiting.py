@@ -9,11 +9,13 @@ from scheduler.domain.brake import Limits, permits, refill
 from scheduler.domain.durations import format_duration
 from scheduler.domain.holds import Hold, brake_scope, full_scope, scopes_of
 from scheduler.domain.lateness import late_by
+from scheduler.domain.other_jobs import name_others
 from scheduler.domain.records import ENDED_STATES, Run, RunState, Schedule
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import accounts, definitions, holds, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.run_events import list_events
+from scheduler.views.other_jobs import list_waited_for
 
 _LATE = timedelta(seconds=1)
 """What starts sooner after its time is not called late."""
@@ -151,12 +153,14 @@ def _what_must_change(conn: Connection, run: Run, now: datetime) -> str | None:
     ahead = None if run.waits_for is None else runs.get_run(conn, run.waits_for)
     if ahead is not None and ahead.state not in ENDED_STATES and ahead.overdue_at is None:
         return f"the end of run {ahead.id}, which is {ahead.state}"
+    if others := list_waited_for(conn, run, now=now):
+        return f"the end of what others run: {name_others(others)}"
     if run.not_before > now:
         return f"not before {display_time(run.not_before)} ({run.reason})"
     first = runs.find_ahead(conn, run)
     if first is not None:
         return f"its turn: run {first.id} goes first, which is {first.state}"
-    full = runs.list_full(conn, run).get((run.account, run.collector_id))
+    full = runs.list_full(conn, run, now=now).get((run.account, run.collector_id))
     if full is not None:
         return f"collector {run.collector} is full: {full}"
     braked = next((hold for hold in stops if hold.scope == brake_scope(run.account)), None)

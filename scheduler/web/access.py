@@ -165,6 +165,8 @@ Scraper = Annotated[Caller, Depends(Access((Scope.READ,), opened_by="open_metric
 """Who reads metrics: anybody, where [http] says open_metrics."""
 RunReader = Annotated[Caller, Depends(Access((Scope.READ, Scope.TRIGGER)))]
 """Who sees runs; of a trigger token only those that it `asked_for`."""
+RunWaiter = Annotated[Caller, Depends(Access((Scope.READ, Scope.TRIGGER), is_endless=True))]
+"""The same, who may wait for what becomes of one."""
 Uploader = Annotated[Caller, Depends(Access((Scope.TRIGGER,), largest=None, is_endless=True))]
 """Who triggers, with a body of up to `max_body`."""
 Listener = Annotated[Caller, Depends(Access((Scope.READ,), is_endless=True))]

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +35,10 @@ _USE_NOTED_AFTER: Final = timedelta(minutes=1)
 _BURST_SECONDS: Final = 4.0
 _FAILURES_A_MINUTE: Final = 10
 _MOST_CLIENTS: Final = 10_000
+MOST_AT_ONCE: Final = 200
+"""So many requests are answered at once: each waits for a thread, and holds what it answers."""
+MOST_OF_ONE: Final = 100
+"""So many of one client, which so leaves room for others."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -65,6 +71,7 @@ class Guard:
     """How many requests came with a token that lets nobody in."""
     _requests: Buckets = field(init=False)
     _failed: Buckets = field(init=False)
+    _under_way: Counter[str] = field(default_factory=Counter)
     _known: "OrderedDict[str, tuple[float, TokenView | None]]" = field(default_factory=OrderedDict)
     _noted: dict[str, datetime] = field(default_factory=dict)
     _notes: set[asyncio.Task[None]] = field(default_factory=set)
@@ -92,6 +99,24 @@ class Guard:
         if length.isdecimal() and int(length) > largest:
             raise too_large(largest)
         return caller
+
+    @contextmanager
+    def turn(self, caller: Caller) -> Iterator[None]:
+        """Answer a request within; raises Refused where too many are answered at this moment."""
+        client = _client(caller)
+        if self._under_way[client] >= MOST_OF_ONE:
+            detail = f"{MOST_OF_ONE} requests of yours are being answered: wait for them"
+            raise Refused(429, "too-many", detail, headers={"Retry-After": "1"})
+        if self._under_way.total() >= MOST_AT_ONCE:
+            detail = f"{MOST_AT_ONCE} requests are being answered: ask again in 1s"
+            raise Refused(503, "busy", detail, headers={"Retry-After": "1"})
+        self._under_way[client] += 1
+        try:
+            yield
+        finally:
+            self._under_way[client] -= 1
+            if not self._under_way[client]:
+                del self._under_way[client]
 
     async def admit_still(self, request: Request) -> None:
         """Refuse, 401, whose token or session ended while the body came; nothing is remembered."""
@@ -164,8 +189,7 @@ class Guard:
         self._known.clear()
 
     def _limit(self, caller: Caller) -> None:
-        client = caller.name if caller.via != "nothing" else caller.address
-        if wait := self._requests.take(f"{caller.via}:{client}"):
+        if wait := self._requests.take(_client(caller)):
             raise _too_many(wait, "more than requests_per_second")
 
     def _check(self, caller: Caller, access: Access) -> None:
@@ -237,6 +261,11 @@ class Guard:
             await self.site.db.write(write)
         except DatabaseError as error:
             log.warning("token_use_not_noted", name=name, error=str(error))
+
+
+def _client(caller: Caller) -> str:
+    """Return what counts as one client: a token, or an address without one."""
+    return f"{caller.via}:{caller.name if caller.via != 'nothing' else caller.address}"
 
 
 def check_origin(request: Request) -> None:

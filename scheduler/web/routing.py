@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -62,8 +63,12 @@ class Route(APIRoute):
             body_of(request).open(largest, partial(guard.admit_still, request))
             if access.is_endless:
                 return await handle(request)
-            async with asyncio.timeout(site.settings.request_timeout.total_seconds()):
-                return await handle(request)
+            seconds = site.settings.request_timeout.total_seconds()
+            # A probe is always answered: it says that the loop turns.
+            turn = guard.turn(request.state.caller) if access.needed else nullcontext()
+            with turn:
+                async with asyncio.timeout(seconds):
+                    return await handle(request)
 
         return answer
 

@@ -8,13 +8,9 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
-from fastapi._compat import (
-    ModelField,
-    field_annotation_is_sequence,
-    get_missing_field_error,
-)
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
@@ -41,7 +37,8 @@ class _Value:
     is_several: bool
     is_needed: bool
     default: Any
-    field: ModelField
+    field: Any
+    """FastAPI's own, whose class it keeps to itself."""
 
     def read(self, given: Any) -> tuple[Any, Sequence[Any]]:
         """Return its value, or what is wrong with it."""
@@ -49,7 +46,8 @@ class _Value:
         where = (self.place, self.alias)
         if said is not None:
             return self.field.validate(said, loc=where)
-        return copy(self.default), [get_missing_field_error(loc=where)] if self.is_needed else ()
+        missing = {"type": "missing", "loc": where, "msg": "Field required", "input": None}
+        return copy(self.default), [missing] if self.is_needed else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,7 @@ def _is_coroutine_function(call: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(call if is_function else type(call).__call__)
 
 
-def _value(field: ModelField) -> _Value | None:
+def _value(field: Any) -> _Value | None:
     info: Any = field.field_info
     annotation = info.annotation
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
@@ -124,11 +122,18 @@ def _value(field: ModelField) -> _Value | None:
         name=field.name,
         alias=field.alias,
         place=info.in_.value,
-        is_several=field_annotation_is_sequence(annotation),
+        is_several=_is_several(annotation),
         is_needed=is_needed,
         default=None if is_needed else field.default,
         field=field,
     )
+
+
+def _is_several(annotation: Any) -> bool:
+    origin = get_origin(annotation) or annotation
+    if origin in (Union, UnionType):
+        return any(map(_is_several, get_args(annotation)))
+    return isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset))
 
 
 async def _solve(

@@ -187,6 +187,8 @@ async def test_what_has_ended_counts_with_its_own_page_loads(database_url: str) 
         with room.db.reading() as conn:
             after = read_costs(conn, now=room.clock()).total
 
-    assert room.run(run_id).state is RunState.SUCCEEDED
+        state = room.run(run_id).state
+
+    assert state is RunState.SUCCEEDED
     assert (before.run_count, before.page_loads) == (1, 33)
     assert after == before

@@ -127,7 +127,7 @@ async def test_a_full_collector_is_why_a_run_waits(database_url: str) -> None:
         second = room.ask()
         await room.dispatch()
         with room.db.reading() as conn:
-            full = runs.list_full(conn)
+            full = runs.list_full(conn, now=room.clock())
 
         assert room.run(second).state is RunState.QUEUED
         assert waiting(room, second) == "collector shop is full: 1 of it run, 1 may"
@@ -196,7 +196,7 @@ async def test_a_collector_with_nothing_to_send_is_not_full(database_url: str) -
         room.ask()
         await room.dispatch()
         with room.db.reading() as conn:
-            assert runs.list_full(conn) == {}
+            assert runs.list_full(conn, now=room.clock()) == {}
 
 
 async def test_an_account_without_a_free_slot_is_why_a_run_waits(database_url: str) -> None:

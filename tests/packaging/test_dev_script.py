@@ -19,6 +19,16 @@ print(child.pid, flush=True)
 if sys.argv[1:] == ["wait"]:
     time.sleep(600)
 """
+# A program whose orphan ends before it: in vain it would wait for a zombie to be gone.
+OUTLIVES_ITS_ORPHAN = """
+import os, subprocess, sys, time
+words = [sys.executable, "-c", "import subprocess; print(subprocess.Popen(['true']).pid)"]
+orphan = int(subprocess.run(words, capture_output=True).stdout)
+deadline = time.monotonic() + 60
+while os.path.exists(f"/proc/{orphan}") and time.monotonic() < deadline:
+    time.sleep(0.01)
+sys.exit(3 if os.path.exists(f"/proc/{orphan}") else 0)
+"""
 RUNS_IT = """
 import signal, sys, dev
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
@@ -46,6 +56,11 @@ def test_nothing_is_left_running_when_it_is_done() -> None:
         assert process.wait(60) == 0
 
     assert not is_running(orphan)
+
+
+def test_an_orphan_that_ends_is_no_zombie_meanwhile() -> None:
+    with started(program=OUTLIVES_ITS_ORPHAN) as process:
+        assert process.wait(120) == 0
 
 
 FAILS_ONCE = """
@@ -97,8 +112,8 @@ def test_many_that_failed_are_not_tried_again(tmp_path: Path) -> None:
     assert "once more" not in done.stdout
 
 
-def started(*arguments: str) -> "subprocess.Popen[str]":
-    words = [sys.executable, "-c", RUNS_IT.format(program=LEAVES_ONE_BEHIND), *arguments]
+def started(*arguments: str, program: str = LEAVES_ONE_BEHIND) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", RUNS_IT.format(program=program), *arguments]
     return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 

@@ -299,6 +299,16 @@ def queues(db: Database) -> list[str]:
         return list(conn.scalars(text("SELECT name FROM queues ORDER BY name")))
 
 
+def test_what_was_closed_opens_no_connection_any_more(database_url: str) -> None:
+    with Database(database_url) as db, db.reading() as conn:
+        conn.execute(text("SELECT 1"))
+
+    with pytest.raises(RuntimeError, match="was closed"), db.reading():
+        pass
+    with pytest.raises(RuntimeError, match="was closed"), db.signed("later").writing():
+        pass
+
+
 # --- how SQLite is opened
 
 

@@ -52,3 +52,18 @@ def test_of_many_schedules_those_that_fire_next_have_a_row(db: Database) -> None
 
     assert around.schedule_count == MOST_ROWS + 5
     assert [row.schedule for row in around.rows] == [f"s-{n:02}" for n in range(5, MOST_ROWS + 5)]
+
+
+def test_of_more_schedules_than_rows_each_label_has_one(db: Database) -> None:
+    with db.writing() as conn:
+        conn.exec_driver_sql("DELETE FROM schedules")
+        for number in range(MOST_ROWS + 5):
+            labels = ",eu,new," if number % 2 else None
+            insert_schedule(conn, name=f"s-{number:02}", cron="0 10 * * *", labels=labels)
+        around = read_hours_around(conn, now=NINE)
+        of_each = read_hours_around(conn, by_label=False, now=NINE)
+
+    assert [row.schedule for row in around.rows] == ["eu ×22", "no label ×23"]
+    assert [len(row.planned) for row in around.rows] == [22, 23]
+    assert (around.by_label, around.shown_count) == (True, MOST_ROWS + 5)
+    assert (of_each.by_label, len(of_each.rows)) == (False, MOST_ROWS)

@@ -9,6 +9,8 @@ import pytest
 
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.domain.notices import AlertKind, Observed
+from scheduler.storage import alerts
 from tests.web.rig import Served
 
 ASKED: dict[str, Any] = {"collector": "products", "batch": "pages"}
@@ -102,6 +104,53 @@ def test_a_pause_lasts_for_as_long_as_is_said(server_on_sqlite: Served) -> None:
     now = utc_now()
     for end in ends:
         assert timedelta(hours=1) < datetime.fromisoformat(end) - now <= timedelta(hours=2), end
+
+
+def test_a_time_may_be_so_long_from_now_as_in_the_terminal(server_on_sqlite: Served) -> None:
+    asked = {"reason": "sale", "until": "+1h30m"}
+    paused = server_on_sqlite.post("/api/v1/schedules/nightly/pause", json=asked).json()
+    run = server_on_sqlite.post("/api/v1/runs", json=ASKED).json()["id"]
+
+    def listed(query: str) -> list[int]:
+        return [one["id"] for one in server_on_sqlite.get(f"/api/v1/runs?{query}").json()["items"]]
+
+    left = datetime.fromisoformat(paused["paused_until"]) - utc_now()
+    assert timedelta(hours=1) < left <= timedelta(minutes=90)
+    assert listed("since=-12h") == listed("since=-12h&until=%2B2h") == [run]
+    assert listed("until=+2h") == [run]  # a client that encodes no +
+    assert listed("until=-12h") == listed("since=%2B2h") == []
+    explained = server_on_sqlite.get("/api/v1/schedules/nightly/explain?at=-1d")
+    assert explained.status_code == 200, explained.text
+    wrong = server_on_sqlite.get("/api/v1/runs?since=-soon")
+    assert (wrong.status_code, "-soon" in wrong.text or "soon" in wrong.text) == (422, True)
+
+
+def test_who_acknowledges_an_alert_is_told_and_audited(served: Served) -> None:
+    with served.db.writing() as conn:
+        seen = Observed(
+            kind=AlertKind.FAILING,
+            subject="schedules.nightly",
+            since=utc_now(),
+            schedule="nightly",
+            detail="refused",
+        )
+        alert = alerts.insert_alert(conn, seen).id
+    place = f"/api/v1/alerts/{alert}/ack"
+    asked = {"reason": "the vendor is told", "until": "+8h"}
+
+    done = served.post(place, Scope.OPERATE, json=asked)
+    (listed,) = served.get("/api/v1/alerts").json()["items"]
+    change = served.get("/api/v1/changes?limit=1").json()["items"][0]
+
+    assert done.status_code == 200, done.text
+    assert (listed["is_acked"], listed["acked_reason"]) == (True, "the vendor is told")
+    assert listed["acked_by"].startswith("http:a-operate@")
+    assert (change["action"], change["subject"]) == ("ack", "schedules.nightly")
+    assert change["by"] == listed["acked_by"]
+    unknown = served.post("/api/v1/alerts/999/ack", Scope.OPERATE, json=asked)
+    past = served.post(place, Scope.OPERATE, json={"until": "2001-01-01T00:00:00Z"})
+    assert (unknown.status_code, past.status_code) == (404, 422)
+    assert served.post(place, Scope.READ, json=asked).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -591,6 +591,16 @@ def test_an_answer_is_told_as_soon_as_it_is_there(served: Served) -> None:
     assert len(answer.json()["start_eta"]) == len("2021-11-07T13:26:22.702Z")
 
 
+def test_who_asks_what_became_of_it_may_wait_longer_than_an_answer_may_take(
+    sqlite_url: str,
+) -> None:
+    with serving(sqlite_url, request_timeout="1s") as served:
+        place = send(served, headers={"Prefer": "wait=0"}).headers["Location"]
+        answer = served.get(place, headers={"Prefer": "wait=2"})
+
+    assert answer.status_code == 202, answer.text
+
+
 def test_a_trigger_token_sees_only_what_it_asked_for(served: Served) -> None:
     run_id = served.post(PATH, Scope.ADMIN, json=URLS, headers=NOW).json()["run_id"]
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -96,13 +97,35 @@ def test_a_job_is_cancelled_and_the_audit_has_it(door: Door) -> None:
     assert f"collections.{job}" in changes
 
 
-def test_a_rerun_is_the_upstreams_new_job(door: Door, collection: str) -> None:
+def test_a_rerun_is_the_upstreams_new_job_and_a_run_that_is_followed(
+    door: Door, collection: str
+) -> None:
     refused = door.post(f"/dca/jobs/{collection}/rerun", json={"failed_only": 1})
     answer = door.post(f"/dca/jobs/{collection}/rerun")
 
     assert (refused.status_code, refused.json()) == (400, {"error": "No failed inputs"})
     assert answer.status_code == 200, answer.text
-    assert answer.json()["collection_id"] in door.sandbox.account.book.jobs
+    job = answer.json()["collection_id"]
+    assert job in door.sandbox.account.book.jobs
+    run = answer.headers["X-Run-Id"]
+    ended = wait_for(
+        lambda: _ended(door, run), within=60, what="the rerun's end", also=door.house.tell
+    )
+    first = door.get(f"/api/v1/runs/{collection}").json()
+    assert (ended["state"], ended["collection_id"], ended["retry_of"]) == (
+        "succeeded",
+        job,
+        first["id"],
+    )
+    assert [one["request"] for one in ended["attempts"]] == [f"POST /dca/jobs/{collection}/rerun"]
+    assert ended["created_by"].startswith("http:client@")
+    assert door.house.count("true") == len(door.sandbox.account.book.jobs)
+    assert door.get(f"/dca/log/{job}").json()["status"] == "done"
+
+
+def _ended(door: Door, run: str) -> Any:
+    shown = door.get(f"/api/v1/runs/{run}").json()
+    return shown if shown["ended_at"] else None
 
 
 def test_who_may_ask_what(door: Door, collection: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 from scheduler.actions.api_tokens import revoke_token
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.engine.rate_limiter import Feedback, open_limiter
+from scheduler.storage import accounts
 from scheduler.views.events import Place
 from tests.web.rig import Served, serving
 
@@ -76,6 +79,34 @@ def test_what_happens_is_told_as_it_does(served: Served) -> None:
     ]
     assert (made["run"]["to_state"], cancelled["run"]["to_state"]) == ("queued", "cancelled")
     assert paused["change"]["columns"]["paused_reason"] == [None, "x"]
+
+
+def test_the_brake_is_told_when_it_closes_and_when_it_opens(served: Served) -> None:
+    def answered(feedback: Feedback, at: datetime) -> None:
+        with served.db.writing() as conn:
+            limiter = open_limiter(conn, accounts.get_account(conn, "main"), now=at)
+            limiter.apply(conn, [feedback])
+            limiter.close(conn)
+
+    now = utc_now()
+    with listening(served) as stream:
+        for _ in range(2):  # of one burst
+            answered(Feedback(throttled=True), now)
+        closed = stream.next()
+        answered(Feedback(), now + timedelta(minutes=1))
+        opened = stream.next()
+        answered(Feedback(), now + timedelta(minutes=2))
+        run = make(served)
+        following = stream.next()
+
+    assert [(one["kind"], one["subject"]) for one in (closed, opened)] == [
+        ("account", "accounts.main")
+    ] * 2
+    assert (closed["change"]["action"], opened["change"]["action"]) == ("brake", "unbrake")
+    why = "1 answer of 429 in five minutes"
+    assert closed["change"]["columns"] == {"braked": [None, why]}
+    assert opened["change"]["columns"] == {"braked": ["closed", None]}
+    assert following["subject"] == f"runs.{run}"
 
 
 def test_a_stream_is_taken_up_again_without_a_gap_or_a_double(served: Served) -> None:

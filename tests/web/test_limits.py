@@ -1,9 +1,14 @@
 """How often a client may ask, and what wrong tokens cost."""
 
+import socket
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
 
 from scheduler.domain.access import Scope
+from tests.e2e.rig import wait_for
 from tests.web.rig import Served, serving
 
 
@@ -40,6 +45,52 @@ def test_wrong_tokens_write_nothing(server_on_sqlite: Served) -> None:
 
         assert watching.execute("PRAGMA data_version").fetchone() == before
         assert watching.execute("SELECT count(last_used_at) FROM api_tokens").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    ("limit", "status", "kind"), [("MOST_OF_ONE", 429, "too-many"), ("MOST_AT_ONCE", 503, "busy")]
+)
+def test_only_so_many_requests_are_answered_at_once(
+    monkeypatch: pytest.MonkeyPatch, sqlite_url: str, limit: str, status: int, kind: str
+) -> None:
+    monkeypatch.setattr(f"scheduler.web.guard.{limit}", 1)
+    with serving(sqlite_url) as served:
+        one_by_one = [served.get("/api/v1/queues").status_code for _ in range(3)]
+        with sent_slowly(served) as finish:
+            beyond = served.get("/api/v1/queues", Scope.ADMIN)
+            probed = served.get("/livez", None).status_code
+            another = served.get("/api/v1/queues").status_code
+            finish()
+        after = wait_for(
+            lambda: served.get("/api/v1/queues", Scope.ADMIN).status_code == 200,
+            within=20,
+            what="an answer",
+        )
+
+    assert one_by_one == [200, 200, 200]
+    assert (beyond.status_code, beyond.headers["retry-after"]) == (status, "1")
+    assert beyond.json()["type"].endswith(f":{kind}")
+    assert (probed, another, after) == (200, 200 if limit == "MOST_OF_ONE" else 503, True)
+
+
+@contextmanager
+def sent_slowly(served: Served) -> Iterator[Callable[[], None]]:
+    """Begin a request whose body does not come before it is told to; it is being answered."""
+    host, port = served.url.removeprefix("http://").rsplit(":", 1)
+    head = (
+        "POST /api/v1/plan HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/toml\r\n"
+        f"Authorization: Bearer {served.tokens[Scope.ADMIN]}\r\nContent-Length: 3\r\n"
+        "Expect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=60) as wire:
+        wire.sendall(head.encode())
+        assert b" 100 " in wire.recv(65536)
+
+        def finish() -> None:
+            wire.sendall(b"#a\n")
+            assert wire.recv(65536)
+
+        yield finish
 
 
 def test_who_may_read_without_a_token_changes_nothing(sqlite_url: str) -> None:

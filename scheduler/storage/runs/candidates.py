@@ -5,7 +5,7 @@ What the page asks of a run that may be sent stands between two of its comments,
 those that end what waits, too.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,13 +19,16 @@ from sqlalchemy import (
     func,
     select,
     text,
+    union_all,
 )
 
 from scheduler.domain.records import (
     RunState,
 )
+from scheduler.storage.collection_tables import other_jobs
 from scheduler.storage.collections_ import CollectorKey
 from scheduler.storage.json_rows import JsonValues
+from scheduler.storage.other_jobs import is_counted
 from scheduler.storage.tables import (
     in_state,
     runs,
@@ -89,23 +92,24 @@ def list_candidates(
     return candidates
 
 
-def where_room_is(conn: Connection, candidates: Sequence[Candidate]) -> list[Candidate]:
+def where_room_is(
+    conn: Connection, candidates: Sequence[Candidate], *, now: datetime
+) -> list[Candidate]:
     """Return those whose collectors may run another: running jobs are counted only for these."""
     among = _AMONG.of({candidate.collector_id for candidate in candidates})
-    of_accounts = {"accounts": list({candidate.account for candidate in candidates})}
-    running = {
-        (account, collector_id): number
-        for account, collector_id, number in conn.execute(_RUNNING, among | of_accounts).all()
-    }
+    of_accounts = {"accounts": list({candidate.account for candidate in candidates}), "now": now}
+    running: Counter[CollectorKey] = Counter()
+    for account, collector_id, number in conn.execute(_RUNNING, among | of_accounts).all():
+        running[account, collector_id] += number
     return [
         candidate
         for candidate in candidates
-        if candidate.unresolved + running.get(candidate.collector, 0) < candidate.max_running
+        if candidate.unresolved + running[candidate.collector] < candidate.max_running
     ]
 
 
 _AMONG = JsonValues("collectors", runs.c.collector_id.type)
-_RUNNING = (
+_RUNNING = union_all(
     select(runs.c.account, runs.c.collector_id, func.count())
     .where(
         runs.c.account.in_(ACCOUNTS),
@@ -113,5 +117,10 @@ _RUNNING = (
         runs.c.overdue_at.is_(None),
         _AMONG.has(runs.c.collector_id),
     )
-    .group_by(runs.c.account, runs.c.collector_id)
+    .group_by(runs.c.account, runs.c.collector_id),
+    select(other_jobs.c.account, other_jobs.c.collector_id, func.count())
+    .where(
+        other_jobs.c.account.in_(ACCOUNTS), _AMONG.has(other_jobs.c.collector_id), is_counted(NOW)
+    )
+    .group_by(other_jobs.c.account, other_jobs.c.collector_id),
 )

@@ -80,6 +80,16 @@ candidates AS MATERIALIZED (
                     'queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting'
                 )
           )
+          -- What others had running when it was due has ended, or is not known to run.
+          AND NOT (
+              runs.waits_for_others AND EXISTS (
+                  SELECT * FROM other_jobs
+                  WHERE other_jobs.account = runs.account
+                    AND other_jobs.collector_id = runs.collector_id
+                    AND other_jobs.counts_until > :now
+                    AND NOT EXISTS (SELECT * FROM collections WHERE collections.id = other_jobs.id)
+              )
+          )
           -- its order key is free:
           -- Nobody of the key is in flight, or stands before it. Each is a question of its own, a
           -- step into an index: as one, it would be answered by reading along the order key, for

@@ -83,7 +83,7 @@ def claim_runs(
         candidates = list_candidates(conn, missing, now=now)
         has_more, times = False, 1
         while few := _next_few(candidates, missing, times):
-            ready = where_room_is(conn, few)
+            ready = where_room_is(conn, few, now=now)
             full |= {candidate.collector for candidate in few} - {
                 candidate.collector for candidate in ready
             }
@@ -158,6 +158,17 @@ def claim_as_of(conn: Connection, *, since: datetime, owner: str, now: datetime)
     conn.execute(_TAKE, _CHOSEN.of(ids) | lease)
     conn.execute(_SENDING, _CHOSEN.of(ids) | _UPSTREAM_TIMES.of(()) | {"now": since})
     return ids
+
+
+def claim_rerun(
+    conn: Connection, run_id: int, request: str, *, owner: str, now: datetime
+) -> list[RunToSend]:
+    """Claim a run that *request* has sent already, another way than by a trigger of its own."""
+    lease = {"owner": owner, "until": now} | signature(conn, now)
+    taken = records(RunToSend, conn.execute(_TAKE, _CHOSEN.of([run_id]) | lease))
+    conn.execute(_SENDING, _CHOSEN.of([run_id]) | _UPSTREAM_TIMES.of(()) | {"now": now})
+    conn.execute(update(attempts).where(attempts.c.run_id == run_id).values(request=request))
+    return taken
 
 
 def has_waited(conn: Connection, *, since: datetime) -> bool:

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import takewhile
 
 from sqlalchemy import (
     Connection,
+    bindparam,
     case,
     exists,
     func,
+    literal,
     select,
+    union_all,
 )
 
 from scheduler.domain.records import (
@@ -20,6 +24,8 @@ from scheduler.domain.records import (
     Run,
     RunState,
 )
+from scheduler.storage.collection_tables import other_jobs
+from scheduler.storage.other_jobs import is_counted
 from scheduler.storage.rows import record
 from scheduler.storage.tables import (
     collectors,
@@ -44,24 +50,35 @@ def count_states(conn: Connection) -> dict[RunState, int]:
     return {RunState(state): count for state, count in rows}
 
 
-def list_full(conn: Connection, of: Run | None = None) -> dict[tuple[str, str], str]:
+def list_full(
+    conn: Connection, of: Run | None = None, *, now: datetime
+) -> dict[tuple[str, str], str]:
     """Return, of each collector that may run no more while runs of it wait, how many it runs."""
-    key = (runs.c.account, runs.c.collector_id)
     waits, strictest = runs.alias(), collectors.c.max_running
+    own = select(runs.c.account, runs.c.collector_id, literal(0).label("theirs")).where(
+        in_state(runs, *OPEN_STATES),
+        in_state(runs, *UNRESOLVED_STATES, RunState.COLLECTING),
+        runs.c.overdue_at.is_(None),
+    )
+    others = select(other_jobs.c.account, other_jobs.c.collector_id, literal(1)).where(
+        is_counted(bindparam("now", type_=other_jobs.c.counts_until.type))
+    )
+    jobs = union_all(own, others).subquery()
+    key = (jobs.c.account, jobs.c.collector_id)
     is_waited_for = exists().where(
         in_state(waits, RunState.QUEUED),
-        waits.c.account == runs.c.account,
-        waits.c.collector_id == runs.c.collector_id,
+        waits.c.account == jobs.c.account,
+        waits.c.collector_id == jobs.c.collector_id,
     )
     limit = select(func.coalesce(func.min(strictest), 100)).where(
-        collectors.c.account == runs.c.account, collectors.c.collector_id == runs.c.collector_id
+        collectors.c.account == jobs.c.account, collectors.c.collector_id == jobs.c.collector_id
     )
     running = (
-        select(*key, func.count().label("running"), limit.scalar_subquery().label("limit"))
-        .where(
-            in_state(runs, *OPEN_STATES),
-            in_state(runs, *UNRESOLVED_STATES, RunState.COLLECTING),
-            runs.c.overdue_at.is_(None),
+        select(
+            *key,
+            func.count().label("running"),
+            func.sum(jobs.c.theirs).label("theirs"),
+            limit.scalar_subquery().label("limit"),
         )
         .group_by(*key)
         .having(is_waited_for)
@@ -69,10 +86,14 @@ def list_full(conn: Connection, of: Run | None = None) -> dict[tuple[str, str], 
     if of is not None:
         running = running.where(key[0] == of.account, key[1] == of.collector_id)
     return {
-        (row.account, row.collector_id): f"{row.running} of it run, {row.limit} may"
-        for row in conn.execute(running)
+        (row.account, row.collector_id): f"{_run(row.running, row.theirs)}, {row.limit} may"
+        for row in conn.execute(running, {"now": now})
         if row.running >= row.limit
     }
+
+
+def _run(count: int, theirs: int) -> str:
+    return f"{count} of it run" + (f", {theirs} of them in no run here" if theirs else "")
 
 
 def count_waiting(conn: Connection, account: str, collector_id: str, queue: str) -> int:

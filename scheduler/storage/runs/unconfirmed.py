@@ -1,14 +1,26 @@
 """Runs whose trigger may have been accepted: found, leased for a lookup, and resolved."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from scheduler.domain.brake import most_on_the_wire
 from scheduler.domain.records import Attempt, Outcome, Reason, Run, RunState
 from scheduler.storage.accounts import suspect_throttles
+from scheduler.storage.collection_tables import job_lists
 from scheduler.storage.departures import Departed
 from scheduler.storage.rows import record, records
 from scheduler.storage.run_events import SIGNED, signature
@@ -18,7 +30,7 @@ from scheduler.storage.tables import ON_THE_WIRE, attempts, collections, in_stat
 
 def expire_leases(conn: Connection, *, now: datetime, next_lookup_at: datetime) -> list[Run]:
     """Turn claims whose lease has ended into unconfirmed runs: their requests may have left."""
-    asked = _end_questions(conn, collections.c.lease_until < now, runs.c.lease_until < now)
+    asked = _end_questions(conn, lambda table: table.c.lease_until < now)
     return _lose(conn, runs.c.lease_until < now, asked, next_lookup_at=next_lookup_at, now=now)
 
 
@@ -39,19 +51,22 @@ def expire_leases_of_others(
         claimed = list_claimed_by(conn, departed.owner)
         unsent = [run for run in claimed if (run.id, run.fence) not in departed.claims]
         release_unsent(conn, unsent, now=now, detail="its daemon died before it could leave")
-    asked = _end_questions(conn, collections.c.lease_owner != owner, runs.c.lease_owner != owner)
+    asked = _end_questions(conn, lambda table: table.c.lease_owner != owner)
     return _lose(conn, runs.c.lease_owner != owner, asked, next_lookup_at=next_lookup_at, now=now)
 
 
 def _end_questions(
-    conn: Connection, polls: ColumnElement[bool], lookups: ColumnElement[bool]
+    conn: Connection, is_dead: Callable[[Table], ColumnElement[bool]]
 ) -> Counter[str]:
     """End the leases of questions that nobody answers any more; return how many, by account."""
     free = {"lease_owner": None, "lease_until": None}
     ended = (
-        update(collections).where(polls).values(free).returning(collections.c.account),
+        *(
+            update(asked).where(is_dead(asked)).values(free).returning(asked.c.account)
+            for asked in (collections, job_lists)
+        ),
         update(runs)
-        .where(in_state(runs, RunState.UNCONFIRMED), lookups)
+        .where(in_state(runs, RunState.UNCONFIRMED), is_dead(runs))
         .values(free)
         .returning(runs.c.account),
     )

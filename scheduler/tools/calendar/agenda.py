@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import Schedule
@@ -12,7 +12,7 @@ from scheduler.domain.timetable import DstMark, Timetable
 from scheduler.domain.timetable.words import timetable_words
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.desk import Desk, Firing
-from scheduler.tools.calendar.hours import Load, load_of
+from scheduler.tools.calendar.hours import Load, load_of, times_between
 from scheduler.views.schedules import ScheduleView
 
 MOST_OF_ONE: Final = 24
@@ -73,21 +73,21 @@ def read_agenda(conn: Connection, *, hours: int = 24, now: datetime) -> Agenda:
     """Return what runs in so many hours from *now* on."""
     end = now + timedelta(hours=hours)
     firings = list(Desk.read(conn, start=now, end=end).firings())
-    entries = sorted(_entries(firings, end), key=lambda entry: (entry.due_at, entry.schedule))
+    dues = sorted(_dues(firings, end), key=lambda due: (due.at, due.firing.schedule.name))
     idle = [firing for firing in firings if firing.timetable is None]
     times = [firing for firing in firings if firing.timetable is not None]
     gone = [firing for firing in times if not _has_time(firing)]
     return Agenda(
         start=now,
         end=end,
-        entries=tuple(entries[:MOST_ENTRIES]),
+        entries=tuple(map(_entry, dues[:MOST_ENTRIES])),
         held=tuple(_not_firing(firing) for firing in idle if not firing.schedule.manual),
         never=tuple(
             [_not_firing(firing) for firing in idle if firing.schedule.manual]
             + [_not_firing(firing, "no time of its timetable is to come") for firing in gone]
         ),
         load=load_of(times, start=now, end=end),
-        is_whole=len(entries) <= MOST_ENTRIES,
+        is_whole=len(dues) <= MOST_ENTRIES,
     )
 
 
@@ -125,19 +125,29 @@ def _not_firing(firing: Firing, why: str = "") -> NotFiring:
     )
 
 
-def _entries(firings: Iterable[Firing], end: datetime) -> Iterator[AgendaEntry]:
+class _Due(NamedTuple):
+    """An entry that is not worded yet: very often only the first of them are shown."""
+
+    at: datetime
+    firing: Firing
+    timetable: Timetable
+    count: int = 1
+    until: datetime | None = None
+
+
+def _dues(firings: Iterable[Firing], end: datetime) -> Iterator[_Due]:
     for firing in firings:
         # Of one that comes after another, nobody knows when.
         if firing.timetable is not None and firing.schedule.after is None:
-            yield from _entries_of(firing, firing.timetable, end)
+            yield from _dues_of(firing, firing.timetable, end)
 
 
-def _entries_of(firing: Firing, timetable: Timetable, end: datetime) -> Iterator[AgendaEntry]:
-    due = timetable.occurrences(firing.start, end)
+def _dues_of(firing: Firing, timetable: Timetable, end: datetime) -> Iterator[_Due]:
+    due = times_between(timetable, firing.start, end)
     most = MOST_OF_ONE + 1 if firing.left is None else min(MOST_OF_ONE + 1, firing.left)
     first = list(islice(due, most))
     if len(first) <= MOST_OF_ONE:
-        yield from (_entry(firing, timetable, due_at) for due_at in first)
+        yield from (_Due(at, firing, timetable) for at in first)
         return
     last = timetable.previous_before(end + _SECOND) or first[-1]
     count = timetable.count(firing.start, end)
@@ -145,26 +155,19 @@ def _entries_of(firing: Firing, timetable: Timetable, end: datetime) -> Iterator
         rest = MOST_ENTRIES if firing.left is None else firing.left - most
         more = list(islice(due, rest))
         count, last = len(first) + len(more), (more or first)[-1]
-    yield _entry(firing, timetable, first[0], count=count, until=last)
+    yield _Due(first[0], firing, timetable, count, last)
 
 
-def _entry(
-    firing: Firing,
-    timetable: Timetable,
-    due_at: datetime,
-    *,
-    count: int = 1,
-    until: datetime | None = None,
-) -> AgendaEntry:
-    schedule = firing.schedule
+def _entry(due: _Due) -> AgendaEntry:
+    schedule = due.firing.schedule
     return AgendaEntry(
         schedule=schedule.name,
         collector=schedule.collector,
-        due_at=due_at,
-        due_local=due_at.astimezone(timetable.zone).isoformat(),
-        starts_at=due_at + timetable.delay(due_at),
-        why="; ".join(filter(None, (why_then(schedule), firing.note))),
-        dst=timetable.dst_mark(due_at),
-        count=count,
-        until=until,
+        due_at=due.at,
+        due_local=due.at.astimezone(due.timetable.zone).isoformat(),
+        starts_at=due.at + due.timetable.delay(due.at),
+        why="; ".join(filter(None, (why_then(schedule), due.firing.note))),
+        dst=due.timetable.dst_mark(due.at),
+        count=due.count,
+        until=due.until,
     )

@@ -18,6 +18,7 @@ from scheduler.tools.calendar.explain_instant import (
     newest_of,
     read_instants,
 )
+from scheduler.views.other_jobs import say_others
 from scheduler.views.over_limits import list_over_limits
 from scheduler.views.waiting import how_late, list_waits
 
@@ -60,6 +61,7 @@ def explain_time(conn: Connection, name: str, moment: datetime, *, now: datetime
             made=made,
             late=how_late(conn, newest_of(rows), now=now) if rows else None,
             waits=list_waits(conn, [schedule], at=max(instant, now)).get(name),
+            others=say_others(conn, schedule, now=now),
             over=list_over_limits(conn, [schedule], at=max(instant, now), is_due=True).get(name),
         )
 

@@ -56,7 +56,7 @@ class ExplainContext:
     *sent_after* the nearest later one that was not skipped. *made* counts the runs of a schedule
     with `max_runs`. Without *timetable*, *problem* says why. *late* says how late the newest run
     was sent, or what it waits for, *waits* who paused the queue or the account, *over* which limit
-    it would be beyond.
+    it would be beyond, *others* what others run on its collector, if that matters.
     """
 
     now: datetime
@@ -73,6 +73,7 @@ class ExplainContext:
     late: str | None = None
     waits: str | None = None
     over: Over | None = None
+    others: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,7 +296,8 @@ def _to_come(context: ExplainContext, instant: datetime) -> _Answer:
 def _when_it_starts(context: ExplainContext, instant: datetime) -> str:
     delay = context.timetable.delay(instant) if context.timetable is not None else None
     later = f" {delay.total_seconds():g} s later (jitter, spread)" if delay else ""
-    return f"it is due then, and its run starts{later or ' at once'}"
+    others = f"; {context.others}" if context.others is not None else ""
+    return f"it is due then, and its run starts{later or ' at once'}{others}"
 
 
 def _neighbours(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from scheduler.domain.firing import PROMPT
+from scheduler.domain.overlap import UNENDED
 from scheduler.domain.records import Reason, Run, RunState
 from scheduler.domain.timestamps import display_time
 
@@ -42,8 +43,10 @@ def skip_sentence(run: Run, *, stand_in: Run | None = None) -> str:
         why = f"no daemon was there at its time, and when one was, at {decided}, it was too late"
     if run.reason is Reason.COALESCED and stand_in is not None:
         why = f"run {stand_in.id}, due {display_time(stand_in.due_at)}, stands for it"
-    # The detail of an overlapped one says the same again.
-    detail = "" if run.reason is Reason.OVERLAPPED else _detail(run)
+    detail = _detail(run)
+    if run.reason is Reason.OVERLAPPED:
+        # Its detail says the same again, or else what it was for.
+        detail, why = "", why if run.detail in (None, UNENDED) else str(run.detail)
     return f"it was skipped, {run.reason}: {why}{detail}"
 
 

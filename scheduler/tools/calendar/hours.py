@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from scheduler.domain.timetable import Timetable
@@ -91,12 +92,34 @@ def _hours_of(firing: Firing, start: datetime, end: datetime) -> Iterator[tuple[
 @lru_cache(maxsize=50_000)
 def day_of(timetable: Timetable, day: datetime) -> Sequence[tuple[datetime, int]]:
     """Return the hours of a day of UTC in which a timetable is due, and how often."""
-    start, last = day - _SECOND, day + _DAY - _SECOND
-    if (timetable.count(start, last) or 0) > _MANY:
+    times = times_of(timetable, day)
+    if times is None:
         hours = (day + HOUR * number for number in range(24))
         counted = ((hour, count_between(timetable, hour - _SECOND, hour + HOUR)) for hour in hours)
         return tuple((hour, count) for hour, count in counted if count)
-    return tuple(Counter(map(whole_hour, timetable.occurrences(start, last))).items())
+    return tuple(Counter(map(whole_hour, times)).items())
+
+
+@lru_cache(maxsize=10_000)
+def times_of(timetable: Timetable, day: datetime) -> Sequence[datetime] | None:
+    """Return when a timetable is due on a day of UTC; None where that is very often."""
+    start, last = day - _SECOND, day + _DAY - _SECOND
+    if (timetable.count(start, last) or 0) > _MANY:
+        return None
+    found = tuple(islice(timetable.occurrences(start, last), _MANY + 1))
+    return found if len(found) <= _MANY else None
+
+
+def times_between(timetable: Timetable, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Yield the occurrences later than *start*, up to *end*; a day that was seen is known."""
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while day <= end:
+        times = times_of(timetable, day)
+        last = day + _DAY - _SECOND
+        if times is None:
+            times = timetable.occurrences(max(start, day - _SECOND), min(end, last))
+        yield from (at for at in times if start < at <= end)
+        day += _DAY
 
 
 def count_between(timetable: Timetable, start: datetime, end: datetime) -> int:

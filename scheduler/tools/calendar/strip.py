@@ -1,18 +1,22 @@
 """The last and the next hours of the schedules that fire next: what ran, what is planned."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.series import RunsAlike
 from scheduler.tools.calendar.desk import Desk, Firing
-from scheduler.tools.calendar.hours import HOUR, count_between, day_of
+from scheduler.tools.calendar.hours import HOUR, count_between, day_of, times_between
+from scheduler.views.decoding import read_names
 from scheduler.views.history import count_lately
 
 HOURS: Final = 12
 MOST_ROWS: Final = 40
+MOST_LABELLED: Final = 200
+UNLABELLED: Final = "no label"
 _MOST_SINGLE: Final = 36
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -43,7 +47,8 @@ class HoursAround:
     """
     HOURS before *now* and after, a row for each of the schedules that fire next, by name.
 
-    There are *schedule_count* schedules; MOST_ROWS of them are here at most.
+    There are *schedule_count* schedules, of which *shown_count* are here: MOST_ROWS at most, or
+    *by_label* MOST_LABELLED, a row for each label that is a schedule's first.
     """
 
     start: datetime
@@ -51,16 +56,51 @@ class HoursAround:
     end: datetime
     rows: tuple[ScheduleHours, ...]
     schedule_count: int
+    shown_count: int
+    by_label: bool
 
 
-def read_hours_around(conn: Connection, *, now: datetime) -> HoursAround:
-    """Return what ran and what is planned."""
+def read_hours_around(
+    conn: Connection, *, by_label: bool | None = None, now: datetime
+) -> HoursAround:
+    """Return what ran and what is planned; *by_label* None is where a schedule each is too many."""
     start, end = now - HOUR * HOURS, now + HOUR * HOURS
-    firings = list(Desk.read(conn, start=now, end=end).firings())
-    chosen = sorted(sorted(firings, key=_next_fire)[:MOST_ROWS], key=lambda one: one.schedule.name)
+    firings = sorted(Desk.read(conn, start=now, end=end).firings(), key=_next_fire)
+    count = len(firings)
+    if by_label is None:
+        by_label = count > MOST_ROWS and any(one.schedule.labels for one in firings)
+    chosen = firings[: MOST_LABELLED if by_label else MOST_ROWS]
     lately = count_lately(conn, [firing.schedule.name for firing in chosen], since=start)
-    rows = (_row(firing, lately[firing.schedule.name], now, end) for firing in chosen)
-    return HoursAround(start=start, now=now, end=end, rows=tuple(rows), schedule_count=len(firings))
+    rows = [_row(firing, lately[firing.schedule.name], now, end) for firing in chosen]
+    if by_label:
+        labels = {one.schedule.name: read_names(one.schedule.labels)[:1] for one in chosen}
+        rows = list(_by_label(rows, labels))
+    return HoursAround(
+        start=start,
+        now=now,
+        end=end,
+        rows=tuple(sorted(rows, key=lambda row: row.schedule)),
+        schedule_count=count,
+        shown_count=len(chosen),
+        by_label=by_label,
+    )
+
+
+def _by_label(
+    rows: Iterable[ScheduleHours], labels: Mapping[str, Sequence[str]]
+) -> Iterator[ScheduleHours]:
+    """Yield the rows of the labels that come first in most schedules, MOST_ROWS at most."""
+    of_label: dict[str, list[ScheduleHours]] = {}
+    for row in rows:
+        label = next(iter(labels[row.schedule]), UNLABELLED)
+        of_label.setdefault(label, []).append(row)
+    for label, alike in sorted(of_label.items(), key=lambda pair: -len(pair[1]))[:MOST_ROWS]:
+        yield ScheduleHours(
+            schedule=f"{label} ×{len(alike)}",
+            runs=tuple(chain.from_iterable(row.runs for row in alike)),
+            planned=tuple(chain.from_iterable(row.planned for row in alike)),
+            note=None,
+        )
 
 
 def _next_fire(firing: Firing) -> tuple[bool, datetime, str]:
@@ -91,7 +131,7 @@ def _planned(firing: Firing, now: datetime, end: datetime) -> Iterator[PlannedRu
         hour for day in days for hour in day_of(timetable, day) if start - HOUR < hour[0] < end
     ]
     if sum(count for _, count in hours) <= _MOST_SINGLE:
-        for at in timetable.occurrences(start, end):
+        for at in times_between(timetable, start, end):
             yield PlannedRuns(at=at, until=at, count=1)
         return
     for hour, count in hours:

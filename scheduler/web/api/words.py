@@ -1,18 +1,42 @@
 """The kinds of value that a request holds, each with the sentence that refuses a wrong one."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from starlette.requests import Request
 
+from scheduler.clock import utc_now
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.web.problems import Refused, shape
 
 LARGEST_ID: Final = 2**63 - 1
+
+
+_APART: Final = re.compile(r"([-+ ])(.+)")
+
+
+def _read_apart(text: str) -> datetime | None:
+    """Read so long from now, or before now; a + in a query that nobody encoded is a blank."""
+    if (apart := _APART.fullmatch(text)) is None:
+        return None
+    try:
+        lasting = parse_duration(apart[2])
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+    return utc_now() - lasting if apart[1] == "-" else utc_now() + lasting
 
 
 def _read_moment(text: object) -> datetime:
@@ -25,13 +49,17 @@ def _read_moment(text: object) -> datetime:
 def _read_wall(text: object) -> datetime:
     if isinstance(text, datetime):
         return text
+    if isinstance(text, str) and (moment := _read_apart(text)) is not None:
+        return moment
     try:
         if not isinstance(text, str) or "T" not in text:
             raise ValueError
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError("must be a time in ISO 8601, such as 2026-12-01T02:00:00Z") from None
+        raise ValueError(
+            "must be a time in ISO 8601, such as 2026-12-01T02:00:00Z, or +2h, -12h"
+        ) from None
 
 
 def _check_text(text: str) -> str:
@@ -40,9 +68,24 @@ def _check_text(text: str) -> str:
     return text
 
 
-Moment = Annotated[datetime, BeforeValidator(_read_moment)]
-"""A time in ISO 8601 with its offset; UTC here."""
-WallTime = Annotated[datetime, BeforeValidator(_read_wall)]
+_APART_PATTERN: Final = r"^[+-]( *[0-9]{1,10} *[wdhms])+$"
+
+
+def _time_schema(*, has_offset: bool) -> WithJsonSchema:
+    written = {"format": "date-time"} if has_offset else {"pattern": r"^\d{4}-\d\d-\d\dT"}
+    return WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", **written},
+                {"type": "string", "pattern": _APART_PATTERN},
+            ]
+        }
+    )
+
+
+Moment = Annotated[datetime, BeforeValidator(_read_moment), _time_schema(has_offset=True)]
+"""A time in ISO 8601 with its offset, or so long from now, such as `+2h`; UTC here."""
+WallTime = Annotated[datetime, BeforeValidator(_read_wall), _time_schema(has_offset=False)]
 """The same, or without an offset what a clock on the wall shows."""
 Why = Annotated[
     str,

@@ -62,7 +62,7 @@ async def jobs(caller: Reader, request: Request) -> Response:
 
 @router.post("/jobs/{collection_id}/{verb}", **passed_on(body=_FAILED_ONLY))
 async def change(caller: Operator, request: Request, collection_id: str, verb: str) -> Response:
-    """Cancel, pause, resume or rerun a collection; a rerun is billed, and not followed here."""
+    """Cancel, pause, resume or rerun a collection; a rerun is billed, and a run of its own."""
     if verb not in ("cancel", "pause", "resume", "rerun"):
         raise NotFound(f"no job can be asked to {verb[:20]!r}: cancel, pause, resume, rerun")
     asked = await _asked(caller, collection_id)
@@ -88,6 +88,7 @@ async def _relayed(
         account=asked.account,
         subject=asked.collection_id,
         failed_only=failed_only,
+        by=caller.by,
     )
     return await relayed(caller.site, question)
 

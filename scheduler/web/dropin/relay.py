@@ -29,10 +29,13 @@ async def relayed(site: Site, question: RelayQuestion) -> Response:
         writer.close()
         headers = {"Retry-After": str(head.retry_after)} if head.retry_after else {}
         return JSONResponse({"error": head.error}, head.status, headers)
+    headers = {"Content-Disposition": "attachment"}
+    if head.run_id is not None:
+        headers["X-Run-Id"] = str(head.run_id)
     return StreamingResponse(
         _pieces(reader, writer),
         head.status,
-        {"Content-Disposition": "attachment"},
+        headers,
         "application/json" if head.is_json else "text/plain",
     )
 

@@ -14,7 +14,7 @@ from scheduler.domain.errors import InvalidInput, NotFound
 from scheduler.views.collectors import find_called
 from scheduler.views.requested import RequestedTrigger, list_request
 from scheduler.views.runs import RunView
-from scheduler.web.access import Caller, RunReader, Uploader
+from scheduler.web.access import Caller, RunWaiter, Uploader
 from scheduler.web.api.words import RunId
 from scheduler.web.dropin.answers import answer_of
 from scheduler.web.dropin.documents import OUTCOME, TRIGGER
@@ -55,7 +55,7 @@ async def trigger(caller: Uploader, request: HttpRequest) -> Response:
 
 
 @router.get("/trigger/{run_id}", **OUTCOME)
-async def show(caller: RunReader, request: HttpRequest, run_id: RunId) -> Response:
+async def show(caller: RunWaiter, request: HttpRequest, run_id: RunId) -> Response:
     """Say what became of a trigger, as the POST would have; `Prefer: wait=N` waits for it."""
     triggers = await _request_of(caller, run_id)
     if not caller.asked_for(triggers[0].created_by):

@@ -3,9 +3,10 @@ The pages: what the API tells, for people in a browser; without a script, too.
 
     page.py        Pages, Shown: a page, its `.json`      rendering.py  templates, what they know
     forms.py       Sent: a form, judged, carried out      assets.py     the style sheet, the script
-    times.py       moments in words, and the zone         states.py     a word and a mark each
-    navigation.py  the head of every page                 sign_in.py    a token becomes a session
-    problem_page.py  errors, for a browser                templates/, static/, pictures/
+    times.py       moments in words, and the zone         sign_in.py    a token becomes a session
+    subjects.py    the page of what is spoken of
+    navigation.py  the head of every page                 problem_page.py  errors, for a browser
+    templates/, static/, pictures/ (looks.py: a word and a mark for each state)
 
 To add a page: a module here with a `router`, named in `_MODULES` below; its template; where it is
 to be in the head of every page, its line in `navigation.py`.
@@ -61,6 +62,7 @@ _MODULES: Final = (
     "assets",
     "sign_in",
     "overview",
+    "alerts",
     "upcoming",
     "runs",
     "run",
@@ -70,6 +72,7 @@ _MODULES: Final = (
     "queues",
     "batches",
     "failures",
+    "costs",
     "changes",
     "configuration",
     "system",

@@ -14,8 +14,8 @@ from scheduler.domain.timestamps import iso_time
 from scheduler.views.changes import list_changes
 from scheduler.web.access import Reader
 from scheduler.web.api.words import LARGEST_ID
-from scheduler.web.pages.overview import place_of
 from scheduler.web.pages.page import Pages, Shown
+from scheduler.web.pages.subjects import place_of
 from scheduler.web.pages.times import read_moment, zone_for
 
 router = Pages()

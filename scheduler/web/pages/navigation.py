@@ -15,12 +15,14 @@ class Link:
 
 NAVIGATION: Final = (
     Link("/overview", "Overview", "o"),
+    Link("/alerts", "Alerts", "a"),
     Link("/upcoming", "Upcoming", "u"),
     Link("/runs", "Runs", "r"),
     Link("/schedules", "Schedules", "s"),
     Link("/queues", "Queues", "q"),
     Link("/batches", "Batches", "b"),
     Link("/failures", "Failures", "f"),
+    Link("/costs", "Costs", "m"),
     Link("/changes", "Changes", "c"),
     Link("/configuration", "Configuration", "d"),
     Link("/system", "System", "y"),
@@ -30,4 +32,6 @@ NAVIGATION: Final = (
 
 def is_below(path: str, link: Link) -> bool:
     """Tell whether the page at *path* is that of the link, or one below it."""
+    if path == "/notices":
+        return link.path == "/alerts"
     return path == link.path or path.startswith(f"{link.path}/")

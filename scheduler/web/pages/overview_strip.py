@@ -11,7 +11,9 @@ from scheduler.web.pictures.strip import Bar, Planned, StripRow, draw_strip
 def draw_hours_around(hours: HoursAround, *, zone: ZoneInfo) -> Picture:
     """Draw it; moments are written in *zone*."""
     rows = [_row(row, hours) for row in hours.rows]
-    return draw_strip(rows, begin=hours.start, now=hours.now, finish=hours.end, zone=zone)
+    noun = "label" if hours.by_label else "schedule"
+    start, end = hours.start, hours.end
+    return draw_strip(rows, begin=start, now=hours.now, finish=end, zone=zone, noun=noun)
 
 
 def _row(row: ScheduleHours, hours: HoursAround) -> StripRow:

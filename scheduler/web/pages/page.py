@@ -1,12 +1,14 @@
 """Routes of pages: what a view has said, shown; at its path with `.json` the same as data."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from scheduler.domain.errors import NotFound
 from scheduler.web.access import Caller
 from scheduler.web.models import reply
 from scheduler.web.pages.rendering import Shown, page_response
@@ -32,21 +34,37 @@ class Pages(Router):
 
         def add(make: Maker) -> Maker:
             PATHS.add(path)
+            named = path.rpartition("{")[2].removesuffix("}") if path.endswith("}") else None
             for each in (f"{path}.json", path):
-                self.add_api_route(each, _answering(make), methods=["GET"], response_model=None)
+                answer = _answering(make, named if each != path else None)
+                self.add_api_route(each, answer, methods=["GET"], response_model=None)
             return make
 
         return add
 
 
-def _answering(make: Maker) -> Callable[..., Awaitable[Response]]:
+def _answering(make: Maker, named: str | None) -> Callable[..., Awaitable[Response]]:
+    """
+    Return what answers with the page or its data.
+
+    Where the path ends in a name, *named*, and `.json`: a browser may mean one that ends so.
+    """
+
     @wraps(make)
     async def answer(**given: Any) -> Response:
-        shown = await make(**given)
         request: Request = given["request"]
         caller: Caller = given["caller"]
+        if isinstance(given.get(named or ""), str) and _is_browser(request):
+            with suppress(NotFound):
+                whole = await make(**{**given, str(named): f"{given[str(named)]}.json"})
+                return page_response(request, caller, whole, PATHS)
+        shown = await make(**given)
         if request.url.path.endswith(".json"):
             return reply(shown.data)
         return page_response(request, caller, shown, PATHS)
 
     return answer
+
+
+def _is_browser(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")

@@ -19,11 +19,11 @@ from scheduler import __version__
 from scheduler.views.json_document import json_value
 from scheduler.web.access import Caller
 from scheduler.web.guard import cookie_name
-from scheduler.web.pages import states
 from scheduler.web.pages.assets import asset
 from scheduler.web.pages.navigation import NAVIGATION, is_below
 from scheduler.web.pages.times import OF_SCHEDULE, Times, chosen_zone, in_words, zone_for
 from scheduler.web.pictures.human import duration_words
+from scheduler.web.pictures.looks import class_of, mark_of, word_of
 
 DONE_COOKIE: Final = "dcas_done"
 """What was done by the form before: told once."""
@@ -170,9 +170,9 @@ def _environment() -> Environment:
         "segment": _segment,
         "in_words": in_words,
         "seconds": _seconds,
-        "mark": states.mark_of,
-        "word": states.word_of,
-        "class_of": states.class_of,
+        "mark": mark_of,
+        "word": word_of,
+        "class_of": class_of,
     }
     made.globals |= {
         "asset": asset,

@@ -10,6 +10,7 @@ from scheduler.actions.runs import act_on_chosen, retry_chosen
 from scheduler.domain.records import ENDED_STATES, OPEN_STATES, Reason
 from scheduler.domain.run_acts import ACTS_ON, DONE, RunAct
 from scheduler.views.acting import list_chosen
+from scheduler.views.names import list_suggestions
 from scheduler.views.retrying import list_retryable
 from scheduler.views.run_list import NEWEST, read_run_list
 from scheduler.views.runs import RunFilter
@@ -41,6 +42,7 @@ async def runs(caller: Reader, request: Request, before: Before = None) -> Shown
         values={
             "wanted": wanted,
             "query": query_of(wanted),
+            "suggestions": await caller.ask_lately(list_suggestions),
             "names": NAMES,
             "tabs": (*OPEN_STATES, *ENDED_STATES),
             "reasons": tuple(Reason),

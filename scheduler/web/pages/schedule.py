@@ -23,6 +23,7 @@ from scheduler.tools.calendar.preview import SchedulePreview, preview_schedules
 from scheduler.views.batches import BatchSummary, find_summary
 from scheduler.views.changes import ChangeView, list_changes
 from scheduler.views.collectors import CollectorView, get_collector
+from scheduler.views.day_limits import AllowedView, Sender, read_allowed
 from scheduler.views.history import RunFigures, YearOfRuns, list_series, read_year
 from scheduler.views.opening import Connection
 from scheduler.views.policy_words import policy_words
@@ -56,6 +57,7 @@ class SchedulePage:
     batch: BatchSummary | None
     next: tuple[NextOccurrence, ...]
     ahead: SchedulePreview
+    allowed: AllowedView
     series: tuple[RunFigures, ...]
     changes: tuple[ChangeView, ...]
     explained: Explanations | None
@@ -68,20 +70,31 @@ def read_schedule_page(
     """Read it, and the half year behind it; raises NotFound."""
     schedule = get_schedule(conn, name, now=now)
     coming, problem = _coming(conn, name, now)
+    collector = _collector(conn, schedule.collector)
     page = SchedulePage(
         schedule=schedule,
         why_then=why_then(schedule),
         policies=policy_words(schedule),
-        collector=_collector(conn, schedule.collector),
+        collector=collector,
         batch=find_summary(conn, schedule.batch),
         next=coming,
         ahead=preview_schedules(conn, [name], days=_YEAR.days, now=now).schedules[0],
+        allowed=read_allowed(conn, _sender(schedule, collector), now=now),
         series=list_series(conn, name),
         changes=tuple(list_changes(conn, subject=f"schedules.{name}", limit=_CHANGES).items),
         explained=None if at is None else explain_time(conn, name, at, now=now),
         problem=problem,
     )
     return page, read_year(conn, name, zone=zone_of(conn, name), since=now - _YEAR)
+
+
+def _sender(schedule: ScheduleView, collector: CollectorView | None) -> Sender:
+    return Sender(
+        account=collector.account if collector else "",
+        collector=schedule.collector,
+        schedule=schedule.name,
+        labels=f",{','.join(schedule.labels)}," if schedule.labels else None,
+    )
 
 
 def _collector(conn: Connection, name: str) -> CollectorView | None:

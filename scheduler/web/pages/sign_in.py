@@ -1,6 +1,6 @@
 """`/` and signing in: a token is typed once, and a cookie stands for it until it ends."""
 
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -87,12 +87,13 @@ async def sign_out(caller: Anybody, request: Request) -> Response:
 
 @router.post("/zone")
 async def choose_zone(caller: Anybody, request: Request) -> Response:
-    """Keep in which zone moments are shown, and lead back."""
+    """Keep in which zone moments are shown, and lead back: the address says it, too."""
     check_origin(request)
     sent = await read_fields(request)
-    answer = RedirectResponse(own_path(sent.get("to")) or _HOME, 303)
-    zone = sent.get("zone", "UTC")[:100]
-    if zone.isascii() and zone.isprintable():
+    to, zone = own_path(sent.get("to")) or _HOME, sent.get("zone", "UTC")[:100]
+    is_readable = zone.isascii() and zone.isprintable()
+    answer = RedirectResponse(_in_zone(to, zone) if is_readable else to, 303)
+    if is_readable:
         answer.set_cookie(
             ZONE_COOKIE,
             quote(zone, safe="/"),
@@ -101,6 +102,13 @@ async def choose_zone(caller: Anybody, request: Request) -> Response:
             samesite="strict",
         )
     return answer
+
+
+def _in_zone(path: str, zone: str) -> str:
+    """Return *path* with the zone in its query."""
+    parts = urlsplit(path)
+    query = [(key, value) for key, value in parse_qsl(parts.query) if key != "zone"]
+    return urlunsplit(parts._replace(query=urlencode([*query, ("zone", zone)], safe="/")))
 
 
 def own_path(path: str | None) -> str | None:

@@ -74,8 +74,8 @@ def in_words(duration: timedelta) -> str:
 
 
 def chosen_zone(request: Request) -> str:
-    """Return which zone the reader has chosen: a name, or OF_SCHEDULE."""
-    return request.cookies.get(ZONE_COOKIE, "UTC")
+    """Return which zone is chosen, by the address or else by the reader: a name, or OF_SCHEDULE."""
+    return request.query_params.get("zone") or request.cookies.get(ZONE_COOKIE, "UTC")
 
 
 def zone_for(request: Request, of_schedule: str | None = None) -> ZoneInfo:

@@ -20,6 +20,7 @@ router = Pages()
 
 _WEEK: Final = 7 * 24
 _CHOICES: Final = (6, 24, 48)
+_SHOWN: Final = 300
 Hours = Annotated[int, Query(ge=1, le=_WEEK)]
 
 
@@ -38,6 +39,7 @@ async def upcoming(caller: Reader, request: Request, hours: Hours = 24) -> Shown
         http=f"/api/v1/upcoming?hours={hours}",
         values={
             "hours": hours,
+            "entries": agenda.entries[:_SHOWN],
             "choices": _CHOICES,
             "week": draw_week(_counts(week.hours), zone=zone),
             "uncounted": week.uncounted,

@@ -1,4 +1,4 @@
-"""How each state looks: a colour, by its class, and a mark, for whoever does not see colours."""
+"""How each state looks, in HTML as in SVG: a word, a mark, and a class that has its colour."""
 
 from collections.abc import Iterable, Mapping
 from math import cos, sin, tau
@@ -22,6 +22,29 @@ WORST_FIRST: Final = (
 )
 """What is shown of several that share a place."""
 
+MARKS: Final[Mapping[str, str]] = {
+    "queued": "○",
+    "dispatching": "◔",
+    "unconfirmed": "?",
+    "needs_attention": "!",
+    "collecting": "◐",
+    "succeeded": "✓",
+    "partial": "◒",
+    "failed": "✕",
+    "cancelled": "⊘",
+    "skipped": "–",
+    "planned": "◌",
+    "late": "◷",
+    "paused": "‖",
+    "well": "✓",
+    "wrong": "✕",
+    "waiting": "○",
+    "pending": "◔",
+    "delivered": "✓",
+    "given_up": "✕",
+}
+"""The mark of each state of a run in text, and of what else is shown like one."""
+
 _Stroke = tuple[tuple[float, float], ...]
 
 _CIRCLE: Final[_Stroke] = tuple(
@@ -29,7 +52,7 @@ _CIRCLE: Final[_Stroke] = tuple(
     for turn in range(13)
 )
 
-_MARKS: Final[Mapping[RunState, tuple[_Stroke, ...]]] = {
+_DRAWN: Final[Mapping[RunState, tuple[_Stroke, ...]]] = {
     RunState.QUEUED: (_CIRCLE,),
     RunState.DISPATCHING: (_CIRCLE, ((0, -0.9), (0, 0), (0.9, 0))),
     RunState.UNCONFIRMED: (
@@ -44,17 +67,22 @@ _MARKS: Final[Mapping[RunState, tuple[_Stroke, ...]]] = {
     RunState.CANCELLED: (_CIRCLE, ((-0.6, 0.6), (0.6, -0.6))),
     RunState.SKIPPED: (((-0.8, 0), (0.8, 0)),),
 }
-"""Strokes, from -1 to 1 in both directions: what the marks of the pages look like."""
+"""The same in a picture: strokes, from -1 to 1 in both directions."""
 
 
-def state_class(state: RunState) -> str:
-    """Return the class that has the state's colour."""
-    return f"s-{state.value.replace('_', '-')}"
+def mark_of(state: str) -> str:
+    """Return the mark of a state in text; a dot for one that has none."""
+    return MARKS.get(state, "·")
 
 
-def state_words(state: RunState) -> str:
-    """Return the state as a word of a sentence."""
-    return state.value.replace("_", " ")
+def word_of(state: str) -> str:
+    """Return a state as people read it: `needs attention`."""
+    return state.replace("_", " ")
+
+
+def class_of(state: str) -> str:
+    """Return the class that colours it: `s-needs-attention`."""
+    return f"s-{state.replace('_', '-')}"
 
 
 def worst_of(states: Iterable[RunState]) -> RunState:
@@ -66,7 +94,7 @@ def mark(state: RunState, x: float, y: float, size: float) -> Svg:
     """Return the state's mark around a point; *size* is half of its width."""
     strokes = (
         "M" + "L".join(f"{number(x + dx * size)} {number(y + dy * size)}" for dx, dy in stroke)
-        for stroke in _MARKS[state]
+        for stroke in _DRAWN[state]
     )
     return tag("path", d="".join(strokes), class_="mark")
 
@@ -76,8 +104,8 @@ def state_keys(states: Iterable[RunState]) -> tuple[Key, ...]:
     present = set(states)
     return tuple(
         key(
-            join(rect(0, 0, 16, 12, class_=state_class(state)), mark(state, 8, 6, 4)),
-            state_words(state),
+            join(rect(0, 0, 16, 12, class_=class_of(state)), mark(state, 8, 6, 4)),
+            word_of(state),
         )
         for state in reversed(WORST_FIRST)
         if state in present

@@ -12,7 +12,7 @@ from scheduler.domain.records import RunState
 from scheduler.web.pictures.axes import clock_marks, quantity_axis, time_axis
 from scheduler.web.pictures.frame import Key, Picture, Table, image, key, nothing
 from scheduler.web.pictures.human import count_words, duration_words, several, short_count
-from scheduler.web.pictures.looks import mark, state_class, state_keys, state_words, worst_of
+from scheduler.web.pictures.looks import class_of, mark, state_keys, word_of, worst_of
 from scheduler.web.pictures.scale import Scale, TimeScale, count_ticks, duration_ticks, log_ticks
 from scheduler.web.pictures.svg import Svg, group, join, line, rect, tag, title, words
 
@@ -186,8 +186,8 @@ class _Plot:
         x, y = times.place(point.at), self.quantity.place(point.value)
         told = title(_told(point, self.say, self.zone))
         if point.state is RunState.SUCCEEDED:
-            return tag("circle", told, cx=x, cy=y, r=2.5, class_=state_class(point.state))
-        box = rect(x - 4.5, y - 4.5, 9, 9, told, class_=state_class(point.state))
+            return tag("circle", told, cx=x, cy=y, r=2.5, class_=class_of(point.state))
+        box = rect(x - 4.5, y - 4.5, 9, 9, told, class_=class_of(point.state))
         return join(box, mark(point.state, x, y, 2.6))
 
     def _level_lines(self, levels: Sequence[_Level], times: TimeScale) -> Iterable[Svg]:
@@ -208,7 +208,7 @@ class _Plot:
                 f"{point.at.astimezone(self.zone):%a %d %b %Y %H:%M:%S %Z}",
                 point.name,
                 self.say(point.value) if self.say is duration_words else count_words(point.value),
-                state_words(point.state),
+                word_of(point.state),
             )
             for point in reversed(last)
         )
@@ -226,7 +226,7 @@ def _columns(column: str) -> tuple[str, ...]:
 def _told(point: Point, say: Callable[[float], str], zone: ZoneInfo) -> str:
     when = f"{point.at.astimezone(zone):%a %d %b %H:%M:%S}"
     named = f"{point.name}, " if point.name else ""
-    return f"{named}{when}: {say(point.value)}, {state_words(point.state)}"
+    return f"{named}{when}: {say(point.value)}, {word_of(point.state)}"
 
 
 def _thin(points: Sequence[Point], times: TimeScale) -> Iterable[Point]:
@@ -254,7 +254,7 @@ def _legend(
     points: Iterable[Point], levels: Iterable[_Level], band: Usual | None
 ) -> tuple[Key, ...]:
     states = {point.state for point in points}
-    good = key(tag("circle", cx=8, cy=6, r=3, class_=state_class(RunState.SUCCEEDED)), "succeeded")
+    good = key(tag("circle", cx=8, cy=6, r=3, class_=class_of(RunState.SUCCEEDED)), "succeeded")
     lines = tuple(key(line(0, 6, 16, 6, class_=each.class_), each.says) for each in levels)
     middle_half = key(rect(0, 1, 16, 10, class_="band"), "the middle half")
     return (

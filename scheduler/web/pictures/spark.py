@@ -1,13 +1,14 @@
-"""The last runs of a schedule as small bars: how each ended, and how long it took."""
+"""Small bars for a line of a table: the last runs of a schedule; how many failed each day."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Final
 
 from scheduler.domain.records import RunState
 from scheduler.web.pictures.frame import image
 from scheduler.web.pictures.human import duration_words
-from scheduler.web.pictures.looks import mark, state_class, state_words
+from scheduler.web.pictures.looks import class_of, mark, word_of
 from scheduler.web.pictures.svg import Svg, join, rect, title
 
 _BAR: Final = 7
@@ -44,8 +45,8 @@ def _bar(run: Ended, longest: float, left: float) -> Svg:
     share = max(0.0, run.seconds or 0.0) / longest if longest > 0 else 1.0
     height = (_HEIGHT - 2) * (_LOWEST + (1 - _LOWEST) * share)
     took = f", {duration_words(run.seconds)}" if run.seconds is not None else ""
-    told = title(f"{state_words(run.state)}{took}")
-    box = rect(left + 0.5, _HEIGHT - height, _BAR - 1, height, told, class_=state_class(run.state))
+    told = title(f"{word_of(run.state)}{took}")
+    box = rect(left + 0.5, _HEIGHT - height, _BAR - 1, height, told, class_=class_of(run.state))
     if run.state is RunState.SUCCEEDED:
         return box
     return join(box, mark(run.state, left + _BAR / 2, _HEIGHT - 4, 2))
@@ -57,5 +58,26 @@ def _sentence(runs: Sequence[Ended]) -> str:
     counts: dict[RunState, int] = {}
     for run in runs:
         counts[run.state] = counts.get(run.state, 0) + 1
-    told = ", ".join(f"{count} {state_words(state)}" for state, count in counts.items())
+    told = ", ".join(f"{count} {word_of(state)}" for state, count in counts.items())
     return f"the last {len(runs)}: {told}"
+
+
+def draw_trend(counts: Mapping[date, int], *, begin: date, end: date) -> Svg:
+    """Return how many failed on each day from *begin* to *end*: the most is as high as it gets."""
+    days = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
+    width = MOST * _BAR / max(1, len(days))
+    most = max(counts.values(), default=1)
+    bars = [_day(day, counts.get(day, 0), most, place, width) for place, day in enumerate(days)]
+    says = f"failed by the day, {most:,} at most: " + ", ".join(
+        f"{day:%m-%d} {counts[day]:,}" for day in days if counts.get(day)
+    )
+    return image(*bars, says=says, width=MOST * _BAR, height=_HEIGHT, class_="spark")
+
+
+def _day(day: date, count: int, most: int, place: int, width: float) -> Svg:
+    """Return a bar; a line at the foot for a day of none."""
+    height = 3 + (_HEIGHT - 5) * count / most if count else 1
+    told = title(f"{day:%a %d %b}: {count:,} failed")
+    look = class_of(RunState.FAILED) if count else class_of(RunState.SKIPPED)
+    gap = 1 if width > 3 else 0
+    return rect(place * width, _HEIGHT - height, max(0.5, width - gap), height, told, class_=look)

@@ -13,11 +13,11 @@ from scheduler.web.pictures.frame import WIDTH, Key, Picture, Table, image, key,
 from scheduler.web.pictures.human import several
 from scheduler.web.pictures.looks import (
     WORST_FIRST,
+    class_of,
     mark,
     planned_key,
-    state_class,
     state_keys,
-    state_words,
+    word_of,
     worst_of,
 )
 from scheduler.web.pictures.scale import TimeScale
@@ -63,15 +63,21 @@ class StripRow:
 
 
 def draw_strip(
-    rows: Sequence[StripRow], *, begin: datetime, now: datetime, finish: datetime, zone: ZoneInfo
+    rows: Sequence[StripRow],
+    *,
+    begin: datetime,
+    now: datetime,
+    finish: datetime,
+    zone: ZoneInfo,
+    noun: str = "schedule",
 ) -> Picture:
-    """Return the picture; what is shown of a moment is on *zone*'s clock."""
+    """Return the picture, a row for each *noun*; moments are on *zone*'s clock."""
     if not rows:
         return nothing("no schedule has a run in these hours", _COLUMNS)
     scale = TimeScale(begin, finish, _NAMES, WIDTH - 8)
     foot = _TOP + ROW * len(rows)
     drawn = [_row(row, _TOP + ROW * place, scale) for place, row in enumerate(rows)]
-    says = _sentence(rows)
+    says = _sentence(rows, noun)
     svg = image(
         rect(scale.place(now), _TOP, scale.end - scale.place(now), foot - _TOP, class_="future"),
         time_axis(scale, zone, top=_TOP, foot=foot),
@@ -146,12 +152,12 @@ def _clusters(placed: Iterable[_Cluster]) -> list[_Cluster]:
 def _bar(cluster: _Cluster, top: float) -> Svg:
     state = worst_of(cluster.states)
     told = ", ".join(
-        f"{cluster.states[each]:,} {state_words(each)}"
+        f"{cluster.states[each]:,} {word_of(each)}"
         for each in WORST_FIRST
         if each in cluster.states
     )
     width = cluster.right - cluster.left
-    box = rect(cluster.left, top + 3, width, ROW - 6, title(told), class_=state_class(state))
+    box = rect(cluster.left, top + 3, width, ROW - 6, title(told), class_=class_of(state))
     return join(box, _inside(cluster, top, state))
 
 
@@ -206,9 +212,7 @@ def _table(rows: Sequence[StripRow]) -> Table:
         tuple(
             (
                 row.name,
-                ", ".join(
-                    f"{count:,} {state_words(state)}" for state, count in _counted(row).items()
-                ),
+                ", ".join(f"{count:,} {word_of(state)}" for state, count in _counted(row).items()),
                 row.note or f"{sum(planned.count for planned in row.planned):,} planned",
             )
             for row in rows
@@ -216,11 +220,11 @@ def _table(rows: Sequence[StripRow]) -> Table:
     )
 
 
-def _sentence(rows: Sequence[StripRow]) -> str:
+def _sentence(rows: Sequence[StripRow], noun: str) -> str:
     so_far = sum(bar.count for bar in chain.from_iterable(row.bars for row in rows))
     to_come = sum(each.count for each in chain.from_iterable(row.planned for row in rows))
     failed = sum(_counted(row).get(RunState.FAILED, 0) for row in rows)
     return (
-        f"{several(len(rows), 'schedule')}: {several(so_far, 'run')} so far, {failed:,} failed;"
+        f"{several(len(rows), noun)}: {several(so_far, 'run')} so far, {failed:,} failed;"
         f" {to_come:,} planned"
     )

@@ -9,11 +9,11 @@ from scheduler.web.pictures.frame import WIDTH, Key, Picture, Table, image, key,
 from scheduler.web.pictures.human import several
 from scheduler.web.pictures.looks import (
     WORST_FIRST,
+    class_of,
     mark,
     planned_key,
-    state_class,
     state_keys,
-    state_words,
+    word_of,
     worst_of,
 )
 from scheduler.web.pictures.scale import day_words
@@ -94,11 +94,11 @@ def _cell(
     is_plain = state is RunState.SUCCEEDED
     middle = size / 2 - 0.2
     drawn = [] if is_plain else [mark(state, left + middle, top + middle, size * 0.2)]
-    return join(rect(*box, told, class_=state_class(state)), *drawn, *around)
+    return join(rect(*box, told, class_=class_of(state)), *drawn, *around)
 
 
 def _said(of_day: Outcomes, planned: int) -> str:
-    told = [f"{of_day[state]:,} {state_words(state)}" for state in WORST_FIRST if of_day.get(state)]
+    told = [f"{of_day[state]:,} {word_of(state)}" for state in WORST_FIRST if of_day.get(state)]
     return ", ".join([*told, *([f"{planned:,} planned"] if planned else [])]) or "no run"
 
 
@@ -109,7 +109,7 @@ def _sentence(outcomes: Mapping[date, Outcomes]) -> str:
 
 
 def _legend(seen: Iterable[RunState]) -> tuple[Key, ...]:
-    plain = key(rect(1, 0, 12, 12, class_=state_class(RunState.SUCCEEDED)), "all succeeded")
+    plain = key(rect(1, 0, 12, 12, class_=class_of(RunState.SUCCEEDED)), "all succeeded")
     others = state_keys(state for state in seen if state is not RunState.SUCCEEDED)
     none = key(rect(1, 0, 12, 12, class_="none"), "no run")
     today = key(rect(1, 0.5, 13, 11, class_="today"), "today")

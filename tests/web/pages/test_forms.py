@@ -148,6 +148,40 @@ def test_several_schedules_are_paused_and_resumed_all_or_none(served: Served) ->
     assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
 
 
+def test_several_schedules_are_fired_after_they_were_listed(served: Served) -> None:
+    made = {"name": "mine", "collector": "products", "batch": "pages", "cron": "0 2 * * *"}
+    served.post("/api/v1/schedules", json=made)
+    session = sign_in(served, Scope.OPERATE)
+
+    listed = session.post("/schedules/fire?collector=products", all="1")
+    asked = session.post("/schedules/fire?collector=products", listed="1", name=["mine", "nightly"])
+    assert served.get("/api/v1/runs").json()["items"] == []
+    fired = session.post("/schedules/fire", listed="1", name=["mine", "nightly"], confirm="2")
+
+    assert "Fire 2 schedules" in listed.text
+    assert (asked.status_code, "make 2 runs" in asked.text) == (409, True)
+    assert fired.status_code == 303
+    runs = served.get("/api/v1/runs").json()["items"]
+    assert sorted(run["schedule"] for run in runs) == ["mine", "nightly"]
+
+
+def test_a_label_is_put_on_what_no_file_owns_and_taken_off(served: Served) -> None:
+    made = {"name": "mine", "collector": "products", "batch": "pages", "cron": "0 2 * * *"}
+    served.post("/api/v1/schedules", json={**made, "labels": ["eu"]})
+    session = sign_in(served, Scope.ADMIN)
+
+    listed = session.post("/schedules/label", all="1", label="dear").text
+    session.post("/schedules/label", listed="1", name=["mine", "nightly"], label="dear")
+    labels = served.get("/api/v1/schedules/mine").json()["labels"]
+    session.post("/schedules/label", listed="1", name="mine", label="eu", off="1")
+
+    assert "Put dear on 1 schedule" in listed
+    assert "that a file owns" in listed
+    assert labels == ["eu", "dear"]
+    assert served.get("/api/v1/schedules/mine").json()["labels"] == ["dear"]
+    assert served.get("/api/v1/schedules/nightly").json()["labels"] == []
+
+
 def test_a_token_is_shown_once_and_revoked(served: Served) -> None:
     session = sign_in(served, Scope.ADMIN)
 

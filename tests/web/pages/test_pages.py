@@ -126,10 +126,39 @@ def test_moments_are_in_the_zone_that_was_chosen(server_on_sqlite: Served) -> No
 
     answer = session.post("/zone", zone="Asia/Kolkata", to="/runs/1")
 
-    assert (answer.status_code, answer.headers["location"]) == (303, "/runs/1")
+    place = "/runs/1?zone=Asia/Kolkata"
+    assert (answer.status_code, answer.headers["location"]) == (303, place)
     assert "shown: Asia/Kolkata" in session.get("/runs/1").text
+    # What the address says goes before what was chosen: a link shows the same to all.
+    assert "shown: Europe/Berlin" in session.get("/runs/1?zone=Europe/Berlin").text
     session.client.cookies.set("dcas_zone", "No/Where")
     assert "shown: UTC" in session.get("/runs/1").text
+
+
+def test_a_name_that_ends_like_data_has_its_page(server_on_sqlite: Served) -> None:
+    for name in ("mine.json", "mine"):
+        made = {"name": name, "collector": "products", "batch": "pages", "every": "1h"}
+        assert server_on_sqlite.post("/api/v1/schedules", json=made).is_success
+    session = sign_in(server_on_sqlite, Scope.READ)
+
+    page = session.get("/schedules/mine.json")
+    data = server_on_sqlite.get("/schedules/mine.json").json()
+    its_data = server_on_sqlite.get("/schedules/mine.json.json").json()
+
+    assert ">mine.json</h1>" in page.text
+    assert (data["schedule"]["name"], its_data["schedule"]["name"]) == ("mine", "mine.json")
+    assert session.get("/schedules/nightly.json").json()["schedule"]["name"] == "nightly"
+
+
+def test_the_names_that_there_are_stand_behind_the_fields_of_a_filter(served: Served) -> None:
+    made = {"name": "mine", "collector": "products", "batch": "pages", "every": "1h"}
+    assert served.post("/api/v1/schedules", json={**made, "labels": ["eu", "new"]}).is_success
+    session = sign_in(served, Scope.READ)
+
+    for path in ("/runs", "/schedules"):
+        page = session.get(path).text
+        for name in ("products", "pages", "eu", "new"):
+            assert f'<option value="{name}"></option>' in page, (path, name)
 
 
 def test_the_same_is_said_for_the_terminal_and_over_http(server_on_sqlite: Served) -> None:
