@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0036_origins"
-down_revision = "0035_failed_inputs"
+revision = "0037_origins"
+down_revision = "0036_other_jobs"
 branch_labels = None
 depends_on = None
 
