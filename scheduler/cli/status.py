@@ -15,6 +15,7 @@ from scheduler.views.accounts import AccountView
 from scheduler.views.attention import (
     account_paused,
     attention_sentences,
+    list_others,
     no_daemon_sentence,
     unseen_failures,
     why_closed,
@@ -45,6 +46,7 @@ def _lines(status: StatusView) -> Iterator[str]:
     counts = ", ".join(f"{count} {state}" for state, count in status.open_runs.items())
     yield f"open runs: {counts or 'none'}"
     yield from (_account(account, status) for account in status.accounts)
+    yield from (need.sentence for need in list_others(status))
     yield from attention_sentences(status)
     yield from unseen_failures(status)
 

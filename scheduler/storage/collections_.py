@@ -114,6 +114,14 @@ _SENT = (
 )
 
 
+def find_lines(conn: Connection, collection_id: str) -> int | None:
+    """Return how many rows the upstream's log tells of."""
+    lines: int | None = conn.scalar(
+        select(collections.c.lines).where(collections.c.id == collection_id)
+    )
+    return lines
+
+
 def get_run_id(conn: Connection, collection_id: str) -> int:
     """Return the run whose collection that is; raises NotFound."""
     query = select(collections.c.run_id).where(collections.c.id == collection_id)
@@ -167,9 +175,13 @@ def find_bound(
     return bound if bound > (conn.scalar(select(func.min(run_id))) or 0) else None
 
 
-def count_collections(conn: Connection, wanted: CollectionFilter, *, most: int) -> int:
-    """Return how many collections *wanted* chooses; they are counted up to *most*."""
+def count_collections(
+    conn: Connection, wanted: CollectionFilter, *, most: int, from_run: int | None = None
+) -> int:
+    """Return how many *wanted* chooses, up to *most*; none below *from_run* is looked at."""
     chosen = select(collections.c.id).where(*_conditions(wanted)).limit(most)
+    if from_run is not None:
+        chosen = chosen.where(collections.c.run_id >= from_run)
     return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from scheduler.domain.other_jobs import BESIDE_NOTHING, LISTED_AHEAD, OtherJob
-from scheduler.domain.records import UNRESOLVED_STATES, RunState
+from scheduler.domain.records import OPEN_STATES, UNRESOLVED_STATES, RunState
 from scheduler.storage.collection_tables import collections, job_lists, other_jobs
 from scheduler.storage.collections_ import CollectorKey
 from scheduler.storage.dialect import insert_or_update
@@ -98,13 +98,18 @@ def _wanted() -> Select[Any]:
         schedules.c.paused_at.is_not(None),
         or_(schedules.c.paused_until.is_(None), schedules.c.paused_until > soon),
     )
-    before = exists().where(in_state(runs, RunState.COLLECTING), runs.c.schedule == _after())
-    due = or_(schedules.c.next_fire_at <= soon, and_(schedules.c.after.is_not(None), before))
     firing = (
         select(*key)
         .join(schedules, schedules.c.collector == collectors.c.name)
-        .where(may_fire, due, ~is_paused, matters)
+        .where(may_fire, ~is_paused, matters)
     )
+    due = firing.where(schedules.c.next_fire_at <= soon)
+    before = exists().where(
+        in_state(runs, *OPEN_STATES),
+        in_state(runs, RunState.COLLECTING),
+        runs.c.schedule == schedules.c.after,
+    )
+    following = firing.where(schedules.c.after.is_not(None), before)
 
     def has_waiting(table: Any, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
         return exists().where(
@@ -119,7 +124,7 @@ def _wanted() -> Select[Any]:
     held = select(other_jobs.c.account, other_jobs.c.collector_id).where(
         has_waiting(other_jobs, runs.c.waits_for_others)
     )
-    wanted = union(firing, waiting, held).subquery("wanted")
+    wanted = union(due, following, waiting, held).subquery("wanted")
     same = tuple_(wanted.c.account, wanted.c.collector_id)
     listed = select(wanted.c.account, wanted.c.collector_id, job_lists.c.next_at).select_from(
         wanted.outerjoin(
@@ -135,10 +140,6 @@ def _wanted() -> Select[Any]:
     return listed.where(same.not_in(refuses), is_free).order_by(
         job_lists.c.next_at, wanted.c.account, wanted.c.collector_id
     )
-
-
-def _after() -> ColumnElement[str]:
-    return schedules.c.after
 
 
 _WANTED = _wanted()

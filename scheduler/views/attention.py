@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from scheduler.domain.notices import AlertKind
 from scheduler.domain.other_jobs import name_others
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
@@ -179,6 +180,33 @@ def _stale(status: StatusView) -> Iterator[Need]:
         )
 
 
+def _unready(status: StatusView) -> Iterator[Need]:
+    for row in status.unready:
+        how = "was not ready" if row.kind is AlertKind.NOT_READY else "will not be ready in time"
+        yield Need(
+            sentence=f"schedule {row.schedule} {how}: {row.detail}",
+            subject=f"schedules.{row.schedule}",
+            since=row.since,
+        )
+
+
+def _unsaved(status: StatusView) -> Iterator[Need]:
+    unsaved = status.unsaved_results
+    told = {
+        "are given up": unsaved.failed_count,
+        "are soon forgotten by the upstream": unsaved.expiring_count,
+    }
+    for how, count in told.items():
+        if count:
+            yield Need(
+                sentence=(
+                    f"{count} results that save_to asks for {how}"
+                    " (dca-scheduler results list --unsaved)"
+                ),
+                subject="results",
+            )
+
+
 def _untold(status: StatusView) -> Iterator[Need]:
     for outbox in status.untold:
         why = f": {outbox.last_error}" if outbox.last_error else ""
@@ -272,7 +300,8 @@ def _unknown_jobs(status: StatusView) -> Iterator[Need]:
 _MOST_JOBS = 10
 
 
-def _others(status: StatusView) -> Iterator[Need]:
+def list_others(status: StatusView) -> Iterator[Need]:
+    """Yield what others run on our collectors, which is nobody's fault."""
     for job in status.other_jobs[:_MOST_JOBS]:
         yield Need(
             sentence=f"{job.collector_id} of {job.account}: {name_others([job.id])}",
@@ -283,12 +312,20 @@ def _others(status: StatusView) -> Iterator[Need]:
     if len(status.other_jobs) > _MOST_JOBS:
         sentence = f"{len(status.other_jobs)} jobs of others run in all (status --json has them)"
         yield Need(sentence=sentence, subject="collectors", is_chosen=True)
+
+
+def _unread(status: StatusView) -> Iterator[Need]:
     for row in status.unread_lists:
-        sentence = (
-            f"{row.collector_id} of {row.account}: its jobs cannot be listed ({row.trouble}): what"
-            " others run there does not count"
-        )
-        yield Need(sentence=sentence, subject="collectors", since=row.listed_at, is_chosen=True)
+        if row.listed_at is None or status.read_at - row.listed_at > _UNREAD_FOR:
+            sentence = (
+                f"{row.collector_id} of {row.account}: its jobs cannot be listed ({row.trouble}):"
+                " what others run there does not count (count_others = false asks no more)"
+            )
+            yield Need(sentence=sentence, subject="collectors", since=row.listed_at)
+
+
+_UNREAD_FOR: Final = timedelta(minutes=15)
+"""A list that was read since is no trouble: it is asked for again."""
 
 
 def _worn(status: StatusView) -> Iterator[Need]:
@@ -342,13 +379,15 @@ _PARTS: Final = (
     _lost,
     _failing,
     _stale,
+    _unready,
+    _unsaved,
     _ahead,
     _overdue,
     _backlogs,
     _held,
     _unowned,
     _unknown_jobs,
-    _others,
+    _unread,
     _expiring,
     _worn,
     _untold,

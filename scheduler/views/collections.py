@@ -7,7 +7,7 @@ from scheduler.storage import collections_
 from scheduler.storage.collections_ import CollectionFilter
 from scheduler.storage.database import Connection
 from scheduler.views.decoding import view
-from scheduler.views.page import MOST_COUNTED, Page, page_of
+from scheduler.views.page import MOST_COUNTED, Counted, Page, page_of
 from scheduler.views.runs import CollectionView
 
 __all__ = ["CollectionFilter", "count_collections", "get_collection", "list_collections"]
@@ -46,9 +46,11 @@ def _place(key: str) -> tuple[int, str]:
 _LONGEST_ID = 18
 
 
-def count_collections(conn: Connection, wanted: CollectionFilter) -> int:
-    """Return how many there are of these; more than MOST_COUNTED is one more than that."""
-    return collections_.count_collections(conn, wanted, most=MOST_COUNTED + 1)
+def count_collections(conn: Connection, wanted: CollectionFilter, *, look_through: int) -> Counted:
+    """Return how many there are of these, those of so many of the newest runs looked through."""
+    bound = collections_.find_bound(conn, wanted, most=look_through, after=None)
+    found = collections_.count_collections(conn, wanted, most=MOST_COUNTED + 1, from_run=bound)
+    return Counted.of(found, is_all=bound is None)
 
 
 def get_collection(conn: Connection, collection_id: str) -> CollectionView:

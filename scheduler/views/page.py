@@ -11,6 +11,19 @@ MOST_COUNTED: Final = 10_000
 """No list is counted further, whatever it holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many a list holds; where the counting stopped before its end it *is_capped*."""
+
+    count: int
+    is_capped: bool
+
+    @classmethod
+    def of(cls, found: int, *, is_all: bool = True) -> "Counted":
+        """Return what was counted up to one more than MOST_COUNTED, among all or the newest."""
+        return cls(min(found, MOST_COUNTED), found > MOST_COUNTED or not is_all)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Item]):
     """Some of a list; *next* is after which id or name it goes on, None at its end."""

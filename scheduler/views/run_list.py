@@ -9,7 +9,7 @@ from scheduler.storage import runs
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.lately import LOOKED_AT, count_lately
 from scheduler.views.page import Page
-from scheduler.views.runs import RunFilter, RunView, list_runs
+from scheduler.views.runs import LOOKED_THROUGH, RunFilter, RunView, list_runs
 
 NEWEST: Final = LOOKED_AT
 """So many of the newest runs are counted by state."""
@@ -38,7 +38,7 @@ def read_run_list(
     is_narrowed = of_any_state != RunFilter()
     open_runs = {} if is_narrowed else runs.count_open(conn)
     return RunList(
-        page=list_runs(conn, wanted, limit=limit, before=before),
+        page=list_runs(conn, wanted, limit=limit, before=before, look_through=LOOKED_THROUGH),
         states=counted.states | open_runs,
         is_all_counted=counted.is_all,
     )

@@ -45,7 +45,8 @@ class _Value:
         said = (given.getlist(self.alias) or None) if self.is_several else given.get(self.alias)
         where = (self.place, self.alias)
         if said is not None:
-            return self.field.validate(said, loc=where)
+            found: tuple[Any, Sequence[Any]] = self.field.validate(said, loc=where)
+            return found
         missing = {"type": "missing", "loc": where, "msg": "Field required", "input": None}
         return copy(self.default), [missing] if self.is_needed else ()
 

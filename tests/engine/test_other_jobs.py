@@ -10,6 +10,10 @@ from scheduler.domain.records import RunState
 from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage import other_jobs
+from scheduler.tools.calendar.explain import explain_time
+from scheduler.views.attention import list_needs, list_others
+from scheduler.views.status import read_status
+from scheduler.views.waiting import why_waits
 from tests.engine.rig import REQUEST_TIMEOUT, SHOP, Room, engine_room
 
 LIST = "/dca/collector/jobs"
@@ -39,10 +43,10 @@ async def look(room: Room, after: timedelta | float = 0, **parts: Any) -> None:
 
 
 async def due(room: Room) -> None:
-    """Go to the next full hour, look half a minute before it, and fire and send what is due."""
-    room.clock.now = room.clock.now.replace(minute=59, second=35)
+    """Go to the next full hour, look just before it, and fire and send what is due."""
+    room.clock.now = room.clock.now.replace(minute=59, second=45)
     await look(room)
-    room.clock.tick(25)
+    room.clock.tick(15)
     await room.fire()
     await room.dispatch()
 
@@ -159,7 +163,7 @@ async def test_a_schedule_of_seconds_costs_a_question_in_a_while(sqlite_url: str
             await look(room, 2)
             await room.fire()
 
-    assert asked(room) == 8
+    assert asked(room) == 14
 
 
 async def test_two_daemons_ask_once(database_url: str) -> None:
@@ -239,10 +243,10 @@ async def test_where_the_list_cannot_be_read_our_own_runs_decide(
         room.arm(
             Fault(kind=FaultKind.ERROR, path=LIST, status=status, when=When.BEFORE, times=None)
         )
-        await look(room, 95)
+        await look(room, 105)
         with room.db.reading() as conn:
             (listed,) = other_jobs.list_lists(conn)
-        room.clock.tick(25)
+        room.clock.tick(15)
         await room.fire()
 
         assert room.ends() == [(RunState.QUEUED, "due")]
@@ -305,6 +309,53 @@ async def test_rows_of_any_shape(sqlite_url: str, fault: Fault, count: int) -> N
         await look(room)
 
         assert len(counted(room)) == count
+
+
+async def test_people_are_told_what_waits_for_others(database_url: str) -> None:
+    async with engine_room(database_url, TEN_MINUTES) as room:
+        room.change("collectors", "shop", max_running=1)
+        room.schedule("hourly", overlap="queue_one")
+        room.schedule("skips", overlap="skip")
+        await room.fire()
+        room.clock.tick(timedelta(minutes=58))
+        job = room.start_elsewhere()
+        await due(room)
+        by_hand = room.ask(queue="other")
+        with room.db.reading() as conn:
+            status = read_status(conn, now=room.clock())
+            waiting = [run for run in room.runs() if run.state is RunState.QUEUED]
+            told = [why_waits(conn, run, now=room.clock()) for run in waiting]
+            past, coming = (
+                explain_time(conn, "skips", at, now=room.clock()).answers[0].sentence
+                for at in (room.clock(), room.clock() + timedelta(hours=1))
+            )
+
+    named = f"job {job} runs on the collector, and no run here has it"
+    assert [one.sentence for one in list_others(status)] == [f"c_shop of main: {named}"]
+    assert [run.id for run in waiting][-1] == by_hand
+    assert told == [
+        f"the end of what others run: {named}",
+        "collector shop is full: 1 of it run, 1 of them in no run here, 1 may",
+    ]
+    assert past == f"it was skipped, overlapped: {named}"
+    then = f"now {named}: if that is so then, it is skipped"
+    assert coming == f"it is due then, and its run starts at once; {then}"
+
+
+async def test_a_list_that_cannot_be_read_is_told(sqlite_url: str) -> None:
+    async with engine_room(sqlite_url) as room:
+        room.schedule("skips", overlap="skip")
+        await room.fire()
+        room.arm(Fault(kind=FaultKind.ERROR, path=LIST, status=404, when=When.BEFORE, times=None))
+        await look(room, timedelta(minutes=59, seconds=40))
+        with room.db.reading() as conn:
+            status = read_status(conn, now=room.clock())
+            later = room.clock().replace(minute=0, second=0) + timedelta(hours=2)
+            coming = explain_time(conn, "skips", later, now=room.clock()).answers[0].sentence
+
+    (need,) = [need for need in list_needs(status) if need.subject == "collectors"]
+    assert need.sentence.startswith("c_shop of main: its jobs cannot be listed (")
+    assert "; only our own runs count, for the collector's jobs are not known: " in coming
 
 
 async def test_a_followed_list_shows_what_others_run(database_url: str) -> None:

@@ -20,6 +20,7 @@ from scheduler.storage import (
     definition_tables,
     gauges,
     last_ends,
+    other_jobs,
     run_events,
     runs,
     schedules,
@@ -271,6 +272,9 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "collections.claim_polls": lambda conn: collections_.claim_polls(
         conn, ["jr_1"], beside=["jr_2"], now=NINE, owner="d1", lease_until=NINE + LEASE
     ),
+    "other_jobs.list_wanted": lambda conn: other_jobs.list_wanted(conn, now=NINE),
+    "other_jobs.list_counted": lambda conn: other_jobs.list_counted(conn, ["c_1"], now=NINE),
+    "other_jobs.list_in_doubt": lambda conn: other_jobs.list_in_doubt(conn, ("main", "c_1")),
     "collections.find_next_poll": collections_.find_next_poll,
     "collections.find_next_poll after": lambda conn: collections_.find_next_poll(conn, after=NINE),
     "list_owners": lambda conn: collections_.list_owners(conn, ["j_1", "j_2"]),

@@ -1,4 +1,4 @@
-"""A pass on PostgreSQL reads what it takes and settles, and not all that is queued."""
+"""On PostgreSQL a pass reads what it takes and settles, a list what it shows; never all."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,6 +12,8 @@ from scheduler.domain.transition import Transition
 from scheduler.storage.database import Database
 from scheduler.storage.runs import claims, outcomes, queued
 from scheduler.storage.runs.outcomes import AttemptResult
+from scheduler.views.collections import CollectionFilter, count_collections, list_collections
+from scheduler.views.runs import RunFilter, count_runs, list_runs
 from tests.databases import migrated_postgresql
 from tests.make import NINE
 from tests.storage.plans import GROWING, caught, nodes, plan_carried_out
@@ -74,6 +76,41 @@ def test_a_pass_does_not_read_all_that_is_queued(crowded: Database) -> None:
     assert len(taken) == COLLECTORS
     assert len(read) >= 7
     assert {statement: rows for statement, rows in read.items() if rows > MOST_READ} == {}
+
+
+def test_a_first_page_reads_what_it_shows_or_what_it_may_look_through(crowded: Database) -> None:
+    looked = {"look_through": 100}
+    for wanted in (
+        RunFilter(),
+        RunFilter(states=[RunState.SKIPPED]),
+        RunFilter(collector="nobody"),
+        RunFilter(reasons=[Reason.THROTTLED]),
+        RunFilter(until=NINE - timedelta(days=1)),
+        RunFilter(states=[RunState.COLLECTING]),
+    ):
+        with caught(crowded) as (conn, statements):
+            list_runs(conn, wanted, limit=50, **looked)
+            if wanted != RunFilter():
+                count_runs(conn, wanted, **looked)
+            read = [_rows_read(conn, *statement) for statement in statements]
+
+        assert max(read) <= 101, (wanted, read)
+
+
+def test_collections_are_looked_through_as_far_as_their_runs(crowded: Database) -> None:
+    with caught(crowded) as (conn, statements):
+        conn.exec_driver_sql(
+            "INSERT INTO collections (id, run_id, account, collector_id, accepted_at)"
+            " SELECT 'j_' || id, id, account, collector_id, created_at FROM runs"
+        )
+        statements.clear()
+        nobodys = CollectionFilter(account="nobody")
+        list_collections(conn, nobodys, limit=50, look_through=100)
+        count_collections(conn, nobodys, look_through=100)
+        list_collections(conn, CollectionFilter(), limit=50)
+        read = [_rows_read(conn, *statement) for statement in statements]
+
+    assert max(read) <= 2 * 101, read  # a bitmap tells its rows twice
 
 
 def test_a_plan_that_was_made_when_little_was_queued_reads_no_more_later(

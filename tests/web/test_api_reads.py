@@ -195,6 +195,10 @@ def test_what_hardly_anything_passes_is_looked_for_in_steps(
         link = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
 
     assert [state for page in pages for state in page] == states
+    counted = served.get(f"/api/v1/{path}&count=true").json()
+    is_open = "queued" in path
+    assert counted["total_count"] == (11 if is_open else 0)
+    assert counted["total_is_capped"] is not is_open
     # Of what is open there is an index: no step is taken.
     assert len(pages) == (1 if "queued" in path else 4)
 

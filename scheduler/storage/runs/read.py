@@ -130,9 +130,13 @@ def find_bound(
     return bound if bound > oldest else None
 
 
-def count_runs(conn: Connection, wanted: RunFilter, *, most: int) -> int:
-    """Return how many runs *wanted* chooses; they are counted up to *most*, and no further."""
+def count_runs(
+    conn: Connection, wanted: RunFilter, *, most: int, from_id: int | None = None
+) -> int:
+    """Return how many runs *wanted* chooses, up to *most*; none below *from_id* is looked at."""
     chosen = select(runs.c.id).where(*conditions(wanted)).limit(most)
+    if from_id is not None:
+        chosen = chosen.where(runs.c.id >= from_id)
     return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
 
 

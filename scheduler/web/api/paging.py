@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from scheduler.views.json_document import json_document
-from scheduler.views.page import MOST_COUNTED, Item, Page, by_name, cut
+from scheduler.views.page import MOST_COUNTED, Counted, Item, Page, by_name, cut
 from scheduler.web.problems import Refused
 
 MOST: Final = 500
@@ -55,14 +55,14 @@ class Paging:
             raise _bad_cursor()
         return key
 
-    def reply(self, page: Page[Any], total: int | None = None) -> Response:
+    def reply(self, page: Page[Any], total: int | Counted | None = None) -> Response:
         """Answer with *page*, and lead to the next one."""
         cursor = None if page.next is None else _cursor_of(self._list, page.next)
         document = json_document(replace(page, next=cursor))
         if self.count:
-            is_capped = total is not None and total > MOST_COUNTED
-            document["total_count"] = MOST_COUNTED if is_capped else total
-            document["total_is_capped"] = is_capped
+            counted = Counted.of(total) if isinstance(total, int) else total
+            document["total_count"] = counted and counted.count
+            document["total_is_capped"] = counted is not None and counted.is_capped
         headers = {} if cursor is None else {"Link": f'<{self._next_url(cursor)}>; rel="next"'}
         return JSONResponse(document, headers=headers)
 
