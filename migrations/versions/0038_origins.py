@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037_origins"
-down_revision = "0036_other_jobs"
+revision = "0038_origins"
+down_revision = "0037_results"
 branch_labels = None
 depends_on = None
 
