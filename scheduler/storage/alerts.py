@@ -36,6 +36,14 @@ def list_page(
     return records(Alert, conn.execute(query))
 
 
+def count_page(conn: Connection, *, with_recovered: bool, most: int) -> int:
+    """Return how many alerts `list_page` has; they are counted up to *most*."""
+    chosen = select(alerts.c.id).limit(most)
+    if not with_recovered:
+        chosen = chosen.where(_IS_OPEN)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
 def count_open(conn: Connection) -> dict[AlertKind, int]:
     """Return how many alerts of each kind are open."""
     rows = conn.execute(select(alerts.c.kind, func.count()).where(_IS_OPEN).group_by(alerts.c.kind))
@@ -153,6 +161,16 @@ def list_ended_runs(
         _SCHEDULES.of(of_schedules) | _COLLECTORS.of(of_collectors),
     )
     return records(EndedRun, rows)
+
+
+def find_on_end(conn: Connection, run_id: int) -> str | None:
+    """Return the channel that hears of the run's end; None for none."""
+    channel: str | None = conn.scalar(
+        select(schedules.c.on_end)
+        .join(runs, runs.c.schedule == schedules.c.name)
+        .where(runs.c.id == run_id)
+    )
+    return channel
 
 
 def _names(subjects: Sequence[str], table: str) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, exists, func, insert, or_, select, update
 
 from scheduler.domain.notices import NewNotice
 from scheduler.storage.json_rows import JsonValues
@@ -242,20 +242,30 @@ def list_page(
     before_id: int | None = None,
 ) -> list[tuple[Notice, Delivery | None]]:
     """Return notices with the messages they are in, the newest first."""
-    query = select(notices).order_by(notices.c.id.desc()).limit(limit)
-    if channel is not None:
-        query = query.where(notices.c.channel == channel)
+    query = _narrowed(select(notices), channel, only_open).order_by(notices.c.id.desc())
+    query = query.limit(limit)
     if before_id is not None:
         query = query.where(notices.c.id < before_id)
-    if only_open:
-        query = query.outerjoin(deliveries, deliveries.c.id == notices.c.delivery).where(
-            deliveries.c.settled_at.is_(None)
-        )
     found = records(Notice, conn.execute(query))
     ids = {one.delivery for one in found if one.delivery is not None}
     rows = conn.execute(select(deliveries).where(deliveries.c.id.in_(ids)))
     messages = {one.id: one for one in records(Delivery, rows)}
     return [(one, messages.get(one.delivery or "")) for one in found]
+
+
+def count_page(conn: Connection, *, channel: str | None, only_open: bool, most: int) -> int:
+    """Return how many notices `list_page` has; they are counted up to *most*."""
+    chosen = _narrowed(select(notices.c.id), channel, only_open).limit(most)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def _narrowed(query: Select[Any], channel: str | None, only_open: bool) -> Select[Any]:
+    if channel is not None:
+        query = query.where(notices.c.channel == channel)
+    if not only_open:
+        return query
+    joined = query.outerjoin(deliveries, deliveries.c.id == notices.c.delivery)
+    return joined.where(deliveries.c.settled_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

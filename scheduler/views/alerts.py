@@ -10,7 +10,7 @@ from scheduler.storage import alerts, notices
 from scheduler.storage.database import Connection
 from scheduler.storage.notices import Delivery, Notice, Outbox
 from scheduler.views.decoding import read_json, read_names, view
-from scheduler.views.page import Page, page_of
+from scheduler.views.page import MOST_COUNTED, Page, page_of
 
 UNTOLD_AFTER: Final = timedelta(minutes=15)
 """A channel in which something has waited for so long is told in `status`."""
@@ -114,6 +114,16 @@ def list_notices(
         conn, channel=channel, only_open=only_open, limit=limit + 1, before_id=before
     )
     return page_of([_notice(*row) for row in found], limit=limit)
+
+
+def count_alerts(conn: Connection, *, with_recovered: bool = False) -> int:
+    """Return how many alerts there are; more than MOST_COUNTED is one more than that."""
+    return alerts.count_page(conn, with_recovered=with_recovered, most=MOST_COUNTED + 1)
+
+
+def count_notices(conn: Connection, *, channel: str | None = None, only_open: bool = False) -> int:
+    """Return how many notices there are; more than MOST_COUNTED is one more than that."""
+    return notices.count_page(conn, channel=channel, only_open=only_open, most=MOST_COUNTED + 1)
 
 
 def _notice(notice: Notice, delivery: Delivery | None) -> NoticeView:

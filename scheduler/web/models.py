@@ -76,10 +76,10 @@ def _document_model(kind: Any) -> Any:
 def model_of(kind: Any) -> Any:
     """Return the pydantic model of a view, of a list or a mapping of views, or of plain values."""
     origin, words = get_origin(kind), get_args(kind)
-    if is_dataclass(kind) and isinstance(kind, type):
-        return _model(kind)
     if kind is Duration:
         return str
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _model(kind)
     if origin is Page:
         return _page_model(*words)
     if origin in (Union, UnionType):

@@ -143,6 +143,8 @@ def test_who_acknowledges_an_alert_is_told_and_audited(served: Served) -> None:
     change = served.get("/api/v1/changes?limit=1").json()["items"][0]
 
     assert done.status_code == 200, done.text
+    assert served.get("/api/v1/alerts?count=true").json()["total_count"] == 1
+    assert served.get("/api/v1/notices?count=true&open=true").json()["total_count"] == 0
     assert (listed["is_acked"], listed["acked_reason"]) == (True, "the vendor is told")
     assert listed["acked_by"].startswith("http:a-operate@")
     assert (change["action"], change["subject"]) == ("ack", "schedules.nightly")

@@ -49,6 +49,20 @@ def test_every_reference_leads_somewhere(made: dict[str, Any]) -> None:
             found = found[key]
 
 
+def test_a_duration_is_text_beside_its_seconds_as_it_is_answered(made: dict[str, Any]) -> None:
+    durations = [
+        (name, field, said)
+        for name, schema in made["components"]["schemas"].items()
+        for field, said in schema.get("properties", {}).items()
+        if f"{field}_seconds" in schema.get("properties", {})
+    ]
+
+    assert len(durations) > 10
+    for name, field, said in durations:
+        kinds = {one.get("type") for one in said.get("anyOf", [said])}
+        assert kinds <= {"string", "null"}, (name, field, said)
+
+
 def test_bodies_have_examples_and_their_fields_are_described(made: dict[str, Any]) -> None:
     schemas = made["components"]["schemas"]
     for operations in made["paths"].values():

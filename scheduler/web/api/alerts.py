@@ -1,12 +1,19 @@
 """`/api/v1/alerts` and `/api/v1/notices`: what is wrong, who knows, and who was told."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from starlette.responses import Response
 
 from scheduler.actions.alerts import Acknowledged, acknowledge
-from scheduler.views.alerts import AlertView, NoticeView, list_alerts, list_notices
+from scheduler.views.alerts import (
+    AlertView,
+    NoticeView,
+    count_alerts,
+    count_notices,
+    list_alerts,
+    list_notices,
+)
 from scheduler.views.page import Page
 from scheduler.web.access import Operator, Reader
 from scheduler.web.api.paging import Pages
@@ -38,7 +45,8 @@ async def list_(
     page = await caller.ask(
         list_alerts, with_recovered=recovered, limit=pages.limit, before=pages.number
     )
-    return pages.reply(page)
+    total = await caller.ask(count_alerts, with_recovered=recovered) if pages.count else None
+    return pages.reply(page, total)
 
 
 @router.post("/alerts/{id}/ack", tags=["alerts"], **answers(Acknowledged, 404))
@@ -58,7 +66,7 @@ async def notices(
     open: Annotated[bool, Query(description="Only what has not arrived yet.")] = False,
 ) -> Response:
     """List what was told in which channel, or is to be, and whether it arrived: newest first."""
-    page = await caller.ask(
-        list_notices, channel=channel, only_open=open, limit=pages.limit, before=pages.number
-    )
-    return pages.reply(page)
+    which: dict[str, Any] = {"channel": channel, "only_open": open}
+    page = await caller.ask(list_notices, **which, limit=pages.limit, before=pages.number)
+    total = await caller.ask(count_notices, **which) if pages.count else None
+    return pages.reply(page, total)

@@ -87,6 +87,21 @@ def test_what_costs_is_asked_back_with_what_the_form_had_said(served: Served) ->
     assert served.get("/api/v1/queues/night").json()["items"][0]["paused_at"] is None
 
 
+def test_an_account_that_is_resumed_is_asked_back_where_runs_wait(served: Served) -> None:
+    new_run(served)
+    session = sign_in(served, Scope.OPERATE)
+    session.post("/accounts/main/pause", reason="the bill")
+
+    asked = session.post("/accounts/main/resume")
+    over_http = served.post("/api/v1/accounts/main/resume", Scope.OPERATE)
+    meant = session.post("/accounts/main/resume", confirm="1")
+
+    assert (asked.status_code, 'name="confirm" value="1"' in asked.text) == (409, True)
+    assert (over_http.status_code, over_http.json()["count"]) == (409, 1)
+    assert meant.status_code == 303
+    assert served.get("/api/v1/accounts/main").json()["paused_at"] is None
+
+
 def test_all_that_a_filter_chooses_is_sent_once_more_after_it_was_listed(served: Served) -> None:
     ids = [new_run(served) for _ in range(3)]
     session = sign_in(served, Scope.OPERATE)
