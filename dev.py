@@ -50,15 +50,17 @@ CHECKS = {
     "mypy": ("mypy",),
     "import-linter": ("lint-imports",),
     "ratchets": ("python", "-m", "tests.ratchets"),
-    "tests": ("pytest", "-n", "auto"),
+    # A file's tests go to one worker while there are others: what they share is made once.
+    "tests": ("pytest", "-n", "auto", "--dist", "worksteal"),
 }
 
 # -W: a page that is linked and not there, a table that is none, fail it. No network is asked.
 DOCS = ("-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "build/docs")
 
 NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
+LAST_FAILED = ".pytest_cache/v/cache/lastfailed"
 SOME_FAILED = 1  # pytest's exit code
-AGAIN_AT_MOST = 5  # more are no coincidence
+AGAIN_AT_MOST = 8  # more are no coincidence
 
 # What each level installs. The demo has no need to wait for what only developers use.
 LEVELS = {"run": ".", "dev": ".[dev]"}
@@ -102,8 +104,7 @@ def run(program: str, *arguments: str) -> int:
     Run a program of the environment in the checkout; return its exit code.
 
     However it ends, nothing that it started is left running: what it leaves behind becomes this
-    process's own child, is buried when it ends, or has a moment to tidy up at the end and is
-    killed.
+    process's own child, is buried when it ends, has a moment to tidy up at the end, and is killed.
     """
     sys.stdout.flush()
     adopt_orphans()
@@ -200,6 +201,7 @@ def run_tests() -> int:
     They start real programs and wait for them, and on a machine with other work one of thousands
     can be too slow. What fails alone, too, has failed. What did not is named: it is to be mended.
     """
+    (ROOT / LAST_FAILED).unlink(missing_ok=True)  # of an earlier run, and gone or mended by now
     code = run(*CHECKS["tests"])
     failed = list_failed() if code == SOME_FAILED else []
     if not 0 < len(failed) <= AGAIN_AT_MOST:
@@ -214,7 +216,7 @@ def run_tests() -> int:
 def list_failed() -> list[str]:
     """Return the tests that failed when they last ran, as pytest keeps them."""
     try:
-        return sorted(json.loads((ROOT / ".pytest_cache/v/cache/lastfailed").read_text()))
+        return sorted(json.loads((ROOT / LAST_FAILED).read_text()))
     except (OSError, ValueError):
         return []
 

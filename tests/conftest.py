@@ -6,6 +6,7 @@ Coroutine tests run under asyncio.run, each with a loop of its own.
 
 import asyncio
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave nothing behind: no server, no folder."""
     if _session in config.stash:
         config.stash[_session].close()
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Have more workers than processors: half of the time a test waits for what it has started."""
+    is_set = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    return None if is_set else (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

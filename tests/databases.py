@@ -21,7 +21,7 @@ _TEMPLATE = "migrated_template"
 
 def migrate(url: str) -> None:
     """Bring the database behind *url* to the newest schema, as `dca-scheduler db upgrade` does."""
-    with Database(url, checkpoints=True) as db, db.writing() as conn:
+    with Database(url, checkpoints=True) as db, db.writing(at_leisure=True) as conn:
         migrations.upgrade(conn)
 
 

@@ -13,11 +13,11 @@ from scheduler.domain.verdict import judge
 COUNTS_FOR: Final = timedelta(minutes=1)
 """So long what a list showed to run is taken to run; after that only our own runs decide."""
 
-LISTED_AHEAD: Final = timedelta(seconds=30)
+LISTED_AHEAD: Final = timedelta(seconds=20)
 """So long before something is decided the list is read."""
 
-LISTED_EVERY: Final = timedelta(seconds=45)
-"""And so often while something is to be decided again and again."""
+LISTED_EVERY: Final = timedelta(seconds=25)
+"""And so often while something is to be decided again and again: longer than what is above."""
 
 BESIDE_NOTHING: Final = (Overlap.SKIP, Overlap.QUEUE_ONE, Overlap.REPLACE)
 """For these it matters what else runs on their collector."""

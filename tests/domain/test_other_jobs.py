@@ -90,9 +90,9 @@ def test_a_list_is_read_again_sooner_where_something_may_end() -> None:
     def again(*jobs: Any) -> timedelta:
         return list_again_at(jobs, NINE, poll_initial=seconds(10)) - NINE
 
-    assert again() == again(old) == seconds(45)
+    assert again() == again(old) == seconds(25)
     assert again(young, old) == seconds(10)
-    assert again(kept(row(started_at=NINE - minutes(5)))) == seconds(30)
+    assert again(kept(row(started_at=NINE - minutes(4)))) == seconds(24)
 
 
 def test_others_are_named() -> None:

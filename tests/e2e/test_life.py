@@ -137,7 +137,7 @@ def test_a_second_signal_leaves_at_once_and_the_next_start_finds_what_was_sent(
         daemon.wait_until_it_said("daemon_stopping")
         pause(0.6)  # the same signal at once would be one wish
         daemon.send(signal.SIGINT)
-        status = daemon.process.wait(2)
+        status = daemon.process.wait(60)
         sandbox.account.faults.disarm()
         built.settle()
 
@@ -151,7 +151,7 @@ def test_a_second_daemon_on_the_same_file_is_refused_with_the_first_ones_pid(
     with serving() as (_, base_url), house(tmp_path, sqlite_url, base_url) as built:
         first = built.start(wait=True)
         second = built.start()
-        status = second.process.wait(10)
+        status = second.process.wait(60)
 
         assert status != 0
         assert f"pid {first.process.pid}" in second.said()

@@ -10,7 +10,7 @@ import re
 import select
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -47,12 +47,25 @@ class Receiver:
     answer: bytes = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
     got: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     hangs: bool = False
+    _ended: list[asyncio.Event] = field(default_factory=list)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
         async with server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook?key=s3cr3t"
+        for ended in self._ended:
+            await ended.wait()
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._ended.append(ended := asyncio.Event())
+        try:
+            await self._serve(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            ended.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -62,9 +75,9 @@ class Receiver:
         self.got.append((first, headers, body))
         if self.hangs:
             await reader.read()
-        writer.write(self.answer)
-        await writer.drain()
-        writer.close()
+        with suppress(OSError):
+            writer.write(self.answer)
+            await writer.drain()
 
 
 def webhook(url: object, **how: Any) -> ChannelDefinition:

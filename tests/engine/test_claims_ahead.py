@@ -123,7 +123,7 @@ async def test_what_waited_too_long_goes_back_for_it_may_be_paused_by_now(
 async def test_a_wake_up_for_nothing_forgets_no_claim_that_waits(database_url: str) -> None:
     """What is paused meanwhile is to be noticed within a second all the same."""
     async with engine_room(database_url) as room:
-        step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=5, times=None))
+        step = await claim_ahead(room, Fault(kind=FaultKind.SLOW, seconds=60, times=None))
         room.execute("UPDATE runs SET not_before = :later WHERE state = 'queued'",
                      later=room.clock() + timedelta(hours=1))  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.sandbox import Fault, FaultKind, SandboxCollector, SandboxSettings, When
-from tests.engine.rig import NINE, REQUEST_TIMEOUT, engine_room
+from tests.engine.rig import NINE, REQUEST_TIMEOUT, SOON, engine_room
 
 QUEUED, COLLECTING, UNCONFIRMED, FAILED, SKIPPED = (
     RunState.QUEUED,
@@ -86,7 +86,8 @@ async def test_an_answer_without_a_start_is_accepted_and_stored_without_one(
 async def test_an_answer_that_cannot_be_read_leaves_its_run_unconfirmed(
     sqlite_url: str, fault: Fault
 ) -> None:
-    async with engine_room(sqlite_url) as room:
+    timeout = SOON if fault.seconds > SOON.total_seconds() else REQUEST_TIMEOUT
+    async with engine_room(sqlite_url, request_timeout=timeout) as room:
         room.arm(fault)
         run_id = room.ask()
         step = await room.dispatch()

@@ -115,12 +115,18 @@ async def test_an_answer_that_comes_while_claims_are_read_back_is_not_an_unsent_
 
 
 async def test_a_run_claimed_anew_is_apart_from_its_old_request_that_is_still_under_way(
-    sqlite_url: str,
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So it is when a daemon wakes up that was stopped: the old request ends a moment later."""
+    old, new = asyncio.Event(), asyncio.Event()
+
+    async def until_told(fault: Fault) -> None:
+        await (old if fault.when is When.BEFORE else new).wait()
+
+    monkeypatch.setattr("scheduler.sandbox.faults.delay", until_told)
     async with engine_room(sqlite_url) as room:
-        room.arm(Fault(kind=FaultKind.HANG, when=When.BEFORE, seconds=0.4))
-        room.arm(Fault(kind=FaultKind.HANG, when=When.AFTER, seconds=0.8))
+        room.arm(Fault(kind=FaultKind.HANG, when=When.BEFORE))
+        room.arm(Fault(kind=FaultKind.HANG, when=When.AFTER))
         run_id = room.ask()
         step = room.dispatch_step()
         await step.run(room.clock())
@@ -130,9 +136,11 @@ async def test_a_run_claimed_anew_is_apart_from_its_old_request_that_is_still_un
         room.clock.tick(timedelta(minutes=30))
         await step.run(room.clock())
         both = step.in_flight
+        old.set()
         await room.next_answer()
         await step.run(room.clock())
         new_one = step.in_flight
+        new.set()
         await room.next_answer()
         await step.run(room.clock())
 

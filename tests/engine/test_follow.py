@@ -508,7 +508,7 @@ async def test_a_run_that_is_accepted_while_its_replacement_is_written_is_cancel
         def list_and_let_it_be_accepted(conn: Connection, names: Sequence[str]) -> object:
             found = listed(conn, names)
             if dispatch.in_flight:
-                asyncio.run_coroutine_threadsafe(dispatch.run(room.clock()), loop).result(20)
+                asyncio.run_coroutine_threadsafe(dispatch.run(room.clock()), loop).result(60)
             return found
 
         loop = asyncio.get_running_loop()

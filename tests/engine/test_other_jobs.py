@@ -43,10 +43,10 @@ async def look(room: Room, after: timedelta | float = 0, **parts: Any) -> None:
 
 
 async def due(room: Room) -> None:
-    """Go to the next full hour, look half a minute before it, and fire and send what is due."""
-    room.clock.now = room.clock.now.replace(minute=59, second=35)
+    """Go to the next full hour, look just before it, and fire and send what is due."""
+    room.clock.now = room.clock.now.replace(minute=59, second=45)
     await look(room)
-    room.clock.tick(25)
+    room.clock.tick(15)
     await room.fire()
     await room.dispatch()
 
@@ -163,7 +163,7 @@ async def test_a_schedule_of_seconds_costs_a_question_in_a_while(sqlite_url: str
             await look(room, 2)
             await room.fire()
 
-    assert asked(room) == 8
+    assert asked(room) == 14
 
 
 async def test_two_daemons_ask_once(database_url: str) -> None:
@@ -243,10 +243,10 @@ async def test_where_the_list_cannot_be_read_our_own_runs_decide(
         room.arm(
             Fault(kind=FaultKind.ERROR, path=LIST, status=status, when=When.BEFORE, times=None)
         )
-        await look(room, 95)
+        await look(room, 105)
         with room.db.reading() as conn:
             (listed,) = other_jobs.list_lists(conn)
-        room.clock.tick(25)
+        room.clock.tick(15)
         await room.fire()
 
         assert room.ends() == [(RunState.QUEUED, "due")]

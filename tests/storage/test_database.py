@@ -236,10 +236,10 @@ async def test_a_cancelled_write_is_finished_before_anybody_goes_on(db: Database
     def slowly(conn: Connection) -> None:
         conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     writing = asyncio.create_task(db.write(slowly))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     writing.cancel()
     asyncio.get_running_loop().call_later(0.05, go_on.set)
     with pytest.raises(asyncio.CancelledError):
@@ -254,10 +254,10 @@ async def test_a_write_that_is_cancelled_twice_is_finished_all_the_same(db: Data
     def slowly(conn: Connection) -> None:
         conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     writing = asyncio.create_task(db.write(slowly))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     for _ in range(3):
         writing.cancel()
         await asyncio.wait([writing], timeout=0.01)

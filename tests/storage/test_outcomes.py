@@ -270,7 +270,7 @@ def test_one_id_that_two_daemons_record_at_once_is_believed_once(postgresql_url:
             recording = pool.submit(record, db, second, ACCEPTED)
             wait([recording], timeout=0.3)
             waited = not recording.done()
-        recording.result(10)
+        recording.result(60)
 
         assert waited
         assert read_run(db, first.id).collection_id == "j_1"

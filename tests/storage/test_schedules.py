@@ -156,16 +156,16 @@ def test_an_edit_while_it_is_fired_asks_for_another_plan(postgresql_url: str) ->
 
         def edit() -> None:
             with db.writing() as conn:
-                ready.wait(10)
+                ready.wait(60)
                 conn.exec_driver_sql("UPDATE schedules SET cron = '1 * * * *'")
 
         with db.writing() as conn:
             schedules.claim(conn, ["hourly"])
             edited = pool.submit(edit)
-            ready.wait(10)
+            ready.wait(60)
             planned = HighWaterMark(schedule="hourly", fired_until=NINE, next_fire_at=NINE)
             schedules.record_marks(conn, [planned], now=NINE)
-        edited.result(10)
+        edited.result(60)
 
         with db.reading() as conn:
             schedule = schedules.get_schedule(conn, "hourly").schedule

@@ -48,7 +48,7 @@ def trigger(
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - loopback
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
@@ -60,7 +60,7 @@ def test_it_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
     with sandbox() as (process, url):
         status, answer = trigger(url)
         process.send_signal(number)
-        code = process.wait(10)
+        code = process.wait(60)
 
     assert (status, code) == (200, 0)
     assert answer["collection_id"].startswith("j_")
