@@ -134,6 +134,7 @@ def make_schedule(**overrides: Any) -> Schedule:
         min_success_rate=None,
         max_fall_percent=None,
         fresh_within=None,
+        ready_by=None,
         on_end=None,
         labels=None,
         max_attempts=None,

@@ -13,7 +13,7 @@ from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.timestamps import display_time
 from scheduler.tools.calendar.audit import LATE_AFTER, AuditedSchedule, AuditReport, read_audit
 
-_COUNTS = ("late", "missed", "skipped", "failed", "partial", "cancelled", "unknown")
+_COUNTS = ("late", "unready", "missed", "skipped", "failed", "partial", "cancelled", "unknown")
 
 
 @click.command(cls=Command)
@@ -31,8 +31,8 @@ def audit(session: Session, since: datetime | None, late_after: str, as_json: bo
     """
     Compare what was due with what happened.
 
-    Of all schedules, only where the two differ: late, missed, skipped, failed, partial, cancelled,
-    or unknown. Ends with 1 if anything is.
+    Of all schedules, only where the two differ: late, not ready by its ready_by, missed, skipped,
+    failed, partial, cancelled, or unknown. Ends with 1 if anything is.
     """
     report = session.ask(read_audit, since=since, late_after=parse_duration(late_after))
     if as_json:

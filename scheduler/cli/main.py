@@ -58,6 +58,7 @@ _TABLE = {
         ("batches", "batches:batches", "Batches: named lists of inputs."),
         ("queues", "queues:queues", "Named queues: runs in one are sent in order."),
         ("accounts", "accounts:accounts", "Accounts at the upstream, and the brake of each."),
+        ("results", "results:results", "Results: files that the rows of runs are saved to."),
         ("audit", "audit:audit", "Compare what was due with what happened."),
         ("watchdog", "watchdog:watchdog", "Raise the alarm if no daemon lives."),
         ("alerts", "alerts:alerts", "Alerts: what is wrong, since when, and who knows."),

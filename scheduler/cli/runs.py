@@ -18,9 +18,10 @@ COLUMNS = (
 )
 SPARE = ("start_eta", "queue", "collector", "reason")
 _ATTEMPT = ("number", "claimed_at", "outcome", "http_status", "collection_id", "detail")
-_BELOW = ("held_up", "events", "attempts", "collections")
+_BELOW = ("held_up", "events", "attempts", "collections", "result")
 _HELD_UP = ("since", "until", "why")
 _EVENT = ("happened_at", "to_state", "reason", "by", "detail")
+_RESULT = ("state", "reason", "path", "row_count", "byte_count", "sha256", "next_attempt_at")
 _COLLECTION = (
     *("id", "status", "inputs", "lines", "fails"),
     *("start_eta", "started_at", "finished_at", "cancel_note"),
@@ -92,3 +93,6 @@ def _print(run: RunDetail) -> None:
     if run.collections:
         click.echo("\ncollections")
         print_table(run.collections, _COLLECTION, empty="")
+    if run.result is not None:
+        click.echo("\nresult")
+        print_table((run.result,), _RESULT, empty="")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from scheduler.config.limit_keys import LimitKeys
+from scheduler.config.result_keys import ResultKeys
 from scheduler.config.schedule_keys import BehaviourKeys, PolicyKeys, TimetableKeys
 from scheduler.config.settings import check_pauses
 from scheduler.config.table import TomlTable
@@ -189,7 +190,7 @@ class RetryKeys(TomlTable):
         return self
 
 
-class CollectorDefinition(TriggerKeys, RetryKeys, LimitKeys):
+class CollectorDefinition(TriggerKeys, RetryKeys, ResultKeys, LimitKeys):
     """An upstream scraper, and the defaults of its triggers."""
 
     id: CollectorId
@@ -239,7 +240,7 @@ class BatchDefinition(TomlTable):
 
 
 class ScheduleDefinition(
-    TimetableKeys, BehaviourKeys, PolicyKeys, LimitKeys, TriggerKeys, RetryKeys
+    TimetableKeys, BehaviourKeys, PolicyKeys, ResultKeys, LimitKeys, TriggerKeys, RetryKeys
 ):
     """Collector + batch + timetable + policies."""
 

@@ -14,6 +14,7 @@ from scheduler.config.references import (
     cyclic,
     dangling,
     outside_hosts,
+    saved_nowhere,
     self_cancelling,
     settle_accounts,
     unlike_pauses,
@@ -112,7 +113,8 @@ def _judge(
             raise ConfigError(source, told)
     else:
         told = []
-    return LoadedConfig(reading.config, tuple(timetable_warnings(specs)), None, tuple(told))
+    warnings = (*timetable_warnings(specs), *saved_nowhere(reading.config))
+    return LoadedConfig(reading.config, warnings, None, tuple(told))
 
 
 def load_database(path: Path | None, environ: Mapping[str, str]) -> DatabaseSettings:

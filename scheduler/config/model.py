@@ -23,6 +23,7 @@ from scheduler.config.settings import (
     Limits,
     LogSettings,
     MetricsSettings,
+    ResultSettings,
     RetentionSettings,
     UnconfirmedSettings,
 )
@@ -40,6 +41,7 @@ class Config(TomlTable):
     unconfirmed: UnconfirmedSettings = Field(default_factory=UnconfirmedSettings)
     follow: FollowSettings = Field(default_factory=FollowSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    results: ResultSettings = Field(default_factory=ResultSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     http: HttpSettings | None = None
     heartbeat: HeartbeatSettings | None = None

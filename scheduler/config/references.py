@@ -109,6 +109,16 @@ def unlike_pauses(config: Config) -> Iterator[Problem]:
         yield from _pause_problems(("schedules", name), levels)
 
 
+def saved_nowhere(config: Config) -> Iterator[str]:
+    """Yield what is to be saved where this file has no folder for it: another daemon may."""
+    if config.results.folder is None:
+        for section, tables in (("collectors", config.collectors), ("schedules", config.schedules)):
+            names = [name for name, table in tables.items() if table.save_to is not None]
+            if names:
+                place = path((section, names[0]))
+                yield f"{place}: save_to: there is no [results] folder, so nothing is saved here"
+
+
 def self_cancelling(config: Config) -> Iterator[Problem]:
     """Yield the schedules with confirm_cancel whose batch is split into chunks."""
     for name, schedule in config.schedules.items():

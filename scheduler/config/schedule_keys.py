@@ -18,6 +18,7 @@ from scheduler.config.values import (
     RetryFailedInputs,
     Share,
     StartText,
+    TimeOfDay,
     WholeCount,
     WholeNumber,
     ZoneName,
@@ -128,6 +129,8 @@ class PolicyKeys(TomlTable):
     """A run that brings fewer rows than usual by more than this is partial; left out: any."""
     fresh_within: DurationText | None = None
     """How old its last good result may be; older, it is told as stale. Left out: any."""
+    ready_by: TimeOfDay | None = None
+    """A time of day by which what was due before it is to be saved, or else to have succeeded."""
     on_end: Name | None = None
     """A name of [channels]: it hears of each run that has ended, skipped ones aside."""
     labels: Labels = ()

@@ -161,6 +161,9 @@ class RetentionSettings(TomlTable):
     notices: Duration = Field("90d", validate_default=True)
     """What was told, once it has arrived or was given up, and alerts that are over."""
 
+    results: Duration = Field("90d", validate_default=True)
+    """What became of results, once they are saved or given up; a file is removed by keep_saved."""
+
     @field_validator("runs")
     @classmethod
     def _is_safe(cls, runs: timedelta | None) -> timedelta | None:
@@ -170,6 +173,13 @@ class RetentionSettings(TomlTable):
                 " 16 days, and what is looked for among them must be known"
             )
         return runs
+
+
+class ResultSettings(TomlTable):
+    """Where this machine saves the results of runs."""
+
+    folder: Annotated[str, AfterValidator(_folder)] | None = None
+    """The folder below which `save_to` leads; it must be there. Left out: nothing is saved here."""
 
 
 class MetricsSettings(TomlTable):

@@ -6,7 +6,7 @@ may be a secret.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,6 +24,7 @@ from pydantic import (
 
 from scheduler.config.database_url import check_password
 from scheduler.config.secrets import BoundSecret, SecretKind, SecretReference
+from scheduler.domain.definition import fill_placeholders
 from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.failed_inputs import read_retry_policy
@@ -33,6 +34,7 @@ from scheduler.domain.request import (
     check_name_template,
     trigger_params,
 )
+from scheduler.domain.results import check_result_path, read_ready_by
 from scheduler.domain.timetable import find_zone
 
 FOLDER: Final = "folder"
@@ -72,6 +74,10 @@ def _judged_as_option(option: str, **others: object) -> AfterValidator:
         trigger_params(TriggerOptions(**options))
 
     return _judged_by(check)
+
+
+def _check_placeholders(value: dict[str, Any]) -> None:
+    fill_placeholders(value, "any", due_at=datetime(2026, 1, 1, tzinfo=UTC), zone=UTC)
 
 
 def _read_duration(value: object) -> timedelta:
@@ -257,7 +263,9 @@ CollectorId = Annotated[str, _judged_as_option("collector_id")]
 Version = Annotated[str, _judged_as_option("version")]
 NameTemplate = Annotated[str, _judged_as_option("name"), _judged_by(check_name_template)]
 Notify = Annotated[dict[str, Any], _judged_as_option("notify")]
-Deliver = Annotated[dict[str, Any], _judged_as_option("deliver")]
+Deliver = Annotated[dict[str, Any], _judged_as_option("deliver"), _judged_by(_check_placeholders)]
+ResultPathText = Annotated[str, _judged_by(check_result_path)]
+TimeOfDay = Annotated[str, _judged_by(read_ready_by)]
 
 RetryFailedInputs = Annotated[dict[str, Any], _judged_by(read_retry_policy)]
 """`{ max = 2, after = "30m", only = ["later"] }`."""

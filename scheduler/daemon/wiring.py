@@ -1,9 +1,12 @@
 """Every object of the daemon and what it is given: read this to see what depends on what."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
+from socket import gethostname
 
 from scheduler.actions.input_files import input_files
 from scheduler.actions.prune import rules_of
@@ -39,6 +42,7 @@ from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.engine.restore_check import RestoreStep
+from scheduler.engine.save import SaveStep
 from scheduler.inputs import InputFiles
 from scheduler.storage.database import Database
 from scheduler.storage.listener import Listener
@@ -88,6 +92,11 @@ class Settings:
         secret = self.config.secrets.get(name)
         return secret is None or secret.may_go_to(destination)
 
+    def results_folder(self) -> Path | None:
+        """Return the folder below which results are saved; None where none are."""
+        folder = self.config.results.folder
+        return None if folder is None else Path(folder)
+
     def rules(self) -> list[Rule]:
         """Return who is told of what."""
         return [
@@ -130,10 +139,10 @@ class Engine:
                 await loop.step.drain()
 
     async def drain_deliveries(self, grace: timedelta) -> None:
-        """Send no further message, and give those under way a little time."""
-        for loop in self.loops:
-            if isinstance(loop.step, DeliverStep):
-                await loop.step.drain(grace)
+        """Send no further message, begin no download, and give those under way a little time."""
+        steps = [loop.step for loop in self.loops]
+        drained = [one.drain(grace) for one in steps if isinstance(one, DeliverStep | SaveStep)]
+        await asyncio.gather(*drained)
 
     def wake_all(self) -> None:
         """Wake every loop that may have work."""
@@ -154,6 +163,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         "follow": follow,
         "other jobs": parts.other_jobs(),
         "credentials": parts.credentials(),
+        "save": parts.save(),
         **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
         **_consumers(db),
         **_notices(db, settings, clock, owner, parts.wake("deliver")),
@@ -245,6 +255,18 @@ class _Parts:
             request_timeout=config.daemon.request_timeout,
             wake=self.wake("follow"),
             wake_dispatch=self.wake("dispatch"),
+        )
+
+    def save(self) -> SaveStep:
+        return SaveStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            host=gethostname(),
+            folder=self.settings.results_folder,
+            stalled_after=2 * self.settings.config.daemon.request_timeout,
+            wake=self.wake("save"),
         )
 
     def other_jobs(self) -> OtherJobsStep:

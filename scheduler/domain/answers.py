@@ -168,6 +168,7 @@ PageAnswer = JobsPage | Refused | Unanswered
 JobsAnswer = tuple[ListedJob, ...] | Unanswered
 InputsAnswer = EchoedInputs | NotReady | Gone | Unanswered
 CancelAnswer = Done | Refused | Unanswered
+DownloadAnswer = Done | NotReady | Gone | Refused | Unanswered
 
 
 def input_key(job: Mapping[str, object]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from scheduler.domain.request import (
     choose_behaviour,
     read_object,
     render_name,
+    render_placeholders,
     trigger_params,
 )
+from scheduler.domain.results import check_result_path, read_ready_by
 from scheduler.domain.timetable import (
     Timetable,
     build_timetable,
@@ -110,9 +112,33 @@ def params_of(schedule: Schedule, collector: Collector, *, due_at: datetime) -> 
             no_downloads=collector.no_downloads if no_downloads is None else no_downloads,
             deadline=schedule.deadline or collector.deadline,
             notify=None if notify is None else read_object(notify, what="notify"),
-            deliver=None if deliver is None else read_object(deliver, what="deliver"),
+            deliver=None if deliver is None else _filled(deliver, schedule, due_at),
         )
     )
+
+
+def _filled(deliver: str, schedule: Schedule, due_at: datetime) -> Mapping[str, object]:
+    value, zone = read_object(deliver, what="deliver"), find_zone(schedule.timezone)
+    return fill_placeholders(value, schedule.name, due_at=due_at, zone=zone)
+
+
+def fill_placeholders(
+    value: Mapping[str, Any], schedule: str, *, due_at: datetime, zone: tzinfo
+) -> dict[str, Any]:
+    """Return the object *value* with `{schedule}` and `{due_at:…}` filled into all its texts."""
+
+    def fill(inner: Any) -> Any:
+        match inner:
+            case str():
+                return render_placeholders(inner, schedule=schedule, due_at=due_at, zone=zone)
+            case dict():
+                return {key: fill(one) for key, one in inner.items()}
+            case list():
+                return [fill(one) for one in inner]
+            case _:
+                return inner
+
+    return {key: fill(one) for key, one in value.items()}
 
 
 def _check_trigger_name(template: str) -> None:
@@ -145,6 +171,7 @@ def check_definition(
     duration_of("min_interval", schedule.min_interval)
     duration_of("fresh_within", schedule.fresh_within)
     _check_retry(schedule)
+    _check_ready_by(schedule)
     _check_options(schedule)
     try:
         _check_options(collector)
@@ -164,6 +191,14 @@ def _check_retry(schedule: Schedule) -> None:
             raise InvalidInput("does not go with confirm_cancel, which would cancel what runs then")
     except InvalidInput as error:
         raise InvalidInput(f"retry_failed_inputs: {error}") from None
+
+
+def _check_ready_by(schedule: Schedule) -> None:
+    if schedule.ready_by is not None:
+        try:
+            read_ready_by(schedule.ready_by)
+        except InvalidInput as error:
+            raise InvalidInput(f"ready_by: {error}") from None
 
 
 _NAME_ONE: Final = ": name one that there is, or create it"
@@ -203,8 +238,13 @@ def check_named(
 def _check_options(row: Schedule | Collector) -> None:
     if row.trigger_name is not None:
         _check_trigger_name(row.trigger_name)
-    for field in ("deadline", "backoff_initial", "backoff_max"):
+    for field in ("deadline", "backoff_initial", "backoff_max", "keep_saved"):
         duration_of(field, getattr(row, field))
+    if row.save_to is not None:
+        try:
+            check_result_path(row.save_to)
+        except InvalidInput as error:
+            raise InvalidInput(f"save_to: {error}") from None
 
 
 def _check_params(schedule: Schedule, collector: Collector) -> None:
@@ -219,6 +259,7 @@ def _problem_of(schedule: Schedule, collector: Collector) -> str | None:
     """Return what is wrong with the collector's own options, whatever the schedule says."""
     silent = replace(
         schedule,
+        timezone="UTC",
         queue=None,
         confirm_cancel=False,
         deadline=None,

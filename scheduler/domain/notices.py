@@ -30,6 +30,10 @@ class AlertKind(StrEnum):
     ACCOUNT_REFUSED = "account_refused"  # an account is paused, for its token
     RELOAD_REFUSED = "reload_refused"  # a daemon could not load its file
     DAEMON_SILENT = "daemon_silent"  # a daemon was not seen, and has not stopped
+    AT_RISK = "at_risk"  # `ready_by` will not hold
+    NOT_READY = "not_ready"  # it has not
+    UNSAVED = "unsaved"  # a result could not be saved to its file
+    EXPIRING = "expiring"  # the upstream soon forgets a result that is not saved
     BUDGET = "budget"  # most of a month's budget is used
     BUDGET_SPENT = "budget_spent"  # all of it is
 

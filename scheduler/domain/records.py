@@ -169,6 +169,14 @@ class LimitColumns(Generic[Lasting]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResultColumns(LimitColumns[Lasting], Generic[Lasting]):
+    """Where the results of a schedule or a collector are saved, besides its limits."""
+
+    save_to: str | None = None
+    keep_saved: Lasting | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     """How to reach one upstream account. *token* is a reference such as `env:DCA_API_TOKEN`."""
 
@@ -187,7 +195,7 @@ class Account(AccountColumns[str]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CollectorColumns(LimitColumns[Lasting], Generic[Lasting, Options]):
+class CollectorColumns(ResultColumns[Lasting], Generic[Lasting, Options]):
     """What is known of a collector, whether it is read or shown."""
 
     name: str
@@ -245,7 +253,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleColumns(LimitColumns[Lasting], Generic[Lasting, Names, Options]):
+class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     """
     Collector + batch + timetable + policies, and how far it has been fired.
 
@@ -297,6 +305,7 @@ class ScheduleColumns(LimitColumns[Lasting], Generic[Lasting, Names, Options]):
     min_success_rate: float | None
     max_fall_percent: int | None
     fresh_within: Lasting | None
+    ready_by: str | None
     on_end: str | None
     labels: Names
     max_attempts: int | None

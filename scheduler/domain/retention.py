@@ -27,6 +27,7 @@ class Retention:
     changes: timedelta | None = None
     holds: timedelta | None = None
     notices: timedelta | None = None
+    results: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Notes what is wrong and what is over, and writes what is to be told of it into the outbox."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,12 +8,10 @@ from typing import Final
 
 from scheduler.domain.notices import (
     OF_EVENTS,
-    RUN_ENDED,
     Alert,
     AlertKind,
     EndedRun,
     NewNotice,
-    NoticeChange,
     Observed,
     Rule,
     ended_by,
@@ -25,13 +22,13 @@ from scheduler.domain.notices import (
 from scheduler.domain.notices import SUCCEEDED as SUCCEEDED_NOTICE
 from scheduler.domain.records import ENDED_STATES, RunState
 from scheduler.engine.events import ConsumerStep
+from scheduler.engine.hooks import tell_end
 from scheduler.engine.loop import Wake
 from scheduler.engine.tuning import EVENTS_AT_ONCE, LOOKED_EVERY, STANDING_EVERY
-from scheduler.storage import alerts, freezes, notices, run_events, standing
+from scheduler.storage import alerts, freezes, notices, results, run_events, standing
 from scheduler.storage.database import Connection
-from scheduler.views.json_document import json_value
-from scheduler.views.runs import show_run
 
+_SKIPPED: Final = RunState.SKIPPED
 NOTICES: Final = "notices"
 """The consumer that all daemons share: each end of a run is noted once."""
 
@@ -115,9 +112,10 @@ class AlertStep(ConsumerStep):
         for run in ended:
             new += events_of_end(run, self.rules(), frozen, now=now)
         notices.insert_notices(conn, new, now=now)
-        for run in ended:
-            if run.on_end is not None and run.to_state is not RunState.SKIPPED:
-                notices.insert_single(conn, _hook(conn, run, run.on_end, now), now=now)
+        hooked = [run.run_id for run in ended if run.on_end and run.to_state is not _SKIPPED]
+        # Who saves a result tells of the run's end himself, once it is there or given up.
+        for run_id in sorted({*hooked} - results.list_expected(conn, hooked)):
+            tell_end(conn, run_id, now=now)
 
     def _list_ended(
         self, conn: Connection, stretch: run_events.Stretch, subjects: set[str]
@@ -205,23 +203,3 @@ class _Book:
             over = replace(alert, recovered_at=max(at, alert.since))
             alerts.update_alert(self._conn, over)
             self._over.append(over)
-
-
-def _hook(conn: Connection, run: EndedRun, channel: str, now: datetime) -> NewNotice:
-    """Return what `on_end` hears of a run: all that is shown of it."""
-    shown = json_value(show_run(conn, run.run_id, now=now))
-    return NewNotice(
-        channel=channel,
-        kind=RUN_ENDED,
-        change=NoticeChange.EVENT,
-        subject=f"runs.{run.run_id}",
-        event={
-            "kind": RUN_ENDED,
-            "change": NoticeChange.EVENT.value,
-            "subject": f"runs.{run.run_id}",
-            "schedule": run.schedule,
-            "run_id": run.run_id,
-            "detail": f"{run.to_state}, {run.reason}",
-            "run": json.loads(json.dumps(shown)),
-        },
-    )

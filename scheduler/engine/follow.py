@@ -34,7 +34,7 @@ from scheduler.engine.other_jobs import keep_others
 from scheduler.engine.polls import Asker, Chosen, Heard, Poll, Question, Seen, choose
 from scheduler.engine.rate_limiter import RateLimiter, close_limiters, open_limiters
 from scheduler.engine.tuning import LEASE_MARGIN, MOST_FOLLOWED, QUESTIONS_AT_ONCE
-from scheduler.storage import accounts, collections_, expected_rows, other_jobs, runs
+from scheduler.storage import accounts, collections_, expected_rows, other_jobs, results, runs
 from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.runs import followed, outcomes
@@ -253,6 +253,8 @@ class FollowStep:
                 conn, end.collection, reason=end.reason, detail=end.detail, now=now
             )
         followed.end_runs(conn, [end for end in ended if end not in unknown], now=now)
+        good = (RunState.SUCCEEDED, RunState.PARTIAL)
+        results.expect(conn, [end.collection.run_id for end in ended if end.state in good], now=now)
         failed = {
             one.seen.poll.run.schedule
             for one in judged

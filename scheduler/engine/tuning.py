@@ -67,6 +67,12 @@ MOST_COMPARED: Final = 3
 MOST_LEARNED: Final = 20
 """So many of our newest jobs tell how the list shows what we send."""
 
+SAVED_AT_ONCE: Final = 2
+"""Results by one daemon: they share its processor with triggers, and stand beside max_in_flight."""
+
+REMOVED_AT_ONCE: Final = 20
+"""Files whose time is over: each is read before it goes."""
+
 # Events
 
 EVENTS_AT_ONCE: Final = 1000

@@ -20,7 +20,7 @@ class When(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. `seconds`, `status`, `retry_after` and `word` are the fault's own fields."""
+    """What goes wrong. `seconds`, `status`, `retry_after`, `word`, `megabytes` are its own."""
 
     LOST = "lost"  # the connection is closed without an answer
     RESET = "reset"  # the connection is reset (RST) without an answer
@@ -41,6 +41,7 @@ class FaultKind(StrEnum):
     EMPTY = "empty"  # an empty body, as datasets were seen to have (DCA, 2)
     BUILDING_AS_200 = "building_as_200"  # "not ready yet" with 200 instead of 202 (DCA, 2)
     JSON_LINES = "json_lines"  # a dataset as JSON Lines (DCA, 2)
+    HUGE = "huge"  # a dataset of so many `megabytes`, streamed
     LATE_LISTING = "late_listing"  # the created job is in the jobs list only after `seconds`
     LATE_COUNT = "late_count"  # the jobs list shows 0 inputs of it until `seconds` are over
     OTHER_NAME = "other_name"  # the jobs list shows the scraper's name, not the batch's
@@ -79,6 +80,7 @@ _PATHS = {
     FaultKind.EMPTY: "/dca/dataset",
     FaultKind.BUILDING_AS_200: "/dca/dataset",
     FaultKind.JSON_LINES: "/dca/dataset",
+    FaultKind.HUGE: "/dca/dataset",
 }
 
 
@@ -109,6 +111,7 @@ class Fault:
     status: int = 500
     retry_after: int | None = None
     word: str = "completed"
+    megabytes: int = 100
 
     def __post_init__(self) -> None:
         if self.moment not in self._moments:

@@ -1,6 +1,7 @@
 """Faults of the wire: answers that come late, in part, or never. The only place that waits."""
 
 import asyncio
+import json
 import socket
 import struct
 
@@ -10,6 +11,7 @@ from scheduler.sandbox.answers import Answer
 from scheduler.sandbox.fault_plan import Fault, FaultKind, When
 
 _PIECES = 20
+_MIB = 1024 * 1024
 # On, with no time to linger: closing sends RST instead of FIN.
 _NO_LINGER = struct.pack("ii", 1, 0)
 
@@ -38,6 +40,8 @@ async def send(
     match fault.kind if fault else None:
         case FaultKind.HALF:
             return await _send_half(request, answer)
+        case FaultKind.HUGE if fault:
+            return await _stream(request, fault.megabytes)
         case FaultKind.DRIP if fault:
             return await _drip(request, answer, fault.seconds / _PIECES)
         case _:
@@ -79,6 +83,20 @@ async def _drip(request: web.Request, answer: Answer, pause: float) -> web.Strea
     for start in range(0, len(answer.body), size):
         await asyncio.sleep(pause)
         await response.write(answer.body[start : start + size])
+    return response
+
+
+async def _stream(request: web.Request, megabytes: int) -> web.StreamResponse:
+    """Send an array of rows, a MiB at a time, of a length that nobody is told before."""
+    row = json.dumps({"input": {"url": "https://example.org/1"}, "text": "x" * 1000}).encode()
+    piece = b",\n".join([row] * (_MIB // (len(row) + 2)))
+    response = web.StreamResponse()
+    response.content_type = "application/json"
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    for number in range(megabytes):
+        await response.write((b"[" if number == 0 else b",") + piece)
+    await response.write(b"]" if megabytes else b"[]")
     return response
 
 

@@ -163,6 +163,16 @@ def list_ended_runs(
     return records(EndedRun, rows)
 
 
+def find_on_end(conn: Connection, run_id: int) -> str | None:
+    """Return the channel that hears of the run's end; None for none."""
+    channel: str | None = conn.scalar(
+        select(schedules.c.on_end)
+        .join(runs, runs.c.schedule == schedules.c.name)
+        .where(runs.c.id == run_id)
+    )
+    return channel
+
+
 def _names(subjects: Sequence[str], table: str) -> list[str]:
     return [one.removeprefix(table) for one in subjects if one.startswith(table)]
 

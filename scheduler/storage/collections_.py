@@ -114,6 +114,14 @@ _SENT = (
 )
 
 
+def find_lines(conn: Connection, collection_id: str) -> int | None:
+    """Return how many rows the upstream's log tells of."""
+    lines: int | None = conn.scalar(
+        select(collections.c.lines).where(collections.c.id == collection_id)
+    )
+    return lines
+
+
 def get_run_id(conn: Connection, collection_id: str) -> int:
     """Return the run whose collection that is; raises NotFound."""
     query = select(collections.c.run_id).where(collections.c.id == collection_id)

@@ -39,6 +39,7 @@ from scheduler.domain.retention import (
 )
 from scheduler.storage import notices as old_notices
 from scheduler.storage import other_jobs as old_jobs
+from scheduler.storage import results as old_results
 from scheduler.storage.dialect import Inserted, insert_or_update, try_lock_pruning
 from scheduler.storage.rows import columns_of, records
 from scheduler.storage.tables import (
@@ -51,6 +52,7 @@ from scheduler.storage.tables import (
     in_state,
     metadata,
     notices,
+    results,
     runs,
     schedules,
 )
@@ -110,7 +112,7 @@ def prune_runs(
 def prune_others(
     conn: Connection, rules: Retention, *, now: datetime, limit: int
 ) -> dict[str, int]:
-    """Forget old changes, holds and notices, *limit* of each at most; return how many."""
+    """Forget old changes, holds, notices and results, *limit* of each at most; return how many."""
     counts = {}
     for table, age, at in (
         (changes, rules.changes, changes.c.happened_at),
@@ -128,17 +130,23 @@ def prune_others(
             key = next(iter(table.primary_key.columns))
             conn.execute(delete(table).where(key.in_(old_rows[table.name])))
             counts[table.name] = len(old_rows[table.name])
+    if rules.results is not None:
+        gone = old_results.list_old(conn, before=now - rules.results, limit=limit)
+        conn.execute(delete(results).where(results.c.run_id.in_(gone)))
+        counts[results.name] = len(gone)
     return counts
 
 
 def count_others(conn: Connection, rules: Retention, *, now: datetime) -> dict[str, int]:
-    """Return how many changes, holds and notices are old enough to be forgotten."""
+    """Return how many changes, holds, notices and results are old enough to be forgotten."""
     ages = ((changes, rules.changes, changes.c.happened_at), (holds, rules.holds, holds.c.until))
-    told = (
+    told: dict[str, list[Any]] = (
         {}
         if rules.notices is None
         else old_notices.list_old(conn, before=now - rules.notices, limit=None)
     )
+    if rules.results is not None:
+        told[results.name] = old_results.list_old(conn, before=now - rules.results, limit=None)
     return {name: len(keys) for name, keys in told.items()} | {
         table.name: conn.scalar(select(func.count()).select_from(table).where(at < now - age)) or 0
         for table, age, at in ages

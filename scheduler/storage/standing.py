@@ -11,9 +11,12 @@ from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.notices import AlertKind, Observed
 from scheduler.domain.records import RunState
+from scheduler.domain.results import EXPIRING_BEFORE, ResultState
 from scheduler.domain.timestamps import display_time
+from scheduler.storage import readiness, results
 from scheduler.storage.budget_desk import BudgetDesk
 from scheduler.storage.budgets import any_budgets
+from scheduler.storage.results import Result
 from scheduler.storage.runs.troubles import list_backlogs
 from scheduler.storage.tables import (
     brakes,
@@ -28,6 +31,8 @@ SILENT_AFTER: Final = timedelta(minutes=2)
 """A daemon that was not seen for so long, and has not stopped, is silent."""
 LATE_AFTER: Final = timedelta(minutes=1)
 """What was due for so long and is not decided is late."""
+UNSAVED_AFTER: Final = timedelta(minutes=30)
+"""A result that is not saved so long after its run has ended is told: most heals before."""
 _FORGOTTEN_AFTER: Final = timedelta(days=1)
 _MOST: Final = 1000
 
@@ -45,7 +50,36 @@ def list_standing(conn: Connection, *, now: datetime) -> list[Observed]:
         *_accounts(conn, now),
         *_daemons(conn, now),
         *_budgets(conn, now),
+        *readiness.list_unready(conn, now=now),
+        *_unsaved(conn, now),
     ]
+
+
+def _unsaved(conn: Connection, now: datetime) -> Iterator[Observed]:
+    for result in results.list_unsaved(conn, limit=_MOST):
+        failed = result.state is ResultState.FAILED
+        why = f"{result.reason}: {result.detail}" if result.reason else "nobody has tried"
+        if failed or result.created_at <= now - UNSAVED_AFTER:
+            yield _of_result(AlertKind.UNSAVED, result, result.settled_at or now, why)
+        left = result.expires_at - now
+        if not failed and left <= EXPIRING_BEFORE:
+            until = f"{display_time(result.expires_at)}, in {max(0, left.days)} days"
+            detail = f"the upstream forgets {result.collection_id} at {until}; {why}"
+            since = result.expires_at - EXPIRING_BEFORE
+            yield _of_result(AlertKind.EXPIRING, result, since, detail)
+
+
+def _of_result(kind: AlertKind, result: Result, since: datetime, detail: str) -> Observed:
+    return Observed(
+        kind=kind,
+        subject=f"runs.{result.run_id}",
+        since=since,
+        detail=detail,
+        schedule=result.schedule,
+        collector=result.collector,
+        labels=result.labels,
+        run_id=result.run_id,
+    )
 
 
 def _budgets(conn: Connection, now: datetime) -> Iterator[Observed]:

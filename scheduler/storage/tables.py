@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from scheduler.config.limit_keys import LimitKeys
+from scheduler.config.result_keys import ResultKeys
 from scheduler.config.schedule_keys import PolicyKeys, TimetableKeys
 from scheduler.domain.records import (
     ENDED_STATES,
@@ -54,6 +55,7 @@ from scheduler.storage.metadata import partial_index as _partial
 from scheduler.storage.notice_tables import alerts as alerts
 from scheduler.storage.notice_tables import deliveries as deliveries
 from scheduler.storage.notice_tables import notices as notices
+from scheduler.storage.result_tables import results as results
 from scheduler.storage.stop_tables import freezes as freezes
 from scheduler.storage.stop_tables import holds as holds
 from scheduler.storage.stop_tables import overrides as overrides
@@ -166,6 +168,7 @@ collectors = Table(
     Column("backoff_max", Text),
     Column("on_unconfirmed", Text),
     Column("max_inputs_per_trigger", Integer, _number("max_inputs_per_trigger")),
+    *key_columns(ResultKeys, added=True),
     *key_columns(LimitKeys, added=True),
     added_flag("count_others", usual=True),
     _origin(),
@@ -249,6 +252,7 @@ schedules = Table(
     Column("notify", Text),
     Column("deliver", Text),
     *key_columns(PolicyKeys),
+    *key_columns(ResultKeys, added=True),
     *key_columns(LimitKeys, added=True),
     Column("max_attempts", Integer),
     Column("backoff_initial", Text),
@@ -299,6 +303,7 @@ schedules = Table(
     _partial("ix_schedules_limited", "name", where=_LIMITED),
     _partial("ix_schedules_unplanned", "name", where="planned_at IS NULL"),
     _partial("ix_schedules_fresh_within", "name", where="fresh_within IS NOT NULL"),
+    _partial("ix_schedules_ready_by", "name", where="ready_by IS NOT NULL"),
 )
 
 _ENDED = f"({_state_in(ENDED_STATES)})"

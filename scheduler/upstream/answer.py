@@ -13,6 +13,7 @@ from scheduler.upstream.failures import as_httpx
 
 _LONGEST_HEAD: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
+_MOST_UNREAD: Final = 1024 * 1024
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 _LENGTHS: Final = (b"content-length", b"transfer-encoding")
 # What aiohttp and other clients of today take: old gateways end a line with LF alone.
@@ -27,16 +28,22 @@ class Answer(httpx.AsyncByteStream):
     """
     What comes back for one request.
 
-    The connection feeds it, and whoever asked reads it as fast as it comes. *release* gives the
-    connection back. httptools calls the methods `on_…`.
+    The connection feeds it, and whoever asked reads it. *release* gives the connection back, and
+    *hold* has it read no more while a MiB was not taken yet, or go on. httptools calls the methods
+    `on_…`.
     """
 
-    def __init__(self, *, release: Callable[["Answer"], None]) -> None:
+    def __init__(
+        self, *, release: Callable[["Answer"], None], hold: Callable[[bool], None]
+    ) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.is_whole = False
         self.is_last = True
         self._release = release
+        self._hold = hold
+        self._unread = 0
+        self._is_held = False
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(**_LENIENT)
         self._has_head = False
@@ -54,8 +61,10 @@ class Answer(httpx.AsyncByteStream):
         unpack = _unpacker(self.headers)
         while True:
             while self._pieces:
-                for piece in unpack(self._pieces.popleft()):
+                packed = self._pieces.popleft()
+                for piece in unpack(packed):
                     yield piece
+                self._count(-len(packed))
             if self.is_whole:
                 return
             await self._wait()
@@ -113,6 +122,14 @@ class Answer(httpx.AsyncByteStream):
         """Take a piece of the body."""
         if not self.is_whole:
             self._pieces.append(body)
+            self._count(len(body))
+
+    def _count(self, size: int) -> None:
+        """Hold the connection while too much waits for its reader."""
+        self._unread += size
+        if self._is_held != (self._unread > _MOST_UNREAD):
+            self._is_held = not self._is_held
+            self._hold(self._is_held)
 
     def on_message_complete(self) -> None:
         """Take the end."""

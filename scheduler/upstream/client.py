@@ -1,6 +1,6 @@
 """One account's upstream: every call it knows, and no other HTTP client in this program."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache, partial
@@ -15,6 +15,7 @@ from scheduler.clock import Clock, boot_seconds, utc_now
 from scheduler.domain.answers import (
     CancelAnswer,
     Done,
+    DownloadAnswer,
     ErrorsAnswer,
     InputsAnswer,
     JobsAnswer,
@@ -38,6 +39,7 @@ from scheduler.upstream.exchange import (
 from scheduler.upstream.observed import Observe, call_of, class_of, unobserved
 from scheduler.upstream.question_answers import (
     read_cancel,
+    read_download,
     read_errors,
     read_failure,
     read_inputs,
@@ -55,6 +57,11 @@ _MOST_ANSWER: Final = 8 * 1024 * 1024
 _PAGE_SIZE: Final = 500
 _MOST_PAGES: Final = 20
 _LONGEST_RELAY: Final = timedelta(hours=1)
+_LONGEST_DOWNLOAD: Final = timedelta(hours=6)
+_DOWNLOADS: Final = 8
+
+Take = Callable[[bytes], Awaitable[None]]
+"""Takes a piece of a dataset; the next is read once it has."""
 
 NOT_PASSED_ON: Final = (401, 403, 429, *range(300, 400))
 """What the upstream says to us and not to a client: of our token, of our rate, to go elsewhere."""
@@ -97,11 +104,13 @@ class Dca:
         self._clock = clock
         self._observe = observe
         self._told_time: tuple[datetime, float] | None = None
+        origin = f"{url.scheme}://{url.netloc.decode()}"
         self._exchanges = Exchanges(
-            wire(f"{url.scheme}://{url.netloc.decode()}"),
-            total_timeout=total_timeout,
-            connections=connections,
-            clock=clock,
+            wire(origin), total_timeout=total_timeout, connections=connections, clock=clock
+        )
+        # Apart: what takes hours takes no trigger's connection.
+        self._downloads = Exchanges(
+            wire(origin), total_timeout=_LONGEST_DOWNLOAD, connections=_DOWNLOADS, clock=clock
         )
 
     async def trigger(self, request: TriggerRequest, *, send_before: float) -> TriggerReply:
@@ -157,6 +166,27 @@ class Dca:
         reader = DatasetReader()
         response = await self._ask("GET", _path("/dca/dataset", (("id", collection_id),)), reader)
         return read_inputs(response, reader)
+
+    async def download(self, collection_id: str, take: Take) -> DownloadAnswer:
+        """
+        Have *take* given a collection's rows as they come; Done once it has all of them.
+
+        It stands beside the *connections*, lasts six hours at most, and ends when its caller is
+        cancelled.
+        """
+
+        async def forward(status: int, _: Mapping[str, str], piece: bytes) -> None:
+            if status == 200 and piece:
+                await take(piece)
+
+        response = await self._exchange(
+            "GET",
+            _path("/dca/dataset", (("id", collection_id),)),
+            HeadOfBody(_MOST_TRIGGER_ANSWER),
+            forward=forward,
+            exchanges=self._downloads,
+        )
+        return read_download(response)
 
     async def get_errors(self, collection_id: str) -> ErrorsAnswer:
         """Ask which pages of a collection failed, and why."""
@@ -216,6 +246,7 @@ class Dca:
 
         Callers still get their answer: Lost for a trigger that had left.
         """
+        await self._downloads.close()
         await self._exchanges.close()
 
     async def _trigger(self, request: TriggerRequest, send_before: float) -> TriggerReply:
@@ -245,6 +276,7 @@ class Dca:
         params: Params = (),
         longer: timedelta = timedelta(),
         forward: Forward | None = None,
+        exchanges: Exchanges | None = None,
     ) -> Response:
         if self._flaw is not None:
             return Response(received_at=self._clock(), failure=self._flaw)
@@ -264,7 +296,7 @@ class Dca:
         guard = body.guard if body else None
         longer += time_to_send(body.length) if body else timedelta()
         began = boot_seconds()
-        response = await self._exchanges.run(
+        response = await (exchanges or self._exchanges).run(
             request, reader, redact=secrets, guard=guard, longer=longer, forward=forward
         )
         self._observe(call_of(path), class_of(response, guard), boot_seconds() - began)

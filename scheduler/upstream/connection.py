@@ -26,7 +26,7 @@ class Connection(asyncio.Protocol):
     def ask(self, request: bytes, rest: AsyncIterator[bytes] | None = None) -> Answer:
         """Write a request now; the *rest* of its body follows as it is read."""
         self.is_fresh = False
-        self._answer = answer = Answer(release=self._release)
+        self._answer = answer = Answer(release=self._release, hold=self._hold)
         self._transport.write(request)
         if rest is not None:
             self._sending = asyncio.create_task(self._send(rest, answer))
@@ -48,8 +48,15 @@ class Connection(asyncio.Protocol):
             answer.end(error)
             self.close()
 
+    def _hold(self, is_held: bool) -> None:
+        if is_held:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     def _release(self, answer: Answer) -> None:
         self._answer = None
+        self._hold(False)
         is_sent = self._sending is None and not self._transport.get_write_buffer_size()
         if is_sent and answer.is_whole and not answer.is_last:
             self.is_fresh = not self._transport.is_closing()

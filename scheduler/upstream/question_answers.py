@@ -8,6 +8,7 @@ from scheduler.domain.answers import (
     CancelAnswer,
     CollectionLog,
     Done,
+    DownloadAnswer,
     ErrorsAnswer,
     Gone,
     InputsAnswer,
@@ -119,15 +120,30 @@ def read_inputs(response: Response, reader: DatasetReader) -> InputsAnswer:
     if response.status == 404 and response.is_the_upstreams:
         return Gone(detail=response.words() or "answered 404")
     if response.status == 202:
-        words = response.words()
-        pause = _TRY_AGAIN.search(words)
-        return NotReady(
-            detail=words or "answered 202",
-            retry_after=timedelta(seconds=int(pause[1])) if pause else None,
-        )
+        return _read_not_ready(response)
     if response.status != 200 or (response.failure and not reader.is_full):
         return read_failure(response)
     return reader.result() or read_failure(response)
+
+
+def _read_not_ready(response: Response) -> NotReady:
+    words = response.words()
+    pause = _TRY_AGAIN.search(words)
+    return NotReady(
+        detail=words or "answered 202",
+        retry_after=timedelta(seconds=int(pause[1])) if pause else None,
+    )
+
+
+def read_download(response: Response) -> DownloadAnswer:
+    """Read the answer of /dca/dataset, whose rows went elsewhere: Done where all of them came."""
+    if response.status in (404, 410) and response.is_the_upstreams:
+        return Gone(detail=response.words() or f"answered {response.status}")
+    if response.status == 202:
+        return _read_not_ready(response)
+    if response.status == 200 and response.failure is None:
+        return Done()
+    return _read_refusal(response) or read_failure(response)
 
 
 def read_errors(response: Response) -> ErrorsAnswer:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from scheduler.domain.notices import AlertKind
 from scheduler.domain.other_jobs import name_others
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
@@ -179,6 +180,33 @@ def _stale(status: StatusView) -> Iterator[Need]:
         )
 
 
+def _unready(status: StatusView) -> Iterator[Need]:
+    for row in status.unready:
+        how = "was not ready" if row.kind is AlertKind.NOT_READY else "will not be ready in time"
+        yield Need(
+            sentence=f"schedule {row.schedule} {how}: {row.detail}",
+            subject=f"schedules.{row.schedule}",
+            since=row.since,
+        )
+
+
+def _unsaved(status: StatusView) -> Iterator[Need]:
+    unsaved = status.unsaved_results
+    told = {
+        "are given up": unsaved.failed_count,
+        "are soon forgotten by the upstream": unsaved.expiring_count,
+    }
+    for how, count in told.items():
+        if count:
+            yield Need(
+                sentence=(
+                    f"{count} results that save_to asks for {how}"
+                    " (dca-scheduler results list --unsaved)"
+                ),
+                subject="results",
+            )
+
+
 def _untold(status: StatusView) -> Iterator[Need]:
     for outbox in status.untold:
         why = f": {outbox.last_error}" if outbox.last_error else ""
@@ -351,6 +379,8 @@ _PARTS: Final = (
     _lost,
     _failing,
     _stale,
+    _unready,
+    _unsaved,
     _ahead,
     _overdue,
     _backlogs,

@@ -16,6 +16,7 @@ from scheduler.storage.run_events import list_events
 from scheduler.storage.runs import RunFilter
 from scheduler.views.decoding import Duration, read_json, view
 from scheduler.views.page import MOST_COUNTED, Counted, Page, page_of
+from scheduler.views.results import ResultView, find_result
 from scheduler.views.waiting import HeldUp, held_up, why_waits
 
 __all__ = [
@@ -51,7 +52,8 @@ class RunDetail(RunView):
     A run, the size of what it sends, its life, its attempts and its collections.
 
     *why_waiting* is what must change first before it is sent, *held_up* what held it up so far,
-    *retries* the runs that send what it sent, or the inputs that failed in it, once more.
+    *retries* the runs that send what it sent, or the inputs that failed in it, once more; *result*
+    where its rows are saved.
     """
 
     send_as: str | None
@@ -60,6 +62,7 @@ class RunDetail(RunView):
     why_waiting: str | None
     held_up: tuple[HeldUp, ...]
     retries: tuple[int, ...]
+    result: ResultView | None
     events: tuple[RunEvent, ...]
     attempts: tuple[AttemptView, ...]
     collections: tuple[CollectionView, ...]
@@ -158,6 +161,7 @@ def show_run(conn: Connection, run_id: int | str, *, now: datetime) -> RunDetail
         why_waiting=why_waits(conn, run, now=now),
         held_up=held_up(conn, run, now=now),
         retries=tuple(failed_inputs.list_retries(conn, run_id)),
+        result=find_result(conn, run_id),
         events=tuple(list_events(conn, run_id)),
         attempts=tuple(view(AttemptView, row) for row in runs.list_attempts(conn, run_id)),
         collections=tuple(

@@ -16,7 +16,9 @@ from scheduler.storage import (
     definitions,
     freezes,
     held_daemons,
+    readiness,
     restores,
+    results,
     runs,
     schedules,
     standing,
@@ -27,12 +29,12 @@ from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.storage.last_seen import find_put_back
+from scheduler.storage.origin import find_brought
 from scheduler.storage.restores import UnknownJob
 from scheduler.storage.runs import failing, followed, troubles
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
 from scheduler.storage.runs.troubles import Backlog, Late, Lost
 from scheduler.storage.schedules import InvalidSchedule, PausedSchedule
-from scheduler.storage.table_mark import find_restored
 from scheduler.views.accounts import AccountView, list_accounts
 from scheduler.views.alerts import OutboxView, list_untold
 from scheduler.views.api_tokens import TokenView, list_expiring
@@ -97,6 +99,22 @@ class StaleView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadyView(StaleView):
+    """A schedule whose `ready_by` will not hold (`at_risk`), or has not (`not_ready`)."""
+
+    kind: AlertKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnsavedView:
+    """How many results wait to be saved, are given up, and are soon forgotten by the upstream."""
+
+    waiting_count: int
+    failed_count: int
+    expiring_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
     """
     What a person wants to know first.
@@ -113,7 +131,9 @@ class StatusView:
     backup that the database was taken from, until somebody has said how to go on: no daemon works
     on it. *stale* are schedules without a good result for too long; *alerts* counts what is wrong
     by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
-    budgets most is used. *other_jobs* run on our collectors and are in no run here;
+    budgets most is used. *unready* are broken promises of `ready_by`, and those about to break;
+    *unsaved_results* counts what `save_to` asks for and is not there.
+    *other_jobs* run on our collectors and are in no run here;
     *unread_lists* are collectors of which that is not known.
     """
 
@@ -146,6 +166,8 @@ class StatusView:
     expiring_tokens: tuple[TokenView, ...]
     worn_budgets: tuple[str, ...]
     stale: tuple[StaleView, ...]
+    unready: tuple[UnreadyView, ...]
+    unsaved_results: UnsavedView
     alerts: Mapping[AlertKind, int]
     untold: tuple[OutboxView, ...]
     other_jobs: tuple[OtherJobView, ...]
@@ -205,6 +227,8 @@ def read_status(
         expiring_tokens=list_expiring(conn, now=now),
         worn_budgets=list_worn(conn, now=now),
         stale=_stale(conn, now) if with_schedules else (),
+        unready=_unready(conn, now) if with_schedules else (),
+        unsaved_results=_unsaved(conn, now),
         alerts=alerts.count_open(conn),
         untold=list_untold(conn, now=now),
         other_jobs=list_other_jobs(conn, now=now),
@@ -218,6 +242,19 @@ def _stale(conn: Connection, now: datetime) -> tuple[StaleView, ...]:
         for seen in standing.list_stale(conn, now=now)
         if seen.schedule is not None and seen.detail is not None
     )
+
+
+def _unready(conn: Connection, now: datetime) -> tuple[UnreadyView, ...]:
+    return tuple(
+        UnreadyView(schedule=seen.schedule, since=seen.since, detail=seen.detail, kind=seen.kind)
+        for seen in readiness.list_unready(conn, now=now)
+        if seen.schedule is not None and seen.detail is not None
+    )
+
+
+def _unsaved(conn: Connection, now: datetime) -> UnsavedView:
+    counts = results.count_unsaved(conn, now=now)
+    return UnsavedView(**{f"{name}_count": count for name, count in counts.items()})
 
 
 def _lost(lost: Lost | None) -> LostView | None:
@@ -247,7 +284,7 @@ def _find_next_fire(conn: Connection) -> datetime | None:
 
 def _find_put_back(conn: Connection, now: datetime) -> str | None:
     file = conn.engine.url.database if conn.dialect.name == "sqlite" else None
-    return find_put_back(conn, Path(file), now=now) if file else find_restored(conn)
+    return find_put_back(conn, Path(file), now=now) if file else find_brought(conn, now=now)
 
 
 def count_open(conn: Connection) -> dict[RunState, int]:
@@ -270,6 +307,17 @@ def list_held_daemons(conn: Connection, *, now: datetime) -> tuple[HeldDaemonVie
     """Return the daemons that are up and decide nothing, for their clock is in doubt."""
     held = held_daemons.list_held(conn, now=now)
     return tuple(view(HeldDaemonView, daemon) for daemon in held if not is_gone(daemon.process))
+
+
+def why_held(conn: Connection, *, now: datetime) -> str | None:
+    """Say why nothing is sent from this database: a restore, or no daemon trusts its clock."""
+    backup_at = restores.find_unsettled(conn)
+    if backup_at is not None:
+        return restores.unsettled_sentence(backup_at)
+    if list_daemons(conn, now=now):
+        return None
+    held = list_held_daemons(conn, now=now)
+    return held[0].why if held else _find_put_back(conn, now)
 
 
 def list_unexported(conn: Connection, *, now: datetime) -> list[str]:

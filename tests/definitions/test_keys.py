@@ -69,6 +69,7 @@ def test_every_edit_of_another_key_asks_for_a_check(db: Database) -> None:
     with db.reading() as conn:
         checked = watched(conn, "schedules_checked") | watched(conn, "schedules_interval_checked")
         checked |= watched(conn, "schedules_retry_checked")
+        checked |= watched(conn, "schedules_results_checked")
 
     assert checked == columns_of("schedules") - {*TIMETABLE_COLUMNS} - unchecked
 

@@ -1,5 +1,6 @@
 """What the row of a schedule means, and what is said of a row that means nothing."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,27 @@ EMAIL, WEBHOOK = '{"type":"email"}', '{"type":"webhook","endpoint":"https://exam
 
 def sent(schedule: Schedule, collector: Collector) -> dict[str, str]:
     return dict(params_of(schedule, collector, due_at=NINE))
+
+
+def test_placeholders_in_deliver_are_filled_and_other_braces_are_the_vendors() -> None:
+    deliver = (
+        '{"type":"s3","key":"${secret:K}","path":["{schedule}/{due_at:%Y}","{[job]} {{schedule}}"]}'
+    )
+
+    params = sent(make_schedule(deliver=deliver), make_collector())
+
+    assert json.loads(params["deliver"]) == {
+        "type": "s3",
+        "key": "${secret:K}",
+        "path": ["hourly/2026", "{[job]} {{schedule}}"],
+    }
+
+
+def test_a_wrong_time_format_in_deliver_is_the_schedules_error() -> None:
+    schedule = make_schedule(deliver='{"type":"email","subject":"{due_at:%Q}"}')
+
+    with pytest.raises(InvalidInput, match="%Q"):
+        check_definition(schedule, make_collector(), make_batch())
 
 
 def test_a_plain_schedule_asks_for_nothing_but_the_default_behaviour() -> None:

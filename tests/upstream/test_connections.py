@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from scheduler.clock import boot_seconds
+from scheduler.domain.answers import Done
 from scheduler.domain.reply import Accepted, Deferred, Lost
 from scheduler.upstream.connection import Connection
 from scheduler.upstream.transport import NotSent, RequestBody, SendGuard, UpstreamTransport
@@ -192,3 +193,33 @@ async def test_who_cannot_connect_is_told_that_no_proxy_is_used(
             reply = await trigger(dca)
 
     assert_not_sent(reply, "(the proxy that the environment names is not used)")
+
+
+async def test_what_is_read_slowly_holds_its_line_and_not_our_memory() -> None:
+    """The server says 64 MiB as fast as it can; of each MiB the reader first sees the first."""
+    said, size = 0, 64
+    piece = b"x" * 2**20
+
+    async def talk(wire: Wire) -> None:
+        nonlocal said
+        await wire.request()
+        await wire.say(f"HTTP/1.1 200 OK\r\nContent-Length: {size * len(piece)}\r\n\r\n".encode())
+        for _ in range(size):
+            await wire.say(piece)
+            said += 1
+
+    taken = 0
+    ahead: list[int] = []
+
+    async def take(content: bytes) -> None:
+        nonlocal taken
+        taken += len(content)
+        await turns(20)  # others have their turn: also the server
+        ahead.append(said - taken // len(piece))
+
+    async with playing(talk) as server, client(server.url) as dca:
+        answer = await dca.download("j_1", take)
+
+    assert isinstance(answer, Done)
+    assert taken == size * len(piece)
+    assert max(ahead) < size // 2

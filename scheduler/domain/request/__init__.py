@@ -27,7 +27,13 @@ from scheduler.domain.request.secrets import (
     expand_secrets,
     secret_names,
 )
-from scheduler.domain.request.template import check_name_template, render_due_at, render_name
+from scheduler.domain.request.template import (
+    check_name_template,
+    render_due_at,
+    render_name,
+    render_path,
+    render_placeholders,
+)
 from scheduler.domain.request.trigger_request import (
     Pieces,
     TriggerRequest,
@@ -59,6 +65,8 @@ __all__ = [
     "render_body",
     "render_due_at",
     "render_name",
+    "render_path",
+    "render_placeholders",
     "secret_names",
     "time_to_send",
     "trigger_params",

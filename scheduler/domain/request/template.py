@@ -34,6 +34,24 @@ def render_due_at(text: str, *, due_at: datetime, zone: tzinfo) -> str:
     return _render(text, {"due_at": due_at.astimezone(zone)})
 
 
+def render_path(template: str, values: Mapping[str, str], *, due_at: datetime) -> str:
+    """Fill *values* and `{due_at:…}`, in the zone that it has, into the *template* of a path."""
+    fields: dict[str, str | datetime] = {**values, "due_at": due_at}
+    return _render(template, fields)
+
+
+def render_placeholders(text: str, *, schedule: str, due_at: datetime, zone: tzinfo) -> str:
+    """Fill `{schedule}` and `{due_at:…}` into *text*; all else in braces is the vendor's."""
+    fields: dict[str, str | datetime] = {
+        "schedule": schedule,
+        "due_at": due_at.astimezone(zone),
+    }
+    return _PLACEHOLDER.sub(lambda found: _render(found[0], fields), text)
+
+
+_PLACEHOLDER: Final = re.compile(r"(?<![{$])\{(?:schedule|due_at(?::[^{}]*)?)\}(?!\})")
+
+
 def _render(template: str, fields: Mapping[str, str | datetime]) -> str:
     try:
         parts = list(Formatter().parse(template))

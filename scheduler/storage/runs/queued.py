@@ -54,7 +54,7 @@ def _first(column: ColumnElement[datetime], *conditions: ColumnElement[bool]) ->
 
 _OUTLOOK = select(
     _first(runs.c.not_before) <= NOW,
-    _first(runs.c.send_before, runs.c.send_before.is_not(None)) < NOW,
+    _first(runs.c.send_before, runs.c.send_before.is_not(None)) <= NOW,
     _first(runs.c.not_before, runs.c.not_before > NOW),
     select(runs.c.waits_for).where(REPLACING).limit(1).scalar_subquery(),
 )

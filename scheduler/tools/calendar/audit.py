@@ -11,7 +11,7 @@ from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import Calendar, Reason, Run, RunState, Schedule
 from scheduler.domain.timetable import Timetable
-from scheduler.storage import definitions, last_ends, schedules
+from scheduler.storage import definitions, last_ends, readiness, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.runs import outturn
 from scheduler.storage.runs.outturn import Due, Outturn
@@ -35,8 +35,9 @@ class AuditedSchedule:
     What was due of a schedule, and what came of it, in occurrences.
 
     *unknown_count* are those of which nobody can say: looked for, left to a person, or
-    *unaccounted_count*, passed without a row. *latest_seconds* is by how much the latest was late,
-    *why* what the last that did not end well came to, and *last_good_at* when it last ended well.
+    *unaccounted_count*, passed without a row. *unready_count* were not ready by `ready_by`.
+    *latest_seconds* is by how much the latest was late, *why* what the last that did not end well
+    came to, and *last_good_at* when it last ended well.
     """
 
     schedule: str
@@ -52,6 +53,7 @@ class AuditedSchedule:
     cancelled_count: int
     unknown_count: int
     unaccounted_count: int
+    unready_count: int
     last_run_id: int | None
     why: str | None
     last_good_at: datetime | None
@@ -59,7 +61,8 @@ class AuditedSchedule:
     @property
     def is_as_expected(self) -> bool:
         """Tell whether all that was due came, well and in time, or is still at work."""
-        return self.good_count + self.open_count == self.expected_count and not self.late_count
+        is_complete = self.good_count + self.open_count == self.expected_count
+        return is_complete and not self.late_count and not self.unready_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +125,8 @@ def read_audit(
     for name, count in unaccounted.items():
         sheets[name].counts["expected"] += count
         sheets[name].counts["unknown"] += count
+    for name, count in readiness.count_broken(conn, since=since, until=until, now=now).items():
+        sheets[name].counts["unready"] = count
     audited = _audited(conn, sheets, unaccounted, since, until)
     odd = tuple(one for one in audited if not one.is_as_expected)
     return AuditReport(
@@ -198,6 +203,7 @@ def _schedule(
         cancelled_count=counts["cancelled"],
         unknown_count=counts["unknown"],
         unaccounted_count=unaccounted,
+        unready_count=counts["unready"],
         last_run_id=run.id if run else None,
         why=why,
         last_good_at=good_at,

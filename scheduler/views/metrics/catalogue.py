@@ -265,6 +265,18 @@ STALE = _metric(
     "schedules_stale",
     "Schedules whose last good result is older than their fresh_within.",
 )
+UNREADY = _metric(
+    Kind.GAUGE,
+    "schedules_unready",
+    "Schedules whose ready_by will not hold (at_risk), or did not (not_ready).",
+    "kind",
+)
+UNSAVED = _metric(
+    Kind.GAUGE,
+    "results_unsaved",
+    "Results that save_to asks for: waiting, failed (given up), expiring (within four days).",
+    "state",
+)
 NOTICES_WAITING = _metric(
     Kind.GAUGE,
     "notices_waiting",

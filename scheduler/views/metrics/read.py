@@ -5,6 +5,7 @@ Whoever is asked, and whenever it started, the answer is the same: counters are 
 """
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
@@ -20,6 +21,8 @@ from scheduler.storage import (
     gauges,
     last_ends,
     notices,
+    readiness,
+    results,
     runs,
     schedules,
     standing,
@@ -160,6 +163,10 @@ def _alerts(conn: Connection, now: datetime) -> Iterator[Family]:
     counts = alerts.count_open(conn)
     yield _family(catalogue.ALERTS, ((kind, counts.get(kind, 0)) for kind in AlertKind))
     yield _single(catalogue.STALE, len(standing.list_stale(conn, now=now)))
+    unready = Counter(seen.kind for seen in readiness.list_unready(conn, now=now))
+    kinds = (AlertKind.AT_RISK, AlertKind.NOT_READY)
+    yield _family(catalogue.UNREADY, ((kind, unready[kind]) for kind in kinds))
+    yield _family(catalogue.UNSAVED, results.count_unsaved(conn, now=now).items())
     outboxes = notices.list_outboxes(conn, given_up_since=now)
     waiting = ((outbox.channel, outbox.waiting_count) for outbox in outboxes)
     yield _family(catalogue.NOTICES_WAITING, waiting)
