@@ -21,7 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TextIO
@@ -54,6 +54,17 @@ class Server:
                       "--encoding=UTF8", "--no-sync", "--no-instructions")  # fmt: skip
         options = f"-k '{self.folder}' -h '' {self.settings}"
         self._run("pg_ctl", "start", "--wait", f"--log={self._log}", f"--options={options}")
+
+    def recover(self, other: "Server") -> None:
+        """Start, in a folder of this session's, on a copy of *other* that was recovered."""
+        self.folder.mkdir()
+        account = _account()
+        if account is not None:
+            os.chown(self.folder, account.pw_uid, account.pw_gid)
+        self._run("pg_basebackup", f"--host={other.folder}", "--username=postgres",
+                  "--checkpoint=fast", "--no-sync")  # fmt: skip
+        (self._data / "recovery.signal").touch()
+        start_keeper(replace(self, settings=f"{self.settings} -c restore_command=false"))
 
     def stop(self) -> None:
         """Stop the server at once, as a crash would; return when it is gone."""

@@ -11,6 +11,7 @@ from scheduler.storage import migrate, restores
 from scheduler.storage.backup_files import check_file, file_url, new_file, settle_file
 from scheduler.storage.copying import Progress, Tally, copy_all, is_empty, no_progress
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.origin import forget_origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ def _fill(
             raise Conflict(f"{target.name} is not empty: name a new database, or one without rows")
         migrate.upgrade(conn)
         tables = copy_all(source, conn, progress=progress)
+        forget_origin(conn)
         if held_at is not None:
             restores.insert_restore(conn, backup_at=held_at)
     return tables

@@ -219,13 +219,19 @@ def _only_account(conn: Connection) -> str:
     return names[0]
 
 
-def _held(
-    conn: Connection, table: str, name: str, tag: str | None, *, hold: bool = True
-) -> Columns:
+def find_definition(conn: Connection, table: str, name: str, *, hold: bool = False) -> Columns:
+    """Return a definition's row as it is stored; raises NotFound, with what may be meant."""
     row = definition_tables.find_row(conn, table, name, hold=hold)
     if row is None:
         names = definition_tables.list_names(conn, table, prefix="", limit=1000)
         raise NotFound(f"no {_WORDS[table]} is called {name!r}{did_you_mean(name, names)}")
+    return row
+
+
+def _held(
+    conn: Connection, table: str, name: str, tag: str | None, *, hold: bool = True
+) -> Columns:
+    row = find_definition(conn, table, name, hold=hold)
     if tag not in (None, "*", _tag_of(table, row)):
         raise Stale(f"{_WORDS[table]} {name!r} was changed since it was read: read it again")
     return row

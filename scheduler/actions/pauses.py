@@ -7,7 +7,7 @@ from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation, N
 from scheduler.domain.pauses import ALL, Freeze, check_scope
 from scheduler.domain.suggestions import did_you_mean
 from scheduler.domain.timestamps import display_time
-from scheduler.storage import accounts, definitions, freezes, holds, restores, schedules
+from scheduler.storage import accounts, definitions, freezes, holds, restores, runs, schedules
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
@@ -141,12 +141,17 @@ def pause_account(
     return get_account(conn, name, now=now)
 
 
-def resume_account(conn: Connection, name: str, *, by: str, now: datetime) -> AccountView:
-    """Let the account send again, whoever paused it."""
+def resume_account(
+    conn: Connection, name: str, *, by: str, now: datetime, confirmed: bool = False
+) -> AccountView:
+    """Let the account send again, whoever paused it; NeedsConfirmation where its runs wait."""
     accounts.get_account(conn, name)
     brake = accounts.find_brake(conn, name)
     if not accounts.set_resumed(conn, name):
         raise Conflict(f"account {name!r} is not paused")
+    if not confirmed:
+        waiting = runs.count_waiting_of_account(conn, name)
+        _ask_where_runs_wait(f"account {name} would send again", waiting)
     holds.end(conn, f"account:{name}", now=now)
     _record_resumed(conn, f"accounts.{name}", brake.paused_reason if brake else None, by, now)
     return get_account(conn, name, now=now)

@@ -11,8 +11,8 @@ from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import forget_departed
 from scheduler.storage.last_seen import forget_seen
+from scheduler.storage.origin import forget_origin
 from scheduler.storage.runs import claims
-from scheduler.storage.table_mark import forget_mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,25 @@ def settle_restore(
         conn, Freeze(scope="all", frozen_at=since, frozen_by=by, reason=reason, until=None)
     )
     restores.settle(conn, since=since, by=by, now=now)
-    forget_mark(conn)
+    forget_origin(conn)
     record_change(conn, by, "settle-restore", "freezes.all", {"reason": (None, reason)}, now=now)
     looked_for = claims.claim_as_of(conn, since=since, owner=RESTORED, now=now)
     return SettledRestore(frozen_since=since, looked_for=tuple(looked_for))
+
+
+def settle_moved(
+    conn: Connection, *, by: str, reason: str, now: datetime, confirmed: bool = False
+) -> None:
+    """
+    Let daemons work on a database that was brought here and lacks nothing, as after a move.
+
+    NeedsConfirmation until that is *confirmed*: what was sent meanwhile would be sent again.
+    """
+    if not confirmed:
+        raise NeedsConfirmation("nothing is frozen or looked for: what this lacks is sent again", 1)
+    restores.settle_moved(conn, by=by, now=now)
+    forget_origin(conn)
+    record_change(conn, by, "settle-restore", "database", {"moved": (None, reason)}, now=now)
 
 
 def look_further(conn: Connection, *, now: datetime) -> None:

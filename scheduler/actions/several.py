@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from scheduler.actions.definitions import Defaults, change_definition
+from scheduler.actions.definitions import change_definition
 from scheduler.actions.schedules import Fire, write_fire
-from scheduler.config import Config
+from scheduler.config import Config, Defaults
 from scheduler.domain.errors import NeedsConfirmation
 from scheduler.storage.database import Connection
 from scheduler.views.runs import RunView

@@ -1,13 +1,20 @@
 """`accounts`: how the upstream is reached, and whether anything is sent there."""
 
 from datetime import datetime
+from functools import partial
 
 import click
 
 from scheduler.actions.pauses import pause_account, resume_account
 from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Group
-from scheduler.cli.options import ending_options, json_option, reason_option
+from scheduler.cli.options import (
+    ask_if_needed,
+    ending_options,
+    json_option,
+    reason_option,
+    yes_option,
+)
 from scheduler.cli.render import answer, print_listing, until_words
 from scheduler.cli.session import Session, pass_session
 from scheduler.views.accounts import list_accounts
@@ -48,9 +55,10 @@ def pause(
 
 @accounts.command()
 @click.argument("name", type=Named("accounts"))
+@yes_option
 @json_option
 @pass_session
-def resume(session: Session, name: str, as_json: bool) -> None:
-    """Let an account send again, whoever or whatever paused it."""
-    account = session.act(resume_account, name)
+def resume(session: Session, name: str, yes: bool, as_json: bool) -> None:
+    """Let an account send again, whoever or whatever paused it; asks first if runs wait."""
+    account = ask_if_needed(partial(session.act, resume_account, name), yes=yes)
     answer(account, f"account {name} sends again", as_json=as_json)

@@ -6,7 +6,7 @@ import click
 
 from scheduler.actions.grant_reader import grant_reader
 from scheduler.actions.schema import upgrade_schema
-from scheduler.actions.settle_restore import forget_restore, settle_restore
+from scheduler.actions.settle_restore import forget_restore, settle_moved, settle_restore
 from scheduler.cli.db_backup import backup, copy, restore
 from scheduler.cli.db_upkeep import prune, size, vacuum
 from scheduler.cli.exit_codes import CommandEnded, ExitCode
@@ -50,18 +50,29 @@ def upgrade(session: Session, no_backup: bool, as_json: bool) -> None:
 
 
 @db.command("settle-restore")
+@click.option(
+    "--moved",
+    metavar="REASON",
+    help="Nothing was sent since the copy was made, as no daemon worked: go on at once.",
+)
 @yes_option
 @json_option
 @pass_session
-def settle_restore_(session: Session, yes: bool, as_json: bool) -> None:
+def settle_restore_(session: Session, moved: str | None, yes: bool, as_json: bool) -> None:
     """
-    Go on with a backup that was restored; asks first.
+    Go on with a backup that was restored, or a database that was moved; asks first.
 
     Everything is frozen from the backup's last moment on. Runs that waited in it may have been
     sent since: the next daemon looks for them among the upstream's jobs, adopts what it can
     prove, and tells in `status` which jobs are in no run. Then backfill what is missing, and
-    `thaw all`, which is refused until it has looked.
+    `thaw all`, which is refused until it has looked. With --moved none of this.
     """
+    if moved is not None:
+        with session.database() as database:
+            ask_if_needed(partial(session.act, settle_moved, reason=moved), yes=yes)
+            forget_restore(database)
+        answer({"moved": moved}, "nothing is held: start a daemon", as_json=as_json)
+        return
     with session.database() as database:
         settled = ask_if_needed(partial(session.act, settle_restore), yes=yes)
         forget_restore(database)

@@ -43,8 +43,8 @@ from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import Departures, read_departed
 from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.storage.last_seen import require_newest, write_seen
+from scheduler.storage.origin import mark_origin, require_original
 from scheduler.storage.restores import require_settled
-from scheduler.storage.table_mark import mark_tables, require_original
 from scheduler.storage.urls import sqlite_file
 
 log = structlog.get_logger()
@@ -127,7 +127,7 @@ async def _prepare(db: Database, config: Config) -> None:
     else:
         await db.read(migrate.require_current)
     await db.read(require_settled)
-    await db.read(require_original)
+    await db.read(partial(require_original, now=utc_now()))
     if db.file is not None:
         await db.read(partial(require_newest, database=db.file, now=utc_now()))
     for table in await db.write(weaknesses.mend_sequences):
@@ -214,7 +214,7 @@ class DaemonProcess:
     def _insert(self, conn: Connection, *, now: datetime) -> None:
         if self.db.file is not None:
             tallies.fold_all(conn)
-        mark_tables(conn)
+        mark_origin(conn)
         daemons.insert_daemon(
             conn,
             self.owner,

@@ -112,7 +112,7 @@ def budget_sentence(budget: Budget, spent: Spent, *, month: str) -> str:
     """Say how much of a budget is used."""
     whole = spent.whole
     used = [
-        f"{have:,.6g} of {allowed:,.12g} {words}"
+        f"{have:,.12g} of {allowed:,.12g} {words}"
         for have, allowed, words in (
             (round(whole.pages), budget.page_loads, "page loads"),
             (round(whole.money, 2), budget.money, "of money"),
@@ -133,9 +133,10 @@ def what_is_spent(budget: Budget, spent: Spent, more: Loads, *, month: str) -> s
         (spent.whole.money, after.money, budget.money, "of money"),
     ):
         if allowed is not None and would > allowed:
+            now, needs = round(have, 2), round(would - have, 2)
             return (
-                f"budget {budget.name} of {budget.covers}: {have:,.6g} {words} of {month} are used"
-                f" or expected, this would use {would - have:,.6g}, {allowed:,.12g} are allowed"
+                f"budget {budget.name} of {budget.covers}: {now:,.12g} {words} of {month} are used"
+                f" or expected, this would use {needs:,.12g}, {allowed:,.12g} are allowed"
             )
     return None
 

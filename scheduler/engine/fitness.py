@@ -7,8 +7,8 @@ from typing import Final
 from scheduler.domain.errors import DatabaseReplaced, DatabaseUnfit
 from scheduler.storage import migrate
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.origin import mark_origin, needs_mark, require_original
 from scheduler.storage.restores import require_settled
-from scheduler.storage.table_mark import require_original
 
 _EVERY: Final = timedelta(seconds=5)
 
@@ -24,11 +24,12 @@ class FitnessStep:
     async def run(self, now: datetime) -> datetime | None:
         """Raise DatabaseReplaced if this program must not work on the database any more."""
         if self._next_at is None or now >= self._next_at:
-            await self.db.read(self._look)
+            if await self.db.read(self._look):
+                await self.db.write(mark_origin)  # the server became another, and we lived on
             self._next_at = now + _EVERY
         return self._next_at
 
-    def _look(self, conn: Connection) -> None:
+    def _look(self, conn: Connection) -> bool:
         revision = migrate.current_revision(conn)
         if revision != self.revision:
             raise DatabaseReplaced(
@@ -40,3 +41,4 @@ class FitnessStep:
             require_original(conn)
         except DatabaseUnfit as error:
             raise DatabaseReplaced(str(error)) from error
+        return needs_mark(conn)

@@ -20,7 +20,9 @@ _URL_START: Final = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _NEVER_IN_A_URL: Final = re.compile(
     '[\\s\\x00-\\x1f\\x7f"<>`|\\\\\u200b-\u200f\u202a-\u202e\u2060\ufeff\ufffd]'
 )
-_SECOND_URL: Final = re.compile(r"[^?]*[,;]https?://|https?://[^/?#]*https?:/", re.IGNORECASE)
+_SECOND_URL: Final = re.compile(
+    "[^?]*[,;]https?://|[^?#]*[0-9a-z]https?://|https?://[^/?#]*https?:/", re.IGNORECASE
+)
 # Of keys only the letters count, in lower case: errorMessage, error_message and Error-Message.
 _NO_LETTER: Final = re.compile(r"[\W\d_]")
 _ERROR_KEYS: Final = frozenset(

@@ -13,6 +13,7 @@ from scheduler.storage.collections_ import list_owners
 from scheduler.storage.tables import restores
 
 SETTLE_COMMAND: Final = "dca-scheduler db settle-restore"
+MOVED_COMMAND: Final = f"{SETTLE_COMMAND} --moved REASON"
 
 
 class UnknownJob(NamedTuple):
@@ -49,6 +50,12 @@ def settle(conn: Connection, *, since: datetime, by: str, now: datetime) -> None
         insert_restore(conn, backup_at=since)
     unsettled = update(restores).where(restores.c.settled_at.is_(None))
     conn.execute(unsettled.values(settled_at=now, settled_by=by))
+
+
+def settle_moved(conn: Connection, *, by: str, now: datetime) -> None:
+    """Note that nothing was sent since the backup that nobody has settled, if there is one."""
+    unsettled = update(restores).where(restores.c.settled_at.is_(None))
+    conn.execute(unsettled.values(settled_at=now, settled_by=by, looked_at=now, unknown_jobs="[]"))
 
 
 _IS_LOOKED_INTO: Final = and_(restores.c.settled_at.is_not(None), restores.c.looked_at.is_(None))

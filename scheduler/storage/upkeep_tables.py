@@ -17,6 +17,17 @@ restores = Table(
     Column("unknown_jobs", Text),
 )
 
+# PostgreSQL only, one row: `origin` has what it tells. Wherever it is brought, it is another.
+origins = Table(
+    "origins",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("table_oid", Id, nullable=False),
+    Column("transaction_id", Id, nullable=False),
+    Column("system_identifier", Text),
+    Column("timeline", Id),
+)
+
 daemons = Table(
     "daemons",
     metadata,

@@ -11,6 +11,7 @@ from scheduler.storage import definitions
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import database_version
 from scheduler.storage.invariants import INVARIANTS, list_violations
+from scheduler.storage.origin import what_is_not_noticed
 from scheduler.storage.weaknesses import list_weaknesses
 from scheduler.views.attention import list_needs
 from scheduler.views.past_calendars import list_over
@@ -40,6 +41,7 @@ class HealthView:
     invariant_count: int
     violations: tuple[ViolationView, ...]
     complaints: tuple[str, ...]
+    not_noticed: str
     exit_code: int
 
     @property
@@ -71,6 +73,7 @@ def read_health(
         invariant_count=len(INVARIANTS) + 1,
         violations=violations,
         complaints=complaints,
+        not_noticed=what_is_not_noticed(conn),
         exit_code=1 if violations or complaints else 0,
     )
 

@@ -32,15 +32,16 @@ def list_over_limits(
         return {}
     account_of = {row.name: row.account for row in definitions.list_collectors(conn)}
     wanted = Wanted(inputs=1, meant_at=at if is_due else datetime.max.replace(tzinfo=UTC))
-    nexts = {
-        schedule.name: _NextRun(
-            account=account_of.get(schedule.collector, ""),
-            collector=schedule.collector,
-            schedule=schedule.name,
-            labels=schedule.labels,
-        )
-        for schedule in of
-    }
+    nexts = {one.name: _next_run(one, account_of.get(one.collector, "")) for one in of}
     allowance.read_ahead(nexts.values())
     told = {name: allowance.what_is_over(run, wanted) for name, run in nexts.items()}
     return {name: why for name, why in told.items() if why is not None}
+
+
+def _next_run(schedule: Schedule, account: str) -> _NextRun:
+    return _NextRun(
+        account=account,
+        collector=schedule.collector,
+        schedule=schedule.name,
+        labels=schedule.labels,
+    )

@@ -59,7 +59,7 @@ def read_overview(conn: Connection, *, now: datetime) -> OverviewView:
     ended = count_lately(conn, ended_since=now - LOST_WITHIN)
     return OverviewView(
         needs=tuple(list_needs(status)),
-        alerts=list_alerts(conn, now=now, limit=_MOST_ALERTS).items,
+        alerts=tuple(list_alerts(conn, now=now, limit=_MOST_ALERTS).items),
         budgets=list_budgets(conn, now=now) if any_budgets(conn) else (),
         under_way=tuple(map(run_view, _newest(conn, *_UNDER_WAY))),
         waiting=tuple(

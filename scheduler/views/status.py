@@ -30,12 +30,12 @@ from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.storage.last_seen import find_put_back
+from scheduler.storage.origin import find_brought
 from scheduler.storage.restores import UnknownJob
 from scheduler.storage.runs import failing, followed, troubles
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
 from scheduler.storage.runs.troubles import Backlog, Late, Lost
 from scheduler.storage.schedules import InvalidSchedule, PausedSchedule
-from scheduler.storage.table_mark import find_restored
 from scheduler.views.accounts import AccountView, list_accounts
 from scheduler.views.alerts import OutboxView, list_untold
 from scheduler.views.api_tokens import TokenView, list_expiring
@@ -310,7 +310,7 @@ def _find_next_fire(conn: Connection) -> datetime | None:
 
 def _find_put_back(conn: Connection, now: datetime) -> str | None:
     file = conn.engine.url.database if conn.dialect.name == "sqlite" else None
-    return find_put_back(conn, Path(file), now=now) if file else find_restored(conn)
+    return find_put_back(conn, Path(file), now=now) if file else find_brought(conn, now=now)
 
 
 def count_open(conn: Connection) -> dict[RunState, int]:
@@ -333,6 +333,17 @@ def list_held_daemons(conn: Connection, *, now: datetime) -> tuple[HeldDaemonVie
     """Return the daemons that are up and decide nothing, for their clock is in doubt."""
     held = held_daemons.list_held(conn, now=now)
     return tuple(view(HeldDaemonView, daemon) for daemon in held if not is_gone(daemon.process))
+
+
+def why_held(conn: Connection, *, now: datetime) -> str | None:
+    """Say why nothing is sent from this database: a restore, or no daemon trusts its clock."""
+    backup_at = restores.find_unsettled(conn)
+    if backup_at is not None:
+        return restores.unsettled_sentence(backup_at)
+    if list_daemons(conn, now=now):
+        return None
+    held = list_held_daemons(conn, now=now)
+    return held[0].why if held else _find_put_back(conn, now)
 
 
 def list_unexported(conn: Connection, *, now: datetime) -> list[str]:

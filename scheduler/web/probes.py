@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from scheduler.domain.access import Scope
 from scheduler.domain.errors import DatabaseError, SchemaError
 from scheduler.views.opening import Connection, require_current
+from scheduler.views.status import why_held
 from scheduler.web.access import Anybody, Caller
 from scheduler.web.routing import Router
 
@@ -27,11 +28,12 @@ async def livez(caller: Anybody) -> Response:
 @router.get("/readyz")
 async def readyz(caller: Anybody, verbose: str | None = None) -> Response:
     """
-    Say whether requests can be answered: 200, or 503.
+    Say whether requests can be answered, and nothing is held: 200, or 503.
 
     With `?verbose` and a token that may read, each check by its name.
     """
     checks = {name: await _problem(caller, check) for name, check in _CHECKS}
+    checks["daemon"] = await _held(caller)
     checks["configuration"] = caller.site.config_error
     is_ready = not any(checks.values())
     answer: dict[str, object] = {"status": "ok" if is_ready else "not ok"}
@@ -48,6 +50,13 @@ async def _problem(caller: Caller, check: Callable[[Connection], object]) -> str
     except DatabaseError:
         return "it cannot be used: the log says why"
     return None
+
+
+async def _held(caller: Caller) -> str | None:
+    try:
+        return await caller.ask(why_held)
+    except DatabaseError:
+        return None  # the other checks say so
 
 
 def _reach(conn: Connection) -> None:

@@ -1,6 +1,7 @@
 """An account's row is judged by the rules of the file: its token goes nowhere else."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 from scheduler.config import load_config
 from scheduler.config.account_rules import AccountLimits, what_is_wrong
 from scheduler.domain.records import RunState
+from scheduler.engine.accounts import Upstreams
 from scheduler.storage import accounts
 from tests.engine.rig import engine_room
 
@@ -110,6 +112,40 @@ async def test_a_row_takes_no_token_where_the_file_does_not_send_it(
         assert room.received == []
         assert room.run(run_id).state is RunState.QUEUED
         assert (why or "") in str(room.run(run_id).detail)
+
+
+@pytest.mark.parametrize("token", ["env:TOKEN", "env:OWN"], ids=["the files'", "the row's own"])
+async def test_of_two_files_on_one_database_each_sends_where_it_says_itself(
+    database_url: str, tmp_path: Path, token: str
+) -> None:
+    async with engine_room(database_url) as room:
+        room.change("accounts", "main", token=token)
+        run_id = room.ask()
+        for name, base_url in (("elsewhere", OTHER), ("here", room.base_url)):
+            file = tmp_path / f"{name}.toml"
+            file.write_text(FILE.format(hosts=f'["{base_url}"]', base_url=base_url))
+            limits = AccountLimits.of(load_config(file, {}).config)
+            upstreams = Upstreams(
+                request_timeout=room.upstreams.request_timeout,
+                clock=room.clock,
+                read_secret=room.upstreams.read_secret,
+                limits=partial(_only, limits),
+            )
+            await room.dispatch(room.dispatch_step(owner=name, upstreams=upstreams))
+            await upstreams.close()
+            if name == "elsewhere":
+                refused, sent_elsewhere = room.run(run_id), len(room.received)
+                room.clock.tick(timedelta(minutes=5))
+
+        sent = room.run(run_id)
+
+    assert (refused.state, sent_elsewhere) == (RunState.QUEUED, 0)
+    assert "none of the hosts" in str(refused.detail)
+    assert sent.state is RunState.COLLECTING
+
+
+def _only(limits: AccountLimits) -> AccountLimits:
+    return limits
 
 
 async def test_a_secret_leaves_for_none_but_its_own_destination(sqlite_url: str) -> None:

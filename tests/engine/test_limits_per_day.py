@@ -1,5 +1,7 @@
 """LimitGate: what is beyond a limit is skipped before it is sent, on the first day."""
 
+from datetime import timedelta
+
 import pytest
 
 from scheduler.actions.schedules import fire_schedule
@@ -9,7 +11,7 @@ from scheduler.domain.records import Reason, RunState
 from scheduler.engine.count_events import CountStep
 from scheduler.sandbox import Fault, FaultKind, SandboxCollector, SandboxSettings, When
 from scheduler.storage import run_events
-from tests.engine.rig import Room, engine_room
+from tests.engine.rig import NINE, Room, engine_room
 from tests.engine.rows import CONFIG
 
 SENT = (RunState.COLLECTING, "due")
@@ -48,10 +50,14 @@ async def test_a_typed_every_minute_stops_on_the_first_day(database_url: str, ho
         with room.db.reading() as conn:
             *_, event = run_events.list_events(conn, room.runs()[-1].id)
         sent = len(room.triggers)
+        room.clock.now = NINE + timedelta(days=1)  # the next day has its own
+        await room.fire()
+        await send_all(room)
+        sent_next_day = len(room.triggers) - sent
 
     assert ends[:3] == [(RunState.COLLECTING, "accepted")] * 3
     assert ends[3:] == [(RunState.SKIPPED, "over_limit")] * 2
-    assert sent == 3
+    assert (sent, sent_next_day) == (3, 3)
     assert detail is not None and "max_runs_per_day is 3" in detail and name in detail
     assert is_notable(event)
 

@@ -194,6 +194,7 @@ def test_an_object_without_measure_is_refused(tmp_path: Path, text: str, problem
         ("a.csv", f"Exported 2026\nurl\n{URL}\n", "has the value 'url'"),
         ("a.csv", f"\u200bkeyword,url\nx,{URL}\n", "which nobody seems to have named"),
         ("a.csv", f"url\nhttps://a{URL}\n", "holds two URLs"),
+        ("a.csv", f"url\nhttps://x.org/1{URL}\n", "holds two URLs"),
     ],
 )
 def test_what_is_hardly_meant_is_told(tmp_path: Path, name: str, text: str, warning: str) -> None:

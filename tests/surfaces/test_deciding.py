@@ -5,6 +5,8 @@ import pytest
 from scheduler.cli.session import person
 from tests.surfaces.rig import FAILED, LOST, Home, spoken
 
+STOPPED = ("queues", "schedules", "accounts", "freezes")
+
 
 def states(home: Home) -> dict[int, str]:
     """Return the state of every run."""
@@ -112,6 +114,10 @@ def test_a_dry_run_retries_nothing(home: Home, words: list[str]) -> None:
         ("queues flush nightly", "what waits in queue nightly would be skipped: 1"),
         ("queues resume nightly", "what waits in queue nightly would be sent: 1"),
         (
+            "accounts resume main",
+            "account main would send again; runs that wait and would be sent: 2",
+        ),
+        (
             "schedules resume hourly",
             "schedule hourly would fire again; runs that wait and would be sent: 1",
         ),
@@ -123,27 +129,36 @@ def test_what_asks_first_is_refused_where_nobody_can_answer(
 ) -> None:
     failed, waiting = home.make_run(**FAILED), home.make_run(queue="nightly")
     due = home.make_run(schedule="hourly")
-    for stop in ("queues pause nightly", "schedules pause hourly", "freeze all"):
-        home.done(*stop.split(), "--reason", "x")
-    before = [home.items(stopped, "list") for stopped in ("queues", "schedules", "freezes")]
+    stop_everything(home)
+    before = [home.items(stopped, "list") for stopped in STOPPED]
 
     answer = home.call(*words.split())
 
     assert answer.code == 1
     assert answer.err.splitlines()[-1].startswith(f"error: {said}")
-    after = [home.items(stopped, "list") for stopped in ("queues", "schedules", "freezes")]
+    after = [home.items(stopped, "list") for stopped in STOPPED]
     assert after == before
     assert states(home) == {failed: "failed", waiting: "queued", due: "queued"}
 
 
-@pytest.mark.parametrize("words", ["schedules resume hourly", "thaw all", "queues resume nightly"])
+@pytest.mark.parametrize(
+    "words",
+    ["schedules resume hourly", "thaw all", "queues resume nightly", "accounts resume main"],
+)
 def test_where_nothing_waits_to_be_sent_a_script_need_not_say_yes(home: Home, words: str) -> None:
     home.make_run(**FAILED)
     home.make_run(**FAILED, queue="nightly")
-    for stop in ("queues pause nightly", "schedules pause hourly", "freeze all"):
-        home.done(*stop.split(), "--reason", "x")
+    stop_everything(home)
 
     home.done(*words.split())
+
+
+def stop_everything(home: Home) -> None:
+    for stop in (
+        *("queues pause nightly", "schedules pause hourly"),
+        *("accounts pause main", "freeze all"),
+    ):
+        home.done(*stop.split(), "--reason", "x")
 
 
 def test_what_is_not_frozen_is_not_said_to_send_anything(home: Home) -> None:

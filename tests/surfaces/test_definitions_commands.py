@@ -160,7 +160,7 @@ def test_each_door_leaves_its_mark_in_the_audit(home: Home) -> None:
         ["queues", "pause", "nightly", "--reason", "x"],
         ["queues", "resume", "nightly"],
         ["accounts", "pause", "main", "--reason", "x"],
-        ["accounts", "resume", "main"],
+        ["accounts", "resume", "main", "--yes"],
         ["runs", "cancel", str(waiting)],
         ["runs", "retry", str(failed)],
     ):

@@ -77,6 +77,40 @@ def test_settling_freezes_from_the_backup_on_and_has_what_waited_looked_for(rest
     assert restored.run(waiting)["state"] == "dispatching"
 
 
+def test_after_a_move_nothing_is_frozen_or_looked_for(restored: Home) -> None:
+    waiting = restored.make_run()
+    words = ("db", "settle-restore", "--moved", "a new disk")
+    refused = restored.call(*words).err
+    with pytest.raises(DatabaseUnfit):
+        check(restored)
+    restored.done(*words, "--yes")
+    check(restored)
+
+    assert refused.startswith("error: nothing is frozen or looked for: what this lacks is sent")
+    assert restored.sql("SELECT scope FROM freezes") == []
+    assert restored.run(waiting)["state"] == "queued"
+    (change,) = restored.items("changes", "list", "--limit", "1")
+    assert (change["subject"], "a new disk" in str(change)) == ("database", True)
+
+
+def test_a_move_by_backup_and_restore_needs_no_thaw(home: Home) -> None:
+    backup = str(home.database.with_name("backup.db"))
+    home.sql(LIVES)
+    home.done("db", "backup", backup)
+    home.sql("UPDATE daemons SET stopped_at = seen_at")
+    home.done("db", "restore", backup, "--yes")
+    home.done("db", "settle-restore", "--moved", "a new disk", "--yes")
+
+    settled = home.done("status").out
+    assert "settle-restore" not in settled
+    assert "frozen" not in settled
+
+
+def test_doctor_says_what_it_cannot_notice(home: Home) -> None:
+    (line,) = (line for line in home.call("doctor").out.splitlines() if "not noticed" in line)
+    assert ".seen and .departed" in line
+
+
 def test_status_and_doctor_say_that_a_restored_backup_is_held_and_the_way_out(home: Home) -> None:
     backup = str(home.database.with_name("backup.db"))
     home.sql(LIVES)

@@ -1,17 +1,20 @@
 """Who may ask what: every route, every scope."""
 
 import sys
+from datetime import timedelta
 from types import ModuleType, SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from starlette.responses import Response
 
-from scheduler.actions.api_tokens import revoke_token
+from scheduler.actions.api_tokens import create_token, revoke_token
 from scheduler.actions.pauses import pause_schedule
 from scheduler.actions.trigger import Request, request_trigger
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.storage import held_daemons, restores
+from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.views.api_tokens import list_tokens
 from scheduler.views.changes import list_changes
 from scheduler.web.access import Access, Operator
@@ -95,6 +98,21 @@ def test_a_revoked_token_lets_nobody_in(served: Served) -> None:
     assert next(answer for answer in answers if answer.status_code != 200).status_code == 401
 
 
+def test_a_token_that_has_ended_lets_nobody_in(served: Served) -> None:
+    now = utc_now()
+    with served.db.writing() as conn:
+        how: dict[str, Any] = {
+            "by": "test",
+            "now": now - timedelta(days=2),
+            "expires_at": now - timedelta(days=1),
+        }
+        ended = create_token(conn, "ended", scope=Scope.ADMIN, **how).token
+
+    answer = served.get("/api/v1/status", None, headers={"Authorization": f"Bearer {ended}"})
+
+    assert (answer.status_code, "ended" in answer.json()["detail"]) == (401, True)
+
+
 def test_the_use_of_a_token_is_noted(served: Served) -> None:
     served.get("/api/v1/status")
 
@@ -127,7 +145,8 @@ def test_a_probe_names_each_check_to_who_may_read(served: Served) -> None:
     told = served.get("/readyz?verbose").json()
     untold = served.get("/readyz?verbose", Scope.TRIGGER).json()
 
-    assert told["checks"] == {"database": "ok", "schema": "ok", "configuration": "ok"}
+    names = ("database", "schema", "daemon", "configuration")
+    assert told["checks"] == dict.fromkeys(names, "ok")
     assert untold == {"status": "ok"}
 
 
@@ -138,6 +157,23 @@ def test_a_database_of_another_schema_is_not_ready(server_on_sqlite: Served) -> 
     assert server_on_sqlite.get("/readyz", None).status_code == 503
     assert "newer than this" in server_on_sqlite.get("/readyz?verbose").json()["checks"]["schema"]
     assert server_on_sqlite.get("/livez", None).status_code == 200
+
+
+def test_a_database_whose_daemon_is_held_is_not_ready(served: Served) -> None:
+    why = "its clock is ahead"
+    held = HeldDaemon(id="d", host="lab", pid=1, process=None, why=why, seen_at=utc_now())
+    with served.db.writing() as conn:
+        held_daemons.note_held(conn, held)
+    by_its_clock = served.get("/readyz?verbose")
+    with served.db.writing() as conn:
+        held_daemons.forget_held(conn, "d")
+        restores.insert_restore(conn, backup_at=utc_now())
+    by_a_restore = served.get("/readyz?verbose")
+
+    assert (by_its_clock.status_code, by_a_restore.status_code) == (503, 503)
+    assert by_its_clock.json()["checks"]["daemon"] == why
+    assert "db settle-restore" in by_a_restore.json()["checks"]["daemon"]
+    assert served.get("/readyz", None).text == '{"status":"not ok"}'
 
 
 # --- what a change leaves behind

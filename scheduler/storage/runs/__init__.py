@@ -43,6 +43,7 @@ from scheduler.storage.runs.counts import (
     count_open,
     count_states,
     count_waiting,
+    count_waiting_of_account,
     list_full,
     list_queue_depths,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "count_runs",
     "count_states",
     "count_waiting",
+    "count_waiting_of_account",
     "find_ahead",
     "find_bound",
     "find_last_error",

@@ -107,6 +107,12 @@ def count_waiting(conn: Connection, account: str, collector_id: str, queue: str)
     return conn.scalar(waiting) or 0
 
 
+def count_waiting_of_account(conn: Connection, account: str) -> int:
+    """Return how many runs wait for an account, whatever else holds them up."""
+    waiting = in_state(runs, RunState.QUEUED)
+    return conn.scalar(select(func.count()).where(waiting, runs.c.account == account)) or 0
+
+
 def count_made(conn: Connection, schedules: Sequence[str]) -> dict[str, int]:
     """Return how many runs of each schedule were meant to be sent, retries left aside."""
     if not schedules:

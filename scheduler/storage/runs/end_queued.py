@@ -57,7 +57,7 @@ def _at(conn: Connection, now: datetime) -> dict[str, Any]:
 
 
 _SKIPPED_IF_NEVER_SENT = case((runs.c.attempt_count == 0, RunState.SKIPPED), else_=RunState.FAILED)
-_TOO_LATE = (QUEUED, runs.c.send_before.is_not(None), runs.c.send_before < NOW)
+_TOO_LATE = (QUEUED, runs.c.send_before.is_not(None), runs.c.send_before <= NOW)
 _MISSED = "it could not be sent within its misfire grace"
 
 

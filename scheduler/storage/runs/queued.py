@@ -63,7 +63,7 @@ HAS_FINISH = and_(QUEUED, runs.c.finish_by_at.is_not(None))
 
 _OUTLOOK = select(
     _first(runs.c.not_before) <= NOW,
-    _first(runs.c.send_before, runs.c.send_before.is_not(None)) < NOW,
+    _first(runs.c.send_before, runs.c.send_before.is_not(None)) <= NOW,
     _first(runs.c.not_before, runs.c.not_before > NOW),
     select(runs.c.waits_for).where(REPLACING).limit(1).scalar_subquery(),
     select(runs.c.finish_by_at).where(HAS_FINISH).limit(1).scalar_subquery(),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
 
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import Schedule
@@ -125,7 +125,8 @@ def _not_firing(firing: Firing, why: str = "") -> NotFiring:
     )
 
 
-class _Due(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Due:
     """An entry that is not worded yet: very often only the first of them are shown."""
 
     at: datetime

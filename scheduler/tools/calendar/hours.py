@@ -115,10 +115,11 @@ def times_between(timetable: Timetable, start: datetime, end: datetime) -> Itera
     day = start.replace(hour=0, minute=0, second=0, microsecond=0)
     while day <= end:
         times = times_of(timetable, day)
-        last = day + _DAY - _SECOND
         if times is None:
-            times = timetable.occurrences(max(start, day - _SECOND), min(end, last))
-        yield from (at for at in times if start < at <= end)
+            last = day + _DAY - _SECOND
+            yield from timetable.occurrences(max(start, day - _SECOND), min(end, last))
+        else:
+            yield from (at for at in times if start < at <= end)
         day += _DAY
 
 

@@ -186,9 +186,9 @@ async def pause_an_account(caller: Operator, name: Name, body: Stop) -> Response
 
 
 @router.post("/accounts/{name}/resume", tags=["accounts"], **answers(AccountView, 404, 409))
-async def resume_an_account(caller: Operator, name: Name) -> Response:
-    """Let an account send again, whoever or whatever paused it."""
-    return reply(await caller.act(resume_account, name))
+async def resume_an_account(caller: Operator, name: Name, confirm: Confirm = None) -> Response:
+    """Let an account send again, whoever paused it; 409 where runs wait, which are sent at once."""
+    return reply(await caller.act(meant, resume_account, confirm, name))
 
 
 _SCOPE = shape(

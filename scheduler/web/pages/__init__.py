@@ -68,7 +68,7 @@ _MODULES: Final = (
     "run",
     "schedules",
     "schedule",
-    "schedule_edit",
+    "definition_edit",
     "queues",
     "batches",
     "failures",

@@ -41,12 +41,6 @@ async def failures(caller: Reader, request: Request, days: Days = 7) -> Shown:
     now = caller.site.clock()
     since = now - timedelta(days=days)
     found: FailuresView = await caller.ask(read_failures, since=since)
-
-    def trend_of(group: FailureGroup) -> Markup:
-        counts = {date.fromisoformat(day): count for day, count in group.days.items()}
-        svg = draw_trend(counts, begin=since.date(), end=now.date())
-        return Markup(svg)  # noqa: S704 - it escapes what it is given
-
     return Shown(
         template="failures.html",
         title="Failures",
@@ -58,9 +52,15 @@ async def failures(caller: Reader, request: Request, days: Days = 7) -> Shown:
             "stretches": _STRETCHES,
             "days": days,
             "group_query": lambda group: _group_query(group, days),
-            "trend_of": trend_of,
+            "trend_of": lambda group: _trend(group, since, now),
         },
     )
+
+
+def _trend(group: FailureGroup, since: datetime, now: datetime) -> Markup:
+    counts = {date.fromisoformat(day): count for day, count in group.days.items()}
+    svg = draw_trend(counts, begin=since.date(), end=now.date())
+    return Markup(svg)  # noqa: S704 - it escapes what it is given
 
 
 def _group_query(group: FailureGroup, days: int) -> str:

@@ -34,29 +34,24 @@ class Pages(Router):
 
         def add(make: Maker) -> Maker:
             PATHS.add(path)
-            named = path.rpartition("{")[2].removesuffix("}") if path.endswith("}") else None
             for each in (f"{path}.json", path):
-                answer = _answering(make, named if each != path else None)
+                answer = _answering(make, may_be_name=each.endswith("{name}.json"))
                 self.add_api_route(each, answer, methods=["GET"], response_model=None)
             return make
 
         return add
 
 
-def _answering(make: Maker, named: str | None) -> Callable[..., Awaitable[Response]]:
-    """
-    Return what answers with the page or its data.
-
-    Where the path ends in a name, *named*, and `.json`: a browser may mean one that ends so.
-    """
+def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Response]]:
+    """Return what answers with the page or its data; a browser may mean a name that ends so."""
 
     @wraps(make)
     async def answer(**given: Any) -> Response:
         request: Request = given["request"]
         caller: Caller = given["caller"]
-        if isinstance(given.get(named or ""), str) and _is_browser(request):
+        if may_be_name and _is_browser(request):
             with suppress(NotFound):
-                whole = await make(**{**given, str(named): f"{given[str(named)]}.json"})
+                whole = await make(**{**given, "name": f"{given['name']}.json"})
                 return page_response(request, caller, whole, PATHS)
         shown = await make(**given)
         if request.url.path.endswith(".json"):

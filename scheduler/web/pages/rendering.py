@@ -165,6 +165,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "number": _number,
+        "money": "{:,.2f}".format,
         "size": _size,
         "text": _text,
         "segment": _segment,

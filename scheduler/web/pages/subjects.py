@@ -14,6 +14,7 @@ _PLACES: Final = {
     "database": "/system",
     "api_tokens": "/system",
     "collections": "/system",
+    "results": "/runs",
     "budgets": "/costs",
     "channels": "/notices",
 }

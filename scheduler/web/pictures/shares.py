@@ -66,6 +66,9 @@ def _row(
     bars = [rect(_NAMES, top + 4, used, ROW - 8, class_="beyond" if is_beyond else "shade-3")]
     if whole - used >= 1:
         bars.append(rect(_NAMES + used, top + 4.5, whole - used, ROW - 9, class_="planned"))
-    value = words(_NAMES + whole + 6, top + 15, told)
+    # What would begin on the line of the limit begins after it.
+    end, at = whole + 6, -1.0 if limit is None else limit * unit
+    is_on_line = end - 6 <= at <= end + 9
+    value = words(_NAMES + (at + 5 if is_on_line else end), top + 15, told)
     says = title(f"{share.name}: {told}")
     return group(says, name, *bars, value)

@@ -9,7 +9,9 @@ import httpx
 
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.domain.notices import AlertKind, Observed
 from scheduler.domain.records import Reason, RunState
+from scheduler.storage import alerts
 from scheduler.storage.runs import get_run
 from scheduler.web.guard import COOKIE
 from scheduler.web.pages.page import PATHS
@@ -30,10 +32,16 @@ NAMES: Final = {"{name}": "nightly", "{run_id}": "1"}
 """What stands in a path that names something: `rig.world` makes them."""
 
 
+OTHERS: Final = (("/batches/{", "pages"), ("/collectors/{", "products"), ("/queues/{", "mine"))
+"""The same of what is no schedule."""
+
+
 def paths() -> Iterator[str]:
     """Yield a path of every page."""
     for path in sorted(PATHS):
-        filled = "/batches/pages" if path == "/batches/{name}" else path
+        filled = next(
+            (path.replace("{name}", name) for table, name in OTHERS if table in path), path
+        )
         for name, value in NAMES.items():
             filled = filled.replace(name, value)
         yield filled
@@ -76,12 +84,16 @@ def fill(served: Served) -> None:
     """Give every page something to show, some of it meant badly."""
     made = {"name": EVIL.replace("/", ""), "collector": "products", "batch": "pages", "every": "1h"}
     _ask(served, "/schedules", **made, labels=["x"])
+    _ask(served, "/queues", name="mine", queue_order="strict")
     assert new_run(served, queue="night") == 1
     _ask(served, "/schedules/nightly/pause", reason=EVIL)
     _ask(served, "/queues/night/pause", reason=EVIL)
     _ask(served, "/accounts/main/pause", reason=EVIL)
     _ask(served, "/freezes", scope="label:x", reason=EVIL)
+    _ask(served, "/budgets", name="all", scope="all", page_loads=1_000)
     with served.db.writing() as conn:
+        wrong: dict[str, Any] = {"kind": AlertKind.FAILING, "schedule": "nightly", "detail": EVIL}
+        alerts.insert_alert(conn, Observed(subject="schedules.nightly", since=utc_now(), **wrong))
         insert_run(
             conn,
             id=9,

@@ -87,6 +87,21 @@ def test_what_costs_is_asked_back_with_what_the_form_had_said(served: Served) ->
     assert served.get("/api/v1/queues/night").json()["items"][0]["paused_at"] is None
 
 
+def test_an_account_that_is_resumed_is_asked_back_where_runs_wait(served: Served) -> None:
+    new_run(served)
+    session = sign_in(served, Scope.OPERATE)
+    session.post("/accounts/main/pause", reason="the bill")
+
+    asked = session.post("/accounts/main/resume")
+    over_http = served.post("/api/v1/accounts/main/resume", Scope.OPERATE)
+    meant = session.post("/accounts/main/resume", confirm="1")
+
+    assert (asked.status_code, 'name="confirm" value="1"' in asked.text) == (409, True)
+    assert (over_http.status_code, over_http.json()["count"]) == (409, 1)
+    assert meant.status_code == 303
+    assert served.get("/api/v1/accounts/main").json()["paused_at"] is None
+
+
 def test_all_that_a_filter_chooses_is_sent_once_more_after_it_was_listed(served: Served) -> None:
     ids = [new_run(served) for _ in range(3)]
     session = sign_in(served, Scope.OPERATE)
@@ -230,6 +245,49 @@ def test_an_edit_that_cannot_be_is_refused_in_a_sentence(
     session = sign_in(server_on_sqlite, Scope.ADMIN)
 
     assert session.post("/schedules/mine/edit", **said).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("table", "made", "said", "column", "becomes"),
+    [
+        ("collectors", {"collector_id": "c_x", "account": "main"}, "5", "max_running", 5),
+        ("batches", {"inputs": [{"url": "https://example.com"}]}, "url", "required", ["url"]),
+        ("queues", {"queue_order": "strict"}, "7", "max_depth", 7),
+        (
+            "schedules",
+            {"collector": "products", "batch": "pages", "every": "1h"},
+            '{"type": "webhook", "url": "https://example.com"}',
+            "notify",
+            {"type": "webhook", "url": "https://example.com"},
+        ),
+    ],
+)
+def test_a_definition_that_no_file_owns_is_edited(
+    server_on_sqlite: Served,
+    table: str,
+    made: dict[str, Any],
+    said: str,
+    column: str,
+    becomes: object,
+) -> None:
+    created = server_on_sqlite.post(f"/api/v1/{table}", json={"name": "mine", **made})
+    assert created.is_success, created.text
+    session = sign_in(server_on_sqlite, Scope.ADMIN)
+    assert f'name="{column}"' in session.get(f"/{table}/mine/edit").text
+
+    typed: dict[str, Any] = {column: said}
+    shown = session.post(f"/{table}/mine/edit", **typed).text
+    values, tag = (
+        re.search(rf'name="{name}" value="([^"]+)"', shown) for name in ("values", "tag")
+    )
+    assert values is not None, shown
+    assert tag is not None
+    kept: dict[str, Any] = {"values": unescape(values[1]), "tag": unescape(tag[1])}
+    saved = session.post(f"/{table}/mine/save", **kept)
+
+    assert saved.status_code == 303, saved.text
+    after = server_on_sqlite.get(f"/api/v1/{table}/mine").json()
+    assert after.get("items", [after])[0][column] == becomes
 
 
 def test_what_a_file_owns_is_changed_there(server_on_sqlite: Served) -> None:

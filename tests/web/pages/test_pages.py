@@ -9,7 +9,12 @@ from tests.web.pages.rig import EVIL, fill, paths, sign_in
 from tests.web.rig import Served
 
 FOR_OPERATORS = ("/runs/retry", "/runs/cancel", "/runs/resend", "/runs/abandon")
-FOR_ADMINS = ("/schedules/nightly/edit",)
+FOR_ADMINS = (
+    "/schedules/nightly/edit",
+    "/batches/pages/edit",
+    "/collectors/products/edit",
+    "/queues/mine/edit",
+)
 
 
 class Elements(HTMLParser):

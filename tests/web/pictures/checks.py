@@ -30,7 +30,7 @@ def parsed(svg: str) -> ET.Element:
     return root
 
 
-_STRUCTURE: Final = {"strip", "week", "load", "year", "plot", "minutes", "name"}
+_STRUCTURE: Final = {"strip", "week", "load", "year", "plot", "minutes", "name", "shares"}
 """Classes that only name a part, and have no style of their own."""
 
 

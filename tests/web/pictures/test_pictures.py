@@ -12,11 +12,12 @@ from scheduler.web.pictures.gantt import Moment, Span, SpanKind, draw_gantt
 from scheduler.web.pictures.looks import WORST_FIRST, mark, state_keys
 from scheduler.web.pictures.minutes import draw_minutes
 from scheduler.web.pictures.plots import Point, draw_durations, draw_lateness, draw_rows, usual_of
-from scheduler.web.pictures.spark import Ended, draw_spark
+from scheduler.web.pictures.shares import Share, draw_shares
+from scheduler.web.pictures.spark import Ended, draw_spark, draw_trend
 from scheduler.web.pictures.strip import Bar, Planned, StripRow, draw_strip
 from scheduler.web.pictures.week import HourCount, Limit, draw_load, draw_week
 from scheduler.web.pictures.year import draw_year
-from tests.web.pictures.checks import check, classes, having, parsed, texts, titles
+from tests.web.pictures.checks import SVG, check, classes, having, parsed, texts, titles
 
 UTC_ZONE = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -420,3 +421,49 @@ def test_what_is_older_than_an_hour_is_not_counted() -> None:
     picture = draw_minutes([NOON - 2 * HOUR], [NOON + HOUR], per_minute=4, now=NOON, zone=UTC_ZONE)
 
     assert picture.is_empty
+
+
+# Shares, and the trend of failures.
+
+
+def shares(*values: tuple[str, float, float], limit: float | None = None) -> Picture:
+    found = [Share(name=name, used=used, whole=whole) for name, used, whole in values]
+    return draw_shares(
+        found, what="page loads", column="label", say=lambda v: f"{v:.0f}", limit=limit
+    )
+
+
+def test_what_is_used_is_full_and_what_is_to_come_an_outline() -> None:
+    picture = shares(("eu", 50, 100), (NASTY, 10, 10))
+    root = check(picture)
+
+    (full, _), (outline,) = having(root, "shade-3"), having(root, "planned")
+    assert full.get("width") == outline.get("width")
+    assert "50 → 100" in texts(root)
+    assert picture.table.rows[0] == ("eu", "50", "100")
+
+
+def test_what_is_beyond_a_limit_is_red_and_no_word_stands_on_its_line() -> None:
+    root = check(shares(("over", 130, 140), ("near", 97, 99), ("far", 10, 10), limit=100))
+
+    at = float((having(root, "limit")[0].get("d") or "").split()[0].lstrip("M"))
+    starts = [float(each.get("x") or 0) for each in root.iter(f"{SVG}text")]
+    assert len(having(root, "beyond")) == 1
+    assert not [x for x in starts if at - 9 <= x <= at + 4]
+
+
+def test_of_nothing_there_is_a_sentence() -> None:
+    assert shares().is_empty
+    assert shares(("none", 0, 0)).says.startswith("1 ×")
+
+
+def test_each_day_has_its_failures_and_one_of_none_a_line() -> None:
+    root = parsed(
+        draw_trend(
+            {date(2026, 3, 2): 4, date(2026, 3, 3): 2}, begin=date(2026, 3, 1), end=date(2026, 3, 3)
+        )
+    )
+
+    none, most, half = (float(bar.get("height") or 0) for bar in root.iter(f"{SVG}rect"))
+    assert none < half < most
+    assert "Mon 02 Mar: 4 failed" in titles(root)

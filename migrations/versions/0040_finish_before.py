@@ -12,8 +12,8 @@ from scheduler.storage.revisions import (
     forget_edits,
 )
 
-revision = "0039_finish_before"
-down_revision = "0038_course"
+revision = "0040_finish_before"
+down_revision = "0039_course"
 branch_labels = None
 depends_on = None
 

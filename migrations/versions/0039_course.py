@@ -12,8 +12,8 @@ from scheduler.storage.revisions import (
     rewrite_table,
 )
 
-revision = "0038_course"
-down_revision = "0037_results"
+revision = "0039_course"
+down_revision = "0038_origins"
 branch_labels = None
 depends_on = None
 
