@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from scheduler.domain.brake import Limits, permits, refill
 from scheduler.domain.durations import format_duration
@@ -135,8 +136,8 @@ def _behind(conn: Connection, run: Run, until: datetime) -> Iterator[HeldUp]:
 def _sent_back(conn: Connection, run: Run) -> Iterator[HeldUp]:
     """Yield each time that it came back into the queue, until it was taken again."""
     events = list_events(conn, run.id)
-    ends = (*(event.happened_at for event in events[1:]), None)
-    for event, end in zip(events, ends, strict=True):
+    ends = [event.happened_at for event in events[1:]]
+    for event, end in zip_longest(events, ends):
         if event.to_state is RunState.QUEUED and event.from_state is not None:
             detail = f" ({event.detail})" if event.detail else ""
             why = f"it was put back at {display_time(event.happened_at)}: {event.reason}{detail}"
