@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from scheduler.domain.errors import Conflict, NeedsConfirmation
+from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.matching import RESTORED
 from scheduler.domain.pauses import Freeze
 from scheduler.storage import ahead, freezes, restores
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection, Database
-from scheduler.storage.departures import forget_departed
+from scheduler.storage.departures import forget_departed, lacks_departed
 from scheduler.storage.last_seen import forget_seen
 from scheduler.storage.origin import forget_origin
 from scheduler.storage.runs import claims
@@ -59,6 +59,8 @@ def settle_moved(
 
     NeedsConfirmation until that is *confirmed*: what was sent meanwhile would be sent again.
     """
+    if not reason.strip():
+        raise InvalidInput("a move needs its REASON: what was moved where, and when")
     if not confirmed:
         raise NeedsConfirmation("nothing is frozen or looked for: what this lacks is sent again", 1)
     restores.settle_moved(conn, by=by, now=now)
@@ -74,6 +76,16 @@ def look_further(conn: Connection, *, now: datetime) -> None:
     claims.claim_as_of(conn, since=since, owner=RESTORED, now=now)
     if restores.has_jobs(conn) and not claims.has_waited(conn, since=since):
         restores.note_looked(conn, now=now)
+
+
+def require_moved(database: Database) -> None:
+    """Raise Conflict for a SQLite *database* that provably lacks what was sent from it."""
+    if database.file is None:
+        return
+    with database.reading() as conn:
+        if lacks_departed(conn, database.file):
+            told = f"{database.file} lacks what was sent from it, so it was not only moved"
+            raise Conflict(f"{told}: run `{restores.SETTLE_COMMAND}` without --moved")
 
 
 def forget_restore(database: Database) -> None:

@@ -6,7 +6,12 @@ import click
 
 from scheduler.actions.grant_reader import grant_reader
 from scheduler.actions.schema import upgrade_schema
-from scheduler.actions.settle_restore import forget_restore, settle_moved, settle_restore
+from scheduler.actions.settle_restore import (
+    forget_restore,
+    require_moved,
+    settle_moved,
+    settle_restore,
+)
 from scheduler.cli.db_backup import backup, copy, restore
 from scheduler.cli.db_upkeep import prune, size, vacuum
 from scheduler.cli.exit_codes import CommandEnded, ExitCode
@@ -69,6 +74,7 @@ def settle_restore_(session: Session, moved: str | None, yes: bool, as_json: boo
     """
     if moved is not None:
         with session.database() as database:
+            require_moved(database)
             ask_if_needed(partial(session.act, settle_moved, reason=moved), yes=yes)
             forget_restore(database)
         answer({"moved": moved}, "nothing is held: start a daemon", as_json=as_json)

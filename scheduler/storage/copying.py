@@ -106,7 +106,7 @@ def _counted(
     total = conn.scalar(select(func.count()).select_from(table)) or 0
     # By key: a row that names another of its table comes after it.
     query = select(table).order_by(*table.primary_key.columns)
-    rows = conn.execution_options(yield_per=_FETCHED).execute(query)
+    rows = conn.execute(query, execution_options={"yield_per": _FETCHED})
     for done, row in enumerate(rows, start=1):
         yield row
         if done % _ROWS_AT_ONCE == 0:

@@ -93,6 +93,29 @@ def test_after_a_move_nothing_is_frozen_or_looked_for(restored: Home) -> None:
     assert (change["subject"], "a new disk" in str(change)) == ("database", True)
 
 
+@pytest.mark.parametrize("reason", ["", " "])
+def test_a_move_without_a_reason_is_refused(restored: Home, reason: str) -> None:
+    refused = restored.call("db", "settle-restore", "--moved", reason, "--yes")
+    with pytest.raises(DatabaseUnfit):
+        check(restored)
+
+    assert refused.code == 1
+    assert "needs its REASON" in refused.err
+
+
+def test_what_lacks_a_claim_that_left_was_not_only_moved(restored: Home) -> None:
+    run_id = restored.make_run(fence=1)
+    Departures.beside(restored.database, "d0").note((run_id, 2))
+    refused = restored.call("db", "settle-restore", "--moved", "a new disk", "--yes")
+    with pytest.raises(DatabaseUnfit):
+        check(restored)
+    restored.done("db", "settle-restore", "--yes")
+    check(restored)
+
+    assert refused.code == 1
+    assert "settle-restore` without --moved" in refused.err
+
+
 def test_a_move_by_backup_and_restore_needs_no_thaw(home: Home) -> None:
     backup = str(home.database.with_name("backup.db"))
     home.sql(LIVES)
