@@ -59,6 +59,6 @@ def pause(
 @json_option
 @pass_session
 def resume(session: Session, name: str, yes: bool, as_json: bool) -> None:
-    """Let an account send again, whoever or whatever paused it; asks first if runs wait."""
+    """Let a paused account send again; asks first if runs wait."""
     account = ask_if_needed(partial(session.act, resume_account, name), yes=yes)
     answer(account, f"account {name} sends again", as_json=as_json)

@@ -65,7 +65,7 @@ def upgrade(session: Session, no_backup: bool, as_json: bool) -> None:
 @pass_session
 def settle_restore_(session: Session, moved: str | None, yes: bool, as_json: bool) -> None:
     """
-    Go on with a backup that was restored, or a database that was moved; asks first.
+    Go on with what was restored or moved; asks first.
 
     Everything is frozen from the backup's last moment on. Runs that waited in it may have been
     sent since: the next daemon looks for them among the upstream's jobs, adopts what it can

@@ -190,7 +190,8 @@ def test_the_next_moment_is_that_of_the_first_run_whose_time_has_not_come(db: Da
         ({"not_before": NINE}, True, False),
         ({"not_before": NINE + timedelta(microseconds=1)}, False, False),
         ({"state": RunState.SKIPPED, "ended_at": NINE, "send_before": NINE}, False, False),
-        ({"send_before": NINE}, True, False),
+        ({"send_before": NINE + timedelta(microseconds=1)}, True, False),
+        ({"send_before": NINE}, True, True),
         ({"send_before": NINE - timedelta(microseconds=1)}, True, True),
     ],
 )

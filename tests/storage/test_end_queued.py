@@ -27,7 +27,7 @@ def test_a_run_past_its_grace_is_skipped_and_one_that_was_tried_failed(db: Datab
         tried = insert_run(
             conn, send_before=NINE - seconds(1), attempt_count=1, fence=1, detail="429"
         )
-        on_the_edge = insert_run(conn, send_before=NINE)
+        on_the_edge = insert_run(conn, send_before=NINE + seconds(0.000001))
         for_ever = insert_run(conn, send_before=None)
 
         end_queued.skip_too_late(conn, now=NINE)
@@ -44,7 +44,7 @@ def test_a_run_past_its_grace_is_skipped_and_one_that_was_tried_failed(db: Datab
 
 def test_nothing_too_late_ends_nothing(db: Database) -> None:
     with db.writing() as conn:
-        insert_run(conn, send_before=NINE)
+        insert_run(conn, send_before=NINE + seconds(0.000001))
         end_queued.skip_too_late(conn, now=NINE)
 
     assert states_of(db) == [RunState.QUEUED]

@@ -85,7 +85,7 @@ def test_a_total_is_told_only_when_it_is_asked_for_and_is_capped(
 ) -> None:
     plain = server_on_sqlite.get("/api/v1/changes").json()
     counted = server_on_sqlite.get("/api/v1/changes?count=true&limit=1").json()
-    for module in ("scheduler.views.changes", "scheduler.web.api.paging"):
+    for module in ("scheduler.views.changes", "scheduler.views.page"):
         monkeypatch.setattr(f"{module}.MOST_COUNTED", 3)
     capped = server_on_sqlite.get("/api/v1/changes?count=true&limit=1").json()
 

@@ -19,6 +19,7 @@ unconfirmed._lose, write.cut_gap |
 | due_until, occurrences | write.cut_gap |
 | ended_at | end_queued._ended, followed._ENDED, outcomes._moved |
 | not_before, start_eta | outcomes._moved |
+| query | write.set_query |
 | send_before | write.set_sendable_for_ever |
 | attempt_count | claims._taking, outcomes._moved |
 | fence | claims._taking |
