@@ -77,7 +77,7 @@ def settle_restore_(session: Session, moved: str | None, yes: bool, as_json: boo
             require_moved(database)
             ask_if_needed(partial(session.act, settle_moved, reason=moved), yes=yes)
             forget_restore(database)
-        answer({"moved": moved}, "nothing is held: start a daemon", as_json=as_json)
+        answer({"moved": moved}, "it is held no more: start a daemon", as_json=as_json)
         return
     with session.database() as database:
         settled = ask_if_needed(partial(session.act, settle_restore), yes=yes)

@@ -7,11 +7,12 @@ work over (`await db.write(work)`); the command line uses `with db.writing() as 
 
 import asyncio
 import copy
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -20,6 +21,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from scheduler.clock import boot_seconds
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
@@ -69,9 +71,12 @@ class Database:
         self._by = by
         self._closed = Event()
         self._identity: tuple[int, int] | None = None
-        self._log = Path(f"{self.file}-wal") if self.file is not None and checkpoints else None
-        self._log_identity: tuple[int, int] | None = None
-        event.listen(self._writer, "connect", self._note_new_log)
+        self._log = Path(f"{self.file}-wal") if self.file is not None else None
+        self._moves_the_log = checkpoints
+        self._logs: set[tuple[int, int] | None] = set()
+        if self._log is not None:
+            event.listen(self._writer, "connect", self._note_log)
+            event.listen(self._reader, "connect", self._note_log)
         # SQLite has one writer: a second thread would only wait.
         writers = 1 if self.file is not None else 4
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
@@ -88,8 +93,7 @@ class Database:
         self._write_threads.shutdown()
         self._read_threads.shutdown()
         self._closed.set()
-        self._writer.dispose()
-        self._reader.dispose()
+        self._dispose()
 
     def signed(self, by: str) -> Self:
         """Return the same doors, with the same connections, for somebody else; do not close it."""
@@ -172,9 +176,11 @@ class Database:
                     conn.execution_options(by=self._by)
                 if engine is self._writer:
                     self._check_identity()
+                if engine is self._writer or not self._moves_the_log:
+                    self._check_log(conn)
                 yield conn
         except _LogIsGone:
-            raise self._rescued() from None
+            raise (self._rescued() if self._moves_the_log else self._let_go()) from None
         except (OperationalError, PoolTimeout, sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) and error.filename is None:
                 raise  # of what the work wrote to: a file of the database has a name
@@ -198,15 +204,46 @@ class Database:
                 " put the right one there and start again"
             )
 
+    def _note_log(self, _: object, entry: ConnectionPoolEntry) -> None:
         if self._log is not None:
-            identity = _identity(self._log)
-            if self._log_identity is None:
-                self._log_identity = identity
-            elif identity != self._log_identity:
-                raise _LogIsGone
+            entry.info["log"] = _identity(self._log)
+            self._logs.add(entry.info["log"])
 
-    def _note_new_log(self, *_: object) -> None:
-        self._log_identity = None
+    def _check_log(self, conn: Connection) -> None:
+        """
+        Refuse to go on with a log that has no name any more.
+
+        Who does not move the log goes on with the daemon, which rescues it, until there is another.
+        """
+        if self._log is None:
+            return
+        identity = _identity(self._log)
+        noted = conn.info.get("log")
+        if noted is None:  # a new file's log begins with the first that is written
+            conn.info["log"] = identity
+            self._logs.add(identity)
+        elif noted != identity and (self._moves_the_log or _has_begun(self._log)):
+            raise _LogIsGone
+
+    def _let_go(self) -> DatabaseError:
+        self._dispose()
+        return DatabaseError(
+            f"{self.name}: its log (-wal) was replaced while it was open: try again"
+        )
+
+    def _dispose(self) -> None:
+        """
+        Close every connection.
+
+        The last one to a file deletes the log by its name, whichever it has itself: so where ours
+        may be another, the name is kept.
+        """
+        is_another = self._log is not None and any(
+            log != _identity(self._log) for log in self._logs
+        )
+        with _keeping(self._log) if is_another and self._log is not None else nullcontext():
+            self._writer.dispose()
+            self._reader.dispose()
 
     def _rescued(self) -> DatabaseError:
         """
@@ -216,7 +253,7 @@ class Database:
         start, would find what it holds. Not if somebody has begun another log: both are right.
         """
         gone = f"{self.name}: its log (-wal) was deleted or replaced while it was open"
-        if self._log is not None and self._log.exists() and self._log.stat().st_size:
+        if self._log is not None and _has_begun(self._log):
             return DatabaseDamaged(
                 f"{gone}, and another program has begun a new one: stop it, and restore a backup"
             )
@@ -229,9 +266,15 @@ class Database:
             raw.close()
         if is_busy:
             return DatabaseError(f"{gone}: it is held by a reader, and rescued once that is gone")
-        self._writer.dispose()
-        self._reader.dispose()
+        self._dispose()
+        self._begin_log()
         return DatabaseError(f"{gone}: what it held is in the file now, and the daemon goes on")
+
+    def _begin_log(self) -> None:
+        """Write into the new log, so that others see that the old one is over."""
+        with self._writer.begin() as conn:
+            version = conn.exec_driver_sql("PRAGMA user_version").scalar_one()
+            conn.exec_driver_sql(f"PRAGMA user_version={version:d}")
 
     def _explain(self, error: Exception) -> DatabaseError:
         cause = str(_cause(error)).strip()
@@ -250,6 +293,32 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_dev, stat.st_ino
+
+
+def _has_begun(log: Path) -> bool:
+    try:
+        return log.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _keeping(log: Path) -> Iterator[None]:
+    """Give a log its name back if it loses it within the block."""
+    kept = log.with_name(f"{log.name}.kept")
+    kept.unlink(missing_ok=True)
+    try:
+        os.link(log, kept)
+    except OSError:  # there is none, or file systems without links are used
+        yield
+        return
+    try:
+        yield
+    finally:
+        if log.exists():
+            kept.unlink()
+        else:
+            kept.rename(log)
 
 
 _DAMAGE = ("malformed", "file is not a database")

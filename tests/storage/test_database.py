@@ -3,9 +3,12 @@
 import asyncio
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from sqlalchemy import text
@@ -352,6 +355,84 @@ def test_a_log_that_was_deleted_is_brought_into_the_file(sqlite_url: str) -> Non
         with db.writing() as conn:
             conn.execute(text("INSERT INTO queues (name) VALUES ('later')"))
         assert queues(db) == ["kept", "later"]
+
+
+_RESCUES = """
+import sys
+from sqlalchemy import text
+from scheduler.domain.errors import DatabaseError
+from scheduler.storage.database import Database
+
+def insert(db, name):
+    with db.writing() as conn:
+        conn.execute(text(f"INSERT INTO queues (name) VALUES ('{name}')"))
+
+db = Database(sys.argv[1], checkpoints=True)
+insert(db, "before")
+print("written", flush=True)
+sys.stdin.readline()
+try:
+    insert(db, "lost")
+except DatabaseError as error:
+    print(error, flush=True)
+insert(db, "after")
+print("gone on", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_beside_a_daemon_that_rescued_its_log_nothing_is_lost(sqlite_url: str) -> None:
+    """SQLite's last connection deletes the log by its name, whichever it has itself."""
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    words = [sys.executable, "-c", _RESCUES, sqlite_url]
+    with (
+        subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as daemon,
+        Database(sqlite_url) as beside,
+    ):
+        assert daemon.stdin is not None
+        assert daemon.stdout is not None
+        assert daemon.stdout.readline() == "written\n"
+        with beside.writing() as conn:
+            conn.execute(text("UPDATE queues SET paused_by = NULL"))
+        for end in ("-wal", "-shm"):
+            Path(f"{file}{end}").unlink()
+        with beside.writing() as conn:  # the daemon has the same log, and rescues it
+            conn.execute(text("INSERT INTO queues (name) VALUES ('between')"))
+        daemon.stdin.write("\n")
+        assert "what it held is in the file now" in daemon.stdout.readline()
+        assert daemon.stdout.readline() == "gone on\n"
+
+        with pytest.raises(DatabaseError, match="try again"), beside.writing():
+            raise AssertionError("it was written into a log that nobody finds")
+        with beside.writing() as conn:
+            conn.execute(text("INSERT INTO queues (name) VALUES ('beside')"))
+        daemon.kill()
+
+    with Database(sqlite_url) as found:
+        assert queues(found) == ["after", "before", "beside", "between"]
+
+
+def test_who_only_reads_beside_it_takes_no_log_away(sqlite_url: str) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    words = [sys.executable, "-c", _RESCUES, sqlite_url]
+    with (
+        subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as daemon,
+        Database(sqlite_url) as beside,
+    ):
+        assert daemon.stdin is not None
+        assert daemon.stdout is not None
+        daemon.stdout.readline()
+        assert queues(beside) == ["before"]
+        for end in ("-wal", "-shm"):
+            Path(f"{file}{end}").unlink()
+        daemon.stdin.write("\n")
+        daemon.stdout.readline()
+        assert daemon.stdout.readline() == "gone on\n"
+        daemon.kill()
+        daemon.wait()
+
+    with Database(sqlite_url) as found:
+        assert queues(found) == ["after", "before"]
 
 
 def test_a_log_that_another_program_has_begun_meanwhile_is_damage(sqlite_url: str) -> None:
