@@ -80,6 +80,10 @@ class ConfigError(SchedulerError):
         super().__init__(f"{source}: " + "; ".join(self.problems))
 
 
+class InvalidAccount(ConfigError):
+    """An account's row cannot be used: nothing is sent with it."""
+
+
 class InputsError(SchedulerError):
     """A batch's inputs cannot be read; the text names the file and the line."""
 

@@ -11,7 +11,7 @@ import structlog
 from scheduler.clock import Clock
 from scheduler.config.account_rules import AccountLimits
 from scheduler.config.secrets import SecretReference
-from scheduler.domain.errors import ConfigError, SchedulerError
+from scheduler.domain.errors import InvalidAccount, SchedulerError
 from scheduler.domain.records import Account
 from scheduler.domain.tally import REQUEST_TIME, REQUESTS, Tally
 from scheduler.upstream import Dca, UpstreamTransport, Wire
@@ -79,7 +79,7 @@ class Upstreams:
     def _token(self, account: Account) -> str:
         wrong = self.limits().what_is_wrong(account)
         if wrong is not None:
-            raise ConfigError(f"accounts.{account.name}", [wrong])
+            raise InvalidAccount(f"accounts.{account.name}", [wrong])
         return self.read_secret(_reference(account.token))
 
     async def close(self) -> None:

@@ -25,7 +25,7 @@ from scheduler.domain.answers import (
     Refused,
     Unanswered,
 )
-from scheduler.domain.errors import InvalidInput, SchedulerError
+from scheduler.domain.errors import InvalidAccount, InvalidInput, SchedulerError
 from scheduler.domain.reply import TriggerReply
 from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
 from scheduler.upstream.dataset import DatasetReader
@@ -282,6 +282,8 @@ class Dca:
             return Response(received_at=self._clock(), failure=self._flaw)
         try:
             token = _check_token(self._token())
+        except InvalidAccount as error:
+            return Response(received_at=self._clock(), failure=str(error))
         except (SchedulerError, OSError) as error:
             return Response(received_at=self._clock(), failure=f"the token cannot be read: {error}")
         request = httpx.Request(

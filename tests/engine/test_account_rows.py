@@ -40,6 +40,7 @@ async def test_a_row_with_an_address_that_no_file_may_hold_is_never_used(
 
     assert (run.state, sent) == (RunState.QUEUED, [])
     assert why in str(run.detail)
+    assert "token cannot be read" not in str(run.detail)
     assert why in str(what_is_wrong(account))
     assert [line["event"] for line in said if line["log_level"] == "error"] == ["account_invalid"]
 
