@@ -238,9 +238,8 @@ class Database:
         The last one to a file deletes the log by its name, whichever it has itself: so where ours
         may be another, the name is kept.
         """
-        is_another = self._log is not None and any(
-            log != _identity(self._log) for log in self._logs
-        )
+        # None: a new file had no log yet.
+        is_another = self._log is not None and bool(self._logs - {None, _identity(self._log)})
         with _keeping(self._log) if is_another and self._log is not None else nullcontext():
             self._writer.dispose()
             self._reader.dispose()
