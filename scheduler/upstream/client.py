@@ -79,9 +79,9 @@ class Dca:
 
     *token* is asked before each request, so a new one is used at once; where it cannot be read,
     nothing is sent. Each request, the wait for one of the *connections* included, lasts
-    *total_timeout* at most, a large one a second longer for each MiB. It goes on when its caller
-    is cancelled, so no connection is lost. *observe* is told of each. *wire* opens what carries
-    them to an origin.
+    *total_timeout* at most, a large one a second longer for each MiB. A question goes on when its
+    caller is cancelled; a trigger ends with what is known. *observe* is told of each. *wire* opens
+    what carries them to an origin.
     """
 
     def __init__(
