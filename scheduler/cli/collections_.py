@@ -46,7 +46,7 @@ def list_(
     after: str | None,
     as_json: bool,
 ) -> None:
-    """List collections, that of the newest run first, as they were last seen."""
+    """List collections as last seen, that of the newest run first."""
     wanted = CollectionFilter(account=account, collector_id=collector_id, is_open=is_open)
     with session.reading() as conn:
         page = list_collections(conn, wanted, limit=limit, after=after)
