@@ -144,6 +144,18 @@ def self_cancelling(config: Config) -> Iterator[Problem]:
             )
 
 
+def ageless(config: Config) -> Iterator[Problem]:
+    """Yield the schedules with batch_max_age whose batch is no file that could be too old."""
+    for name, schedule in config.schedules.items():
+        batch = config.batches.get(schedule.batch)
+        if schedule.batch_max_age is not None and batch and batch.file is None:
+            yield Problem(
+                ("schedules", name, "batch_max_age"),
+                f"batch {schedule.batch} has its inputs in this file, and none of its own that"
+                " could be too old: leave it out",
+            )
+
+
 def _pause_problems(place: Place, levels: tuple[RetryKeys | Defaults, ...]) -> Iterator[Problem]:
     if not (levels[0].backoff_initial or levels[0].backoff_max):
         return
