@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041_collection_requests"
-down_revision = "0040_finish_before"
+revision = "0042_collection_requests"
+down_revision = "0041_in_vain"
 branch_labels = None
 depends_on = None
 
@@ -20,7 +20,13 @@ def upgrade() -> None:
         sa.Column("id", ID, nullable=False),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("collection_id", "account")),
         sa.Column("verb", sa.Text, nullable=False),
-        sa.Column("failed_only", sa.Boolean, nullable=False, server_default=sa.text("FALSE")),
+        sa.Column(
+            "failed_only",
+            sa.Boolean,
+            sa.CheckConstraint("failed_only IN (FALSE, TRUE)", name="failed_only"),
+            nullable=False,
+            server_default=sa.text("FALSE"),
+        ),
         sa.Column("asked_at", MOMENT, nullable=False),
         sa.Column("asked_by", sa.Text, nullable=False),
         sa.Column("why", sa.Text),
@@ -30,7 +36,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=f"pk_{TABLE}"),
         _key("collection_id", "collections.id", ondelete="CASCADE"),
         _key("account", "accounts.name", onupdate="CASCADE"),
-        sa.CheckConstraint("failed_only IN (FALSE, TRUE)", name="failed_only"),
         sa.CheckConstraint("verb IN ('pause', 'resume', 'rerun')", name="verb"),
         sa.CheckConstraint("outcome IN ('done', 'refused', 'lost')", name="outcome"),
     )
