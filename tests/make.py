@@ -129,6 +129,8 @@ def make_schedule(**overrides: Any) -> Schedule:
         catch_up_max=None,
         catch_up_pace=None,
         pause_after_failures=None,
+        only_if_changed=False,
+        batch_max_age=None,
         retry_failed_inputs=None,
         min_rows=None,
         min_rows_per_input=None,

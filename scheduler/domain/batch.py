@@ -36,11 +36,16 @@ class DueTimeNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A body that a batch made; where that is stored already, only its measures are here."""
+    """
+    A body that a batch made; where that is stored already, only its measures are here.
+
+    *written_at* is when the newest file of its batch was last written.
+    """
 
     fingerprint: str
     row_count: int
     body: StoredBody | None
+    written_at: datetime | None = None
 
 
 class Dated(Enum):

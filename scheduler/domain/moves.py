@@ -96,6 +96,8 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.OVER_LIMIT,
         Reason.BUDGET,
         Reason.NO_TIME,
+        Reason.UNCHANGED,
+        Reason.STALE_BATCH,
         Reason.FLUSHED,
     ),
 }
@@ -151,6 +153,7 @@ _UNASKED: Final = frozenset(
         Reason.OVER_LIMIT,
         Reason.BUDGET,
         Reason.NO_TIME,
+        Reason.STALE_BATCH,
         Reason.PREDECESSOR_FAILED,
         Reason.COLLECTION_CANCELLED,
         Reason.OVERRUN,

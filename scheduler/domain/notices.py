@@ -76,7 +76,7 @@ OF_EVENTS: Final = frozenset(
 )
 """What begins and ends with a run's end; all others are looked at."""
 
-_MISSED: Final = frozenset({Reason.MISSED, Reason.QUEUE_FULL, Reason.NO_TIME})
+_MISSED: Final = frozenset({Reason.MISSED, Reason.QUEUE_FULL, Reason.NO_TIME, Reason.STALE_BATCH})
 _OVER_LIMIT: Final = frozenset({Reason.OVER_LIMIT, Reason.BUDGET})
 NOT_SENT: Final = _MISSED | _OVER_LIMIT
 """Why an occurrence was skipped that somebody must hear of."""

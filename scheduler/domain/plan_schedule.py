@@ -27,6 +27,7 @@ from scheduler.domain.finish import finish_by
 from scheduler.domain.firing import PROMPT, DueOccurrence, Plan, PlannableTimetable, plan_firing
 from scheduler.domain.follow_up import EndedRun, FollowUp
 from scheduler.domain.gap import Lateness, PassedOver, gap_text, pass_over
+from scheduler.domain.in_vain import LastGood, why_in_vain
 from scheduler.domain.new_run import Occurrence, scheduled_run
 from scheduler.domain.other_jobs import name_others
 from scheduler.domain.overlap import UNENDED, OverlapDecision, Unfinished, decide_overlap
@@ -52,7 +53,8 @@ class Context:
     *sent* is how many inputs a batch had when it was last sent, where `max_change_percent`
     asks; *made* counts the runs of schedules that have `max_runs`; *after* has the schedules
     that others come after, each with the one before it. *others* are jobs that run and that no run
-    has, by account and collector, where that matters.
+    has, by account and collector, where that matters; *good* is what last succeeded, where
+    `only_if_changed` asks.
     """
 
     now: datetime
@@ -67,6 +69,7 @@ class Context:
     others: Mapping[tuple[str, str], Sequence[str]]
     ends: Mapping[str, Sequence[EndedRun]]
     made: Mapping[str, int]
+    good: Mapping[str, LastGood]
     defaults: RunDefaults
     limit: int
 
@@ -120,6 +123,10 @@ def plan_schedule(
         if occurrence.reason is Reason.DUE and isinstance(chunks, SchedulerError):
             occurrence = occurrence.with_reason(Reason.BAD_INPUTS, str(chunks))
         sent = chunks if isinstance(chunks, tuple) else ()
+        if occurrence.reason is Reason.DUE:
+            last_good = context.good.get(schedule.name)
+            in_vain = why_in_vain(schedule, collector, sent, last_good, context.now)
+            occurrence = occurrence if in_vain is None else occurrence.with_reason(*in_vain)
         _add(decision, schedule, collector, batch, occurrence, sent, context)
     return decision
 

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,14 @@ from scheduler.domain.batch import Asked, Chunk, Chunks, Dated, DueTime, DueTime
 from scheduler.domain.errors import InputsError, SchedulerError
 from scheduler.domain.records import Batch, StoredBody
 from scheduler.domain.request import Spool
-from scheduler.inputs import ANY_FILE, ChangedMeanwhile, InputFiles, find_files, iter_bodies
+from scheduler.inputs import (
+    ANY_FILE,
+    ChangedMeanwhile,
+    InputFiles,
+    find_files,
+    find_written_at,
+    iter_bodies,
+)
 
 Store = Callable[[StoredBody], None]
 
@@ -160,9 +167,10 @@ class BatchReader:
         """Return what the batch comes to; None as soon as it is seen to change meanwhile."""
         chunks: list[Chunk] = []
         byte_count = 0
+        written_at = None if batch.file is None else find_written_at(batch.file)
         try:
             for body in iter_bodies(batch, due, files=self.files(), spool=spool):
-                chunks.append(Chunk(body.fingerprint, body.row_count, body))
+                chunks.append(Chunk(body.fingerprint, body.row_count, body, written_at))
                 byte_count += body.byte_count
                 if byte_count > self.most_kept_bytes or body.parts is not None:
                     chunks[:] = [_stored(chunk, store) for chunk in chunks]
@@ -230,7 +238,7 @@ def _stored(chunk: Chunk, store: Store) -> Chunk:
         store(chunk.body)
     except Exception as error:
         raise _NotStored from error
-    return Chunk(chunk.fingerprint, chunk.row_count, None)
+    return replace(chunk, body=None)
 
 
 def _is_whole(reading: Chunks | Dated) -> bool:

@@ -236,6 +236,9 @@ class FireStep:
                 conn, [whole.schedule.name for whole in beside_nothing]
             ),
             others=_list_others(conn, beside_nothing, now),
+            good=sent.list_last_good(
+                conn, [schedule.name for schedule in claimed if schedule.only_if_changed]
+            ),
             ends=schedules.list_ends(
                 conn, [schedule for schedule in claimed if schedule.after is not None]
             ),

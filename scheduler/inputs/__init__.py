@@ -13,7 +13,13 @@ from scheduler.inputs.bodies import (
     write_body,
 )
 from scheduler.inputs.doubts import Warn
-from scheduler.inputs.files import ANY_FILE, ChangedMeanwhile, InputFiles, find_files
+from scheduler.inputs.files import (
+    ANY_FILE,
+    ChangedMeanwhile,
+    InputFiles,
+    find_files,
+    find_written_at,
+)
 from scheduler.inputs.read import iter_inputs, not_empty, parse_inputs, read_inputs
 from scheduler.inputs.stored import iter_stored
 from scheduler.inputs.uploads import drop, read_upload
@@ -27,6 +33,7 @@ __all__ = [
     "Warn",
     "drop",
     "find_files",
+    "find_written_at",
     "iter_bodies",
     "iter_inputs",
     "iter_sent",

@@ -32,6 +32,7 @@ def policy_words(schedule: ScheduleView) -> tuple[str, ...]:
         f"A run may start up to {schedule.misfire_grace} late; after that it is missed.",
         _OVERLAP[schedule.overlap],
         _caught_up(schedule),
+        *_in_vain(schedule),
         *_ending(schedule),
         *_failing(schedule),
         *_results(schedule),
@@ -62,6 +63,13 @@ def _caught_up(schedule: ScheduleView) -> str:
 def _ending(schedule: ScheduleView) -> Iterator[str]:
     if schedule.finish_before is not None:
         yield f"What is left until {schedule.finish_before} when it is sent is its deadline."
+
+
+def _in_vain(schedule: ScheduleView) -> Iterator[str]:
+    if schedule.only_if_changed:
+        yield "It is skipped while its inputs are those of its last good run."
+    if schedule.batch_max_age is not None:
+        yield f"It is skipped where the file of its batch is older than {schedule.batch_max_age}."
 
 
 def _failing(schedule: ScheduleView) -> Iterator[str]:
