@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041_unusable_accounts"
-down_revision = "0040_finish_before"
+revision = "0043_unusable_accounts"
+down_revision = "0042_collection_requests"
 branch_labels = None
 depends_on = None
 
