@@ -320,7 +320,7 @@ def _upkeep(
             wake_dispatch=wake_dispatch,
         ),
         "restore": RestoreStep(db=db, upstreams=upstreams, clock=clock),
-        "fitness": FitnessStep(db=db),
+        "fitness": FitnessStep(db=db, owner=owner),
         "prune": PruneStep(db=db, rules=settings.retention),
     }
 
