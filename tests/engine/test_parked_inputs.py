@@ -42,7 +42,8 @@ async def ended(room: Room, run: Run) -> Run:
 def sent_by(room: Room, run: Run) -> list[Any]:
     with room.db.reading() as conn:
         body = definitions.get_body(conn, str(run.body))
-        return json.loads("".join(body_parts.iter_text(conn, body)))
+        sent: list[Any] = json.loads("".join(body_parts.iter_text(conn, body)))
+        return sent
 
 
 def parked(room: Room) -> list[tuple[Any, str, int]]:

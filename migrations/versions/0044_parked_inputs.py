@@ -12,8 +12,8 @@ from scheduler.storage.revisions import (
     rewrite_table,
 )
 
-revision = "0042_parked_inputs"
-down_revision = "0041_in_vain"
+revision = "0044_parked_inputs"
+down_revision = "0043_unusable_accounts"
 branch_labels = None
 depends_on = None
 
