@@ -54,8 +54,10 @@ _AGAIN: Final = timedelta(minutes=1)
 _MOST_ASKED: Final = 10
 """So often an upstream that does not answer is asked, twice as long after each time: 8 hours."""
 
-_RETRIED: Final = (Reason.SOME_INPUTS_FAILED, Reason.DEADLINE_REACHED, Reason.COLLECTION_FAILED)
-_RETRIED_TOO: Final = (Reason.LOW_SUCCESS_RATE,)
+_RETRIED: Final = (
+    *(Reason.SOME_INPUTS_FAILED, Reason.DEADLINE_REACHED, Reason.COLLECTION_FAILED),
+    Reason.LOW_SUCCESS_RATE,
+)
 """Ends whose failed inputs are sent once more: where nothing came of all, a person has to look."""
 
 
@@ -223,10 +225,7 @@ def _retry(
     now: datetime,
 ) -> tuple[int, frozenset[int]] | None:
     """Write the run of those that are worth it, and return which; None where there is none."""
-    is_retried = run.state in (RunState.PARTIAL, RunState.FAILED) and run.reason in (
-        *_RETRIED,
-        *_RETRIED_TOO,
-    )
+    is_retried = run.state in (RunState.PARTIAL, RunState.FAILED) and run.reason in _RETRIED
     policy = _policy_of(schedule)
     if policy is None or not is_retried or run.confirm_cancel or len(failed) > MOST_KEPT:
         return None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -25,6 +25,7 @@ from scheduler.domain.records import JsonObject, Run, RunState, Schedule
 from scheduler.storage.body_tables import ONE_PARKED
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.json_rows import JsonValues
+from scheduler.storage.rows import records
 from scheduler.storage.tables import (
     bodies,
     collections,
@@ -56,19 +57,7 @@ def park(
     dues = last_occurrences(_list_ended(conn, run, limit=_LOOKED_AT * after), after)
     if len(dues) < after:
         return 0
-    texts = set(
-        conn.scalars(
-            select(failed_inputs.c.input)
-            .join(runs, runs.c.id == failed_inputs.c.run_id)
-            .where(
-                runs.c.schedule == run.schedule,
-                runs.c.due_at.in_(dues),
-                ~failed_inputs.c.retried,
-            )
-            .group_by(failed_inputs.c.input)
-            .having(func.count(runs.c.due_at.distinct()) == after)
-        )
-    )
+    lasting = _list_lasting(conn, run, dues)
     rows = [
         {
             "schedule": run.schedule,
@@ -80,11 +69,24 @@ def park(
             "parked_at": now,
         }
         for one in failed
-        if (text := json.dumps(one.input, ensure_ascii=False)) in texts
+        if (text := json.dumps(one.input, ensure_ascii=False)) in lasting
     ]
     if rows:
         conn.execute(insert_new(parked_inputs, ONE_PARKED), rows)
     return len(rows)
+
+
+def _list_lasting(conn: Connection, run: Run, dues: Sequence[datetime]) -> set[str]:
+    """Return the inputs that failed for good in each of these occurrences, as JSON."""
+    of_them = (runs.c.schedule == run.schedule, runs.c.due_at.in_(dues), ~failed_inputs.c.retried)
+    query = (
+        select(failed_inputs.c.input)
+        .join(runs, runs.c.id == failed_inputs.c.run_id)
+        .where(*of_them)
+        .group_by(failed_inputs.c.input)
+        .having(func.count(runs.c.due_at.distinct()) == len(dues))
+    )
+    return set(conn.scalars(query))
 
 
 _LOOKED_AT: Final = 10
@@ -162,18 +164,19 @@ def list_parked(
     if schedule is not None:
         query = query.where(parked_inputs.c.schedule == schedule)
     rows = conn.execute(query.order_by(parked_inputs.c.id).limit(limit))
-    return [
-        ParkedInput(
-            id=row.id,
-            schedule=row.schedule,
-            input=_read(row.input),
-            error=row.error,
-            kind=ErrorClass(row.error_class),
-            run_id=row.run_id,
-            parked_at=row.parked_at,
-        )
-        for row in rows
-    ]
+    return [_parked(row) for row in rows]
+
+
+def _parked(row: Any) -> ParkedInput:
+    return ParkedInput(
+        id=row.id,
+        schedule=row.schedule,
+        input=_read(row.input),
+        error=row.error,
+        kind=ErrorClass(row.error_class),
+        run_id=row.run_id,
+        parked_at=row.parked_at,
+    )
 
 
 def _read(text: str) -> JsonObject:
@@ -202,25 +205,14 @@ class ParkedCount:
 
 def count_parked(conn: Connection) -> list[ParkedCount]:
     """Return the enabled schedules that leave inputs out, by name."""
-    of_schedule = (schedules.c.name, schedules.c.collector, schedules.c.labels)
-    rows = conn.execute(
-        select(
-            *of_schedule,
-            func.count().label("count"),
-            func.min(parked_inputs.c.parked_at).label("since"),
-        )
+    name = schedules.c.name.label("schedule")
+    of_schedule = (name, schedules.c.collector, schedules.c.labels)
+    since = func.min(parked_inputs.c.parked_at).label("since")
+    query = (
+        select(*of_schedule, func.count().label("count"), since)
         .join(parked_inputs, parked_inputs.c.schedule == schedules.c.name)
         .where(schedules.c.enabled, schedules.c.park_after.is_not(None))
         .group_by(*of_schedule)
-        .order_by(schedules.c.name)
+        .order_by(name)
     )
-    return [
-        ParkedCount(
-            schedule=row.name,
-            collector=row.collector,
-            labels=row.labels,
-            count=row[3],
-            since=row.since,
-        )
-        for row in rows
-    ]
+    return records(ParkedCount, conn.execute(query))

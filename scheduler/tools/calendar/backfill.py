@@ -331,7 +331,7 @@ def _record(conn: Connection, ask: Ask, count: int, by: str, now: datetime) -> N
 def _read_chunks(
     batch: Batch,
     schedule: Schedule,
-    due_times: Sequence[datetime],
+    dues: Sequence[datetime],
     files: InputFiles,
     parked: Parked,
 ) -> dict[datetime, Sequence[Chunk]]:
@@ -340,15 +340,13 @@ def _read_chunks(
         same = _render(batch, None, files, parked)
         if not same:
             raise Conflict(all_parked(batch.name, schedule.name))
-        return dict.fromkeys(due_times, same)
+        return dict.fromkeys(dues, same)
     except DueTimeNeeded:
         chunks: dict[datetime, Sequence[Chunk]] = {}
         byte_count = 0
-        for due_at in due_times:
+        for due_at in dues:
             chunks[due_at] = _render(batch, DueTime(due_at, schedule.timezone), files, parked)
-            byte_count += sum(
-                chunk.body.byte_count for chunk in chunks[due_at] if chunk.body is not None
-            )
+            byte_count += sum(one.body.byte_count for one in chunks[due_at] if one.body)
             if byte_count > _MOST_HELD_BYTES:
                 raise InvalidInput(
                     f"batch {batch.name!r} is another one for each of these occurrences, which is"
