@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0044_beat_count"
-down_revision = "0043_unusable_accounts"
+revision = "0045_beat_count"
+down_revision = "0044_parked_inputs"
 branch_labels = None
 depends_on = None
 
