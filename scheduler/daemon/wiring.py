@@ -26,6 +26,7 @@ from scheduler.engine.alerts import AlertStep
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.channels import Senders
 from scheduler.engine.clock_check import ClockCheck
+from scheduler.engine.collection_requests import CollectionRequestsStep
 from scheduler.engine.count_events import CountStep
 from scheduler.engine.credentials import CredentialsStep
 from scheduler.engine.deliver import DeliverStep
@@ -174,6 +175,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         "reconcile": reconcile,
         "follow": follow,
         "other jobs": parts.other_jobs(),
+        "requests": parts.collection_requests(),
         "credentials": parts.credentials(),
         "save": parts.save(),
         **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
@@ -294,6 +296,18 @@ class _Parts:
             wake_dispatch=self.wake("dispatch"),
         )
 
+    def collection_requests(self) -> CollectionRequestsStep:
+        config = self.settings.config
+        return CollectionRequestsStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            request_timeout=config.daemon.request_timeout,
+            first_lookup=config.unconfirmed.lookup_after[0],
+            wake_follow=self.wake("follow", "reconcile"),
+        )
+
     def credentials(self) -> CredentialsStep:
         wake_dispatch = self.wake("dispatch")
         return CredentialsStep(db=self.db, upstreams=self.upstreams, wake_dispatch=wake_dispatch)
@@ -318,7 +332,7 @@ def _upkeep(
             wake_dispatch=wake_dispatch,
         ),
         "restore": RestoreStep(db=db, upstreams=upstreams, clock=clock),
-        "fitness": FitnessStep(db=db),
+        "fitness": FitnessStep(db=db, owner=owner),
         "prune": PruneStep(db=db, rules=settings.retention),
     }
 

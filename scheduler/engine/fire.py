@@ -32,6 +32,7 @@ from scheduler.storage import (
     freezes,
     other_jobs,
     overrides,
+    parked_inputs,
     runs,
     schedules,
 )
@@ -224,6 +225,12 @@ class FireStep:
                 conn, [whole.schedule.name for whole in beside_nothing]
             ),
             others=_list_others(conn, beside_nothing, now),
+            parked=parked_inputs.read_digests(
+                conn, [schedule.name for schedule in claimed if schedule.park_after is not None]
+            ),
+            good=sent.list_last_good(
+                conn, [schedule.name for schedule in claimed if schedule.only_if_changed]
+            ),
             ends=schedules.list_ends(
                 conn, [schedule for schedule in claimed if schedule.after is not None]
             ),
@@ -284,7 +291,7 @@ def _asked_at_first(due: Sequence[ScheduleWithRefs], now: datetime) -> set[Asked
         for whole in due
         if whole.batch is not None
         and (
-            _may_owe(whole.schedule, now)
+            (_may_owe(whole.schedule, now) and whole.schedule.park_after is None)
             or (whole.batch.file is None and asks_for_check(whole.schedule))
         )
     }

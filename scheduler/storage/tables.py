@@ -45,7 +45,9 @@ from scheduler.storage.access_tables import api_sessions as api_sessions
 from scheduler.storage.access_tables import api_tokens as api_tokens
 from scheduler.storage.body_tables import bodies as bodies
 from scheduler.storage.body_tables import failed_inputs as failed_inputs
+from scheduler.storage.body_tables import parked_inputs as parked_inputs
 from scheduler.storage.budget_tables import price_column
+from scheduler.storage.collection_tables import collection_requests as collection_requests
 from scheduler.storage.collection_tables import collections as collections
 from scheduler.storage.dialect import Id, UtcDateTime
 from scheduler.storage.key_columns import LARGEST, boolean, key_columns, one_of, quoted

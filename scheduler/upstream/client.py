@@ -26,6 +26,7 @@ from scheduler.domain.answers import (
     Unanswered,
 )
 from scheduler.domain.errors import InvalidAccount, InvalidInput, SchedulerError
+from scheduler.domain.relayed import RERUN_FAILED
 from scheduler.domain.reply import TriggerReply
 from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
 from scheduler.upstream.dataset import DatasetReader
@@ -190,8 +191,7 @@ class Dca:
 
     async def get_errors(self, collection_id: str) -> ErrorsAnswer:
         """Ask which pages of a collection failed, and why."""
-        path = f"/dca/jobs/{quote(collection_id, safe='')}/hp_errors"
-        return read_errors(await self._ask("GET", path))
+        return read_errors(await self._ask("GET", _path_of_job(collection_id, "hp_errors")))
 
     async def ask_time(self) -> Unanswered | None:
         """Ask something small, for the time that any answer bears: see `time_at`."""
@@ -200,9 +200,25 @@ class Dca:
 
     async def cancel(self, collection_id: str) -> CancelAnswer:
         """Ask the upstream to end a collection."""
-        return read_cancel(
-            await self._ask("POST", f"/dca/jobs/{quote(collection_id, safe='')}/cancel")
+        return await self.change(collection_id, "cancel")
+
+    async def change(self, collection_id: str, verb: str) -> CancelAnswer:
+        """Ask the upstream to `cancel`, `pause` or `resume` a collection."""
+        return read_cancel(await self._ask("POST", _path_of_job(collection_id, verb)))
+
+    async def rerun(
+        self, collection_id: str, *, failed_only: bool, send_before: float
+    ) -> TriggerReply:
+        """Have a collection run again: billed, and no more idempotent than a trigger."""
+        body = RequestBody(RERUN_FAILED * failed_only, SendGuard(send_before=send_before))
+        asking = self._exchange(
+            "POST",
+            _path_of_job(collection_id, "rerun"),
+            CappedBody(_MOST_TRIGGER_ANSWER),
+            body,
+            content_type="application/json" if failed_only else None,
         )
+        return read_trigger_reply(await self._exchanges.finish_here(asking))
 
     async def relay(
         self, method: str, path: str, content: bytes, forward: Forward
@@ -345,6 +361,10 @@ def _page_params(
 @lru_cache(maxsize=4096)  # the runs of a schedule have mostly the same
 def _path(path: str, params: Params) -> str:
     return f"{path}?{query_string(params)}"
+
+
+def _path_of_job(collection_id: str, what: str) -> str:
+    return f"/dca/jobs/{quote(collection_id, safe='')}/{what}"
 
 
 def _check_token(token: str) -> str:

@@ -5,6 +5,7 @@ from fastapi import Depends
 from scheduler.web.api import (
     alerts,
     apply,
+    collection_acts,
     costs,
     definitions,
     events,
@@ -25,6 +26,7 @@ for resource in (
     costs,
     status,
     alerts,
+    collection_acts,
     runs,
     run_actions,
     results,
