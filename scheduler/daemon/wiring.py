@@ -131,7 +131,8 @@ class Engine:
     _telling: asyncio.TimerHandle | None = None
 
     def passed(self, name: str) -> None:
-        """Have the events told that a pass of the loop called *name* may have left, a little later.
+        """
+        Have the events told that a pass of the loop called *name* may have left, a little later.
 
         Not at once: of a lone run the log would be written while its trigger is to leave.
         """
