@@ -268,6 +268,7 @@ def _child(run: Run, body: StoredBody, not_before: datetime, now: datetime) -> N
         detail=f"{body.row_count} input{'s' * (body.row_count > 1)} that failed in run {run.id}",
         not_before=not_before,
         failed_inputs_of=run.id,
+        finish_by_at=run.finish_by_at,
     )
 
 
