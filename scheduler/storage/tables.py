@@ -380,6 +380,7 @@ runs = Table(
     Column("occurrences", Integer, nullable=False, server_default="1"),
     # On a person's word, whatever limits and budgets say.
     added_flag("past_limits"),
+    added_flag("past_pauses"),
     added_flag("waits_for_others"),
     # Who made the last change of the state, and when. A client that counts no move is not ours.
     Column("moves", Integer, nullable=False, server_default="0"),
