@@ -198,6 +198,8 @@ class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     requests_per_second: float
     accept_unknown_collectors: bool = False
     price_per_thousand: float | None = None
+    invoice: bool = False
+    balance_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ async def test_it_asks_goes_past_what_is_stopped_and_waits_and_the_audit_says_so
     async with engine_room(database_url) as room:
         stop_all(room)
         waits = fire(room)
+        room.clock.tick(1)
         with pytest.raises(NeedsConfirmation, match=r"night is paused by bob.*all is frozen"):
             fire(room, past_pauses=True)
         past = fire(room, past_pauses=True, confirmed=True)
