@@ -10,6 +10,7 @@ from scheduler.actions.guards import MOST_AT_ONCE
 from scheduler.actions.limits import within_limits
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.new_run import retried_run
+from scheduler.domain.reasons import check_reason
 from scheduler.domain.records import ENDED_STATES, NewRun, Outcome, Reason, Run, RunState
 from scheduler.domain.run_acts import DONE, RunAct
 from scheduler.domain.transition import Transition
@@ -234,7 +235,7 @@ def act_on_chosen(
 
 def _by_hand(what: str, why: str | None) -> str:
     """Return what the history says: what was done, and why where the person said so."""
-    return f"{what}: {why}" if why else what
+    return what if why is None else f"{what}: {check_reason(why)}"
 
 
 def _unresolved(conn: Connection, run_id: int) -> Run:

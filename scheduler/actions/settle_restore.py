@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
+from scheduler.domain.errors import Conflict, NeedsConfirmation
 from scheduler.domain.matching import RESTORED
 from scheduler.domain.pauses import Freeze
+from scheduler.domain.reasons import check_reason
 from scheduler.storage import ahead, freezes, restores
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection, Database
@@ -59,8 +60,7 @@ def settle_moved(
 
     NeedsConfirmation until that is *confirmed*: what was sent meanwhile would be sent again.
     """
-    if not reason.strip():
-        raise InvalidInput("a move needs its REASON: what was moved where, and when")
+    reason = check_reason(reason)
     if not confirmed:
         raise NeedsConfirmation("nothing is frozen or looked for: what this lacks is sent again", 1)
     restores.settle_moved(conn, by=by, now=now)

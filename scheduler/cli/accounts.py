@@ -36,7 +36,8 @@ def accounts() -> None:
 def list_(session: Session, as_json: bool) -> None:
     """List the accounts and what holds their sending up."""
     views = session.ask(list_accounts)
-    print_listing(views, _COLUMNS, empty="no accounts", as_json=as_json)
+    shown = (*_COLUMNS, "error") if any(view.error for view in views) else _COLUMNS
+    print_listing(views, shown, empty="no accounts", as_json=as_json)
 
 
 @accounts.command()

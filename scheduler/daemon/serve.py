@@ -254,6 +254,7 @@ class DaemonProcess:
             config=self._config,
             tally=engine.upstreams.tally,
             http_error=lambda: None if self._http is None else self._http.error,
+            account_limits=engine.upstreams.limits,
         )
         chores = housekeeping.start()
         door = RelayDoor(Relay(self.db, engine.upstreams, self.clock, self.owner))

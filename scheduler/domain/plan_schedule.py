@@ -303,9 +303,7 @@ def _add(
         unended = [*unfinished, *ahead]
         overlap = decide_overlap(schedule.overlap, unended, others_run=bool(others))
     if not overlap.is_sent:
-        others_alone = decide_overlap(schedule.overlap, unended).is_sent
-        detail = name_others(others) if others_alone else UNENDED
-        occurrence = occurrence.with_reason(Reason.OVERLAPPED, detail)
+        occurrence = occurrence.with_reason(Reason.OVERLAPPED, _why_overlapped(overlap, others))
     run = scheduled_run(
         schedule,
         collector,
@@ -339,7 +337,20 @@ def _add(
 
 _FREE = OverlapDecision()
 
+
 # Stands for a run that this very pass writes: it waits, and has no id yet.
+def _why_overlapped(overlap: OverlapDecision, others: Sequence[str]) -> str:
+    """Name the run that has not ended, and what others run: it may be what that one waits for."""
+    parts = []
+    if overlap.held_by == _PLANNED.run_id:
+        parts.append(UNENDED)
+    elif overlap.held_by is not None:
+        parts.append(f"run {overlap.held_by} of the schedule had not ended")
+    if others:
+        parts.append(name_others(others))
+    return "; ".join(parts)
+
+
 _PLANNED = Unfinished(0, RunState.QUEUED, None)
 
 

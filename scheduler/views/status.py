@@ -25,7 +25,7 @@ from scheduler.storage import (
     standing,
 )
 from scheduler.storage.ahead import AheadSchedule, list_ahead
-from scheduler.storage.daemons import Daemon
+from scheduler.storage.daemons import SEEN_WITHIN, Daemon
 from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.held_daemons import HeldDaemon
@@ -49,9 +49,6 @@ from scheduler.views.other_jobs import (
 )
 from scheduler.views.runs import RunView, run_view
 from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
-
-SEEN_WITHIN: Final = timedelta(minutes=2)
-"""A daemon that was not seen for so long is taken for dead, one of another machine that is."""
 
 LATE_AFTER: Final = timedelta(minutes=1)
 """What was due for so long and is not decided is late."""

@@ -100,7 +100,7 @@ def test_a_move_without_a_reason_is_refused(restored: Home, reason: str) -> None
         check(restored)
 
     assert refused.code == 1
-    assert "needs its REASON" in refused.err
+    assert "the reason must be text" in refused.err
 
 
 def test_what_lacks_a_claim_that_left_was_not_only_moved(restored: Home) -> None:

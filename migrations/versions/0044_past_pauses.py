@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0043_past_pauses"
-down_revision = "0042_collection_requests"
+revision = "0044_past_pauses"
+down_revision = "0043_unusable_accounts"
 branch_labels = None
 depends_on = None
 
