@@ -6,7 +6,7 @@ from datetime import datetime
 
 from scheduler.actions.pauses import check_restore
 from scheduler.domain.errors import Conflict, NeedsConfirmation
-from scheduler.domain.holds import account_scope, pauses_of
+from scheduler.domain.holds import Hold, account_scope, pauses_of
 from scheduler.domain.records import NewRun
 from scheduler.storage import holds
 from scheduler.storage.database import Connection
@@ -27,18 +27,23 @@ def go_past_pauses(
     """
     if not new:
         return [], {}
-    lasting = {hold.scope: hold for hold in holds.list_holds(conn, since=now, until=now)}
-    if (paused := lasting.get(account_scope(new[0].account))) is not None:
-        raise Conflict(
-            f"{paused.present}: nothing is sent past the pause of an account, resume that first"
-        )
-    passed = [lasting[scope] for scope in pauses_of(new[0]) if scope in lasting]
+    passed = _holds_of(conn, new[0], now)
     if not passed:
         return list(new), {}
-    check_restore(conn, "freeze:all" in {hold.scope for hold in passed})
     words = "; ".join(hold.present for hold in passed)
     if not confirmed:
         raise NeedsConfirmation(f"it would be sent all the same, though {words}", len(new))
     return [replace(run, past_pauses=True, order_key=None) for run in new], {
         "past_pauses": (None, words)
     }
+
+
+def _holds_of(conn: Connection, run: NewRun, now: datetime) -> list[Hold]:
+    """Return the pauses that hold a run up; Conflict for what is never passed."""
+    lasting = {hold.scope: hold for hold in holds.list_holds(conn, since=now, until=now)}
+    if (paused := lasting.get(account_scope(run.account))) is not None:
+        raise Conflict(
+            f"{paused.present}: nothing is sent past the pause of an account, resume that first"
+        )
+    check_restore(conn, "freeze:all" in lasting)
+    return [lasting[scope] for scope in pauses_of(run) if scope in lasting]

@@ -51,9 +51,8 @@ def sync(session: Session, account: str | None, output: Path | None, as_json: bo
     """
     Turn the account's own list of collectors into definitions.
 
-    A daemon asks the upstream. What is in no definition yet is printed as TOML, to be looked at and
-    added to the file. A schedule that the vendor itself keeps becomes one that is disabled, with a
-    warning: both would fire. Nothing is changed here.
+    A daemon asks the upstream. What is in no definition yet is printed as TOML, to be added to the
+    file; the vendor's own schedules are disabled in it: both would fire. Nothing is changed here.
     """
     name = account or _only_account(session)
     session.act(ask_collectors, name)

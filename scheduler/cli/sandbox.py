@@ -89,10 +89,7 @@ def sandbox(
     """
     settings = SandboxSettings(
         tokens=frozenset(tokens),
-        collectors=tuple(
-            _collector(text, dict(native.partition("=")[::2] for native in natives))
-            for text in collectors
-        ),
+        collectors=_collectors(collectors, natives),
         balance=balance,
         build_time=timedelta(seconds=build_seconds),
         time_per_input=timedelta(seconds=seconds_per_input),
@@ -122,6 +119,11 @@ async def _serve(settings: "SandboxSettings", host: str, port: int) -> None:
         await serving
     except asyncio.CancelledError:
         return
+
+
+def _collectors(texts: Sequence[str], natives: Sequence[str]) -> "tuple[SandboxCollector, ...]":
+    own = dict(native.partition("=")[::2] for native in natives)
+    return tuple(_collector(text, own) for text in texts)
 
 
 def _collector(text: str, natives: Mapping[str, str]) -> "SandboxCollector":

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from scheduler.domain.account_questions import (
     ASKED_EVERY,
@@ -19,6 +19,7 @@ from scheduler.domain.account_questions import (
 )
 from scheduler.domain.records import Account
 from scheduler.storage import accounts as account_rows
+from scheduler.storage.dialect import Inserted, insert_or_update
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.rows import records
 from scheduler.storage.tables import account_questions as questions
@@ -174,24 +175,23 @@ def replace_bill(
         if line.day >= since:
             key = (line.day, line.subject)
             sums[key] = sums.get(key, 0.0) + line.money
-    of_account = and_(billed.c.account == account, billed.c.by == by, billed.c.day >= since)
-    before = {(row.day, row.subject): row for row in conn.execute(select(billed).where(of_account))}
     owners = _owners(conn, {subject for _, subject in sums}) if by is BilledBy.JOB else {}
-    rows = []
-    for (day, subject), money in sums.items():
-        known = owners.get(subject) or before.get((day, subject))
-        names = {name: getattr(known, name, None) for name in _OF_RUN}
-        rows.append({"account": account, "day": day, "by": by, "subject": subject, **names})
-        rows[-1]["money"] = money
-    for day, subject in before.keys() & sums.keys():
-        conn.execute(
-            delete(billed).where(of_account, billed.c.day == day, billed.c.subject == subject)
-        )
+    rows = [
+        {"account": account, "day": day, "by": by, "subject": subject, "money": money}
+        | {name: getattr(owners.get(subject), name, None) for name in _OF_RUN}
+        for (day, subject), money in sums.items()
+    ]
     if rows:
-        conn.execute(insert(billed), rows)
+        conn.execute(_BILLED, rows)
+
+
+def _updated(new: Inserted) -> dict[str, Any]:
+    names = {name: func.coalesce(new[name], billed.c[name]) for name in _OF_RUN}
+    return {"money": new["money"], **names}
 
 
 _OF_RUN = ("run_id", "schedule", "collector", "labels")
+_BILLED = insert_or_update(billed, _updated)
 _IDS = JsonValues("ids", collections.c.id.type)
 
 

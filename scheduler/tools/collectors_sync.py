@@ -64,29 +64,32 @@ def read_sync(conn: Connection, account: str) -> SyncView:
     """Return what was last told of the account's collectors, as definitions; raises NotFound."""
     accounts.get_account(conn, account)
     asked = account_questions.find_question(conn, account, AccountCall.COLLECTORS)
-    listed = asked.collectors if asked else ()
+    told_at, listed = (asked.answered_at, asked.collectors) if asked else (None, ())
     rows = definitions.list_collectors(conn)
     known = {row.collector_id: row.name for row in rows if row.account == account}
     enabled = _enabled(conn)
-    found = _Found(
-        {
-            "collectors": {row.name for row in rows},
-            "batches": {row.name for row in definitions.list_batches(conn)},
-            "schedules": {row.name for row in schedules.list_schedules(conn)},
-        }
-    )
+    found = _Found(_names(conn))
     for one in listed:
         _import(found, one, account, known.get(one.id), enabled)
     return SyncView(
         account=account,
         is_open=asked is not None and asked.next_at is not None,
-        told_at=asked.answered_at if asked else None,
+        told_at=told_at,
         trouble=asked.trouble if asked else None,
         new=tuple(one.id for one in listed if one.id not in known),
         known=tuple(one.id for one in listed if one.id in known),
         warnings=tuple(found.warnings),
-        text=_text(found, account, asked.answered_at if asked else None),
+        text=_text(found, account, told_at),
     )
+
+
+def _names(conn: Connection) -> dict[str, set[str]]:
+    """Return which names are taken."""
+    return {
+        "collectors": {row.name for row in definitions.list_collectors(conn)},
+        "batches": {row.name for row in definitions.list_batches(conn)},
+        "schedules": {row.name for row in schedules.list_schedules(conn)},
+    }
 
 
 def _enabled(conn: Connection) -> dict[str, str]:
