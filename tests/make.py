@@ -132,6 +132,7 @@ def make_schedule(**overrides: Any) -> Schedule:
         only_if_changed=False,
         batch_max_age=None,
         retry_failed_inputs=None,
+        park_after=None,
         min_rows=None,
         min_rows_per_input=None,
         min_success_rate=None,

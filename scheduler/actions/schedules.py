@@ -9,17 +9,18 @@ from scheduler.actions.limits import within_limits
 from scheduler.actions.past_pauses import go_past_pauses
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
-from scheduler.domain.batch import Chunk, DueTime, split_run
+from scheduler.domain.batch import Chunk, DueTime, all_parked, split_run
 from scheduler.domain.definition import check_definition
-from scheduler.domain.errors import NeedsConfirmation
+from scheduler.domain.errors import Conflict, NeedsConfirmation
 from scheduler.domain.new_run import Occurrence, scheduled_run
 from scheduler.domain.records import Batch, NewRun, QueueOrder, Reason, StoredBody
-from scheduler.inputs import ANY_FILE, InputFiles, iter_bodies
+from scheduler.inputs import ANY_FILE, InputFiles, LeaveOut, iter_bodies
 from scheduler.storage import accounts, definitions, overrides, runs, schedules
 from scheduler.storage.audit import record_change
 from scheduler.storage.body_parts import DatabaseSpool
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
+from scheduler.storage.parked_inputs import parked_of
 from scheduler.storage.schedules import ScheduleWithRefs
 from scheduler.views.runs import RunView, get_runs
 from scheduler.views.schedules import ScheduleView, get_schedule
@@ -57,11 +58,13 @@ def prepare_fire(db: Database, name: str, *, now: datetime, files: InputFiles = 
     """Read what the schedule would send now, outside of any transaction: on SQLite all wait."""
     with db.reading() as conn:
         whole = _whole(conn, name, now)
+        leave_out = LeaveOut(parked_of(conn, whole.schedule))
     _, batch = check_definition(whole.schedule, whole.collector, whole.batch)
     due, spool = DueTime(now, whole.schedule.timezone), DatabaseSpool(db, now)
-    return Fire(
-        whole=whole, batch=batch, bodies=list(iter_bodies(batch, due, files=files, spool=spool))
-    )
+    bodies = list(iter_bodies(batch, due, files=files, spool=spool, leave_out=leave_out))
+    if not bodies:
+        raise Conflict(all_parked(batch.name, name))
+    return Fire(whole=whole, batch=batch, bodies=bodies)
 
 
 def write_fire(

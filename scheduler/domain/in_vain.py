@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from scheduler.domain.batch import Chunks
+from scheduler.domain.batch import Chunks, all_parked
 from scheduler.domain.definition import duration_of
 from scheduler.domain.durations import format_duration
 from scheduler.domain.records import Collector, Reason, Schedule
@@ -32,7 +32,9 @@ def why_in_vain(
     last_good: LastGood | None,
     now: datetime,
 ) -> tuple[Reason, str] | None:
-    """Say why *chunks* are not worth a trigger; None if they are."""
+    """Say why *chunks* are not worth a trigger; None if they are. None at all: all are parked."""
+    if not chunks:
+        return Reason.PARKED, all_parked(schedule.batch, schedule.name)
     most = duration_of("batch_max_age", schedule.batch_max_age)
     written = max((chunk.written_at for chunk in chunks if chunk.written_at), default=None)
     if most is not None and written is not None and now - written > most:

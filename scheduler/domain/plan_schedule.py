@@ -8,6 +8,7 @@ from scheduler.domain.batch import (
     Asked,
     Chunks,
     DueTime,
+    Parked,
     Readings,
     change_problem,
     find_chunks,
@@ -54,7 +55,7 @@ class Context:
     asks; *made* counts the runs of schedules that have `max_runs`; *after* has the schedules
     that others come after, each with the one before it. *others* are jobs that run and that no run
     has, by account and collector, where that matters; *good* is what last succeeded, where
-    `only_if_changed` asks.
+    `only_if_changed` asks, *parked* what is left out, where `park_after` does.
     """
 
     now: datetime
@@ -70,6 +71,7 @@ class Context:
     ends: Mapping[str, Sequence[EndedRun]]
     made: Mapping[str, int]
     good: Mapping[str, LastGood]
+    parked: Mapping[str, Parked]
     defaults: RunDefaults
     limit: int
 
@@ -113,13 +115,14 @@ def plan_schedule(
         for occurrence in occurrences
         if occurrence.reason is Reason.DUE
     ]
-    if unread := list_unread(context.readings, batch.name, due):
+    parked = context.parked.get(schedule.name, frozenset())
+    if unread := list_unread(context.readings, batch.name, due, parked):
         return unread
     decision = Decision(
         schedule=schedule.name, fired_until=plan.fired_until, next_fire_at=plan.next_fire_at
     )
     for occurrence in occurrences:
-        chunks = _chunks_of(batch, _due_time(schedule, occurrence), context)
+        chunks = _chunks_of(batch, _due_time(schedule, occurrence), parked, context)
         if occurrence.reason is Reason.DUE and isinstance(chunks, SchedulerError):
             occurrence = occurrence.with_reason(Reason.BAD_INPUTS, str(chunks))
         sent = chunks if isinstance(chunks, tuple) else ()
@@ -275,13 +278,18 @@ def _due_time(schedule: Schedule, occurrence: Occurrence) -> DueTime:
     return DueTime(occurrence.due_at, schedule.timezone)
 
 
-def _chunks_of(batch: Batch, due: DueTime, context: Context) -> Chunks | SchedulerError | None:
+def _chunks_of(
+    batch: Batch, due: DueTime, parked: Parked, context: Context
+) -> Chunks | SchedulerError | None:
     """Return what the batch came to, or why it is not sent; None when it was not read."""
-    chunks = find_chunks(context.readings, batch.name, due)
-    if not isinstance(chunks, tuple):
+    chunks = find_chunks(context.readings, batch.name, due, parked)
+    if not chunks or not isinstance(chunks, tuple):
         return chunks
     count = sum(chunk.row_count for chunk in chunks)
-    problem = change_problem(batch, count, context.sent.get(batch.name))
+    last = context.sent.get(batch.name)
+    problem = change_problem(batch, count, last)
+    if chunks[0].parked_count and not change_problem(batch, count + chunks[0].parked_count, last):
+        return chunks  # it was sent with what is parked since
     return chunks if problem is None else InputsError(problem)
 
 

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     BUDGET = "budget"  # beyond the page loads or the money of a hard budget
     NO_TIME = "no_time"  # too little was left until its finish_before
     UNCHANGED = "unchanged"  # its inputs are those of its last good run, and only_if_changed
+    PARKED = "parked"  # all its inputs are: each failed in as many runs as park_after says
     STALE_BATCH = "stale_batch"  # the file of its batch is older than batch_max_age
     FLUSHED = "flushed"
 
@@ -315,6 +316,7 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     only_if_changed: bool
     batch_max_age: Lasting | None
     retry_failed_inputs: Options | None
+    park_after: int | None
     min_rows: int | None
     min_rows_per_input: float | None
     min_success_rate: float | None

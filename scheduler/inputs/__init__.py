@@ -6,6 +6,7 @@ Blocking: call it in a thread. What is named `iter_…` holds a window of a file
 
 from scheduler.inputs.bodies import (
     MOST_BODY_BYTES,
+    LeaveOut,
     NoSpool,
     iter_bodies,
     iter_sent,
@@ -29,6 +30,7 @@ __all__ = [
     "MOST_BODY_BYTES",
     "ChangedMeanwhile",
     "InputFiles",
+    "LeaveOut",
     "NoSpool",
     "Warn",
     "drop",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from scheduler.storage import audit
 from scheduler.storage.rows import records, values_of
@@ -92,10 +92,16 @@ def insert_daemon(
 
 def record_seen(conn: Connection, daemon_id: str, pulse: Pulse, *, now: datetime) -> bool:
     """Note that a daemon is alive, and how it is doing; False if it was forgotten meanwhile."""
-    seen = conn.execute(
-        update(daemons).where(daemons.c.id == daemon_id).values(seen_at=now, **values_of(pulse))
-    )
+    beats = func.coalesce(daemons.c.beat_count, 0) + 1
+    alive = {"seen_at": now, "beat_count": beats, **values_of(pulse)}
+    seen = conn.execute(update(daemons).where(daemons.c.id == daemon_id).values(alive))
     return seen.rowcount == 1
+
+
+def count_beats(conn: Connection, daemon_id: str) -> int | None:
+    """Return how many heartbeats of a daemon the database has; None where it is not known."""
+    row = conn.execute(select(daemons.c.beat_count).where(daemons.c.id == daemon_id)).first()
+    return None if row is None else row.beat_count or 0
 
 
 def record_unusable(conn: Connection, daemon_id: str, accounts: Mapping[str, str]) -> None:

@@ -47,6 +47,7 @@ from scheduler.storage.account_tables import account_questions as account_questi
 from scheduler.storage.account_tables import billed as billed
 from scheduler.storage.body_tables import bodies as bodies
 from scheduler.storage.body_tables import failed_inputs as failed_inputs
+from scheduler.storage.body_tables import parked_inputs as parked_inputs
 from scheduler.storage.budget_tables import price_column
 from scheduler.storage.collection_tables import collection_requests as collection_requests
 from scheduler.storage.collection_tables import collections as collections

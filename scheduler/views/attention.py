@@ -7,6 +7,7 @@ from typing import Final
 
 from scheduler.domain.notices import AlertKind
 from scheduler.domain.other_jobs import name_others
+from scheduler.domain.parking import parked_sentence
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
@@ -193,6 +194,19 @@ def _unready(status: StatusView) -> Iterator[Need]:
             sentence=f"schedule {row.schedule} {how}: {row.detail}",
             subject=f"schedules.{row.schedule}",
             since=row.since,
+        )
+
+
+def _parked(status: StatusView) -> Iterator[Need]:
+    for parked in status.parked:
+        yield Need(
+            sentence=(
+                f"schedule {parked.schedule}: {parked_sentence(parked.count)}"
+                f" (dca-scheduler schedules parked {parked.schedule})"
+            ),
+            subject=f"schedules.{parked.schedule}",
+            since=parked.since,
+            is_chosen=True,
         )
 
 
@@ -404,6 +418,7 @@ _PARTS: Final = (
     _stale,
     _unready,
     _unsaved,
+    _parked,
     _ahead,
     _overdue,
     _astray,

@@ -79,6 +79,8 @@ def _failing(schedule: ScheduleView) -> Iterator[str]:
         yield _UNCONFIRMED[schedule.on_unconfirmed]
     if schedule.retry_failed_inputs is not None:
         yield "Inputs that failed are sent once more, as a run of their own."
+    if schedule.park_after is not None:
+        yield f"An input that failed in {schedule.park_after} runs in a row is left out, parked."
     if schedule.pause_after_failures is not None:
         yield f"After {schedule.pause_after_failures} failed runs in a row it is paused."
 

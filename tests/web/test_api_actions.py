@@ -12,6 +12,7 @@ from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
 from scheduler.domain.notices import AlertKind, Observed
 from scheduler.storage import alerts, tables
+from scheduler.storage.tables import parked_inputs
 from tests.web.rig import Served
 
 ASKED: dict[str, Any] = {"collector": "products", "batch": "pages"}
@@ -527,3 +528,25 @@ def test_what_the_upstream_is_asked_of_a_collection_is_a_row_and_a_rerun_needs_a
     shown = served.get("/api/v1/collections/j_over").json()
     assert [(one["verb"], one["outcome"]) for one in shown["requests"]] == [("rerun", None)]
     assert served.post("/api/v1/collections/j_open/pause", Scope.READ).status_code == 403
+
+
+def test_what_a_schedule_leaves_out_is_listed_and_sent_again(server_on_sqlite: Served) -> None:
+    parked = {"schedule": "nightly", "error": "dead_page", "error_class": "never", "run_id": 7}
+    with server_on_sqlite.db.writing() as conn:
+        for number in (1, 2):
+            row = {"digest": f"0{number}", "input": '{"url": "x"}', "parked_at": utc_now()}
+            conn.execute(insert(parked_inputs).values(parked | row))
+    place = "/api/v1/schedules/nightly"
+    first, second = server_on_sqlite.get(f"{place}/parked-inputs").json()["items"]
+    page = server_on_sqlite.get("/schedules/nightly.json").json()["parked"]
+    text = server_on_sqlite.get("/schedules/nightly").text
+    gone = server_on_sqlite.post(f"{place}/unpark", Scope.OPERATE, json={"ids": [first["id"]]})
+    unknown = server_on_sqlite.post(f"{place}/unpark", Scope.OPERATE, json={"ids": [99]})
+    all_of_them = server_on_sqlite.post(f"{place}/unpark", Scope.OPERATE, json={})
+
+    assert (first["input"], first["kind"]) == ({"url": "x"}, "never")
+    assert page == [first, second]
+    assert "Inputs that are left out" in text
+    assert gone.json() == {"schedule": "nightly", "ids": [first["id"]]}
+    assert unknown.status_code == 404
+    assert all_of_them.json()["ids"] == [second["id"]]

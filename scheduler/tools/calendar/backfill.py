@@ -10,7 +10,7 @@ from scheduler.actions.limits import within_limits
 from scheduler.actions.past_pauses import Told, go_past_pauses
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
-from scheduler.domain.batch import Chunk, DueTime, DueTimeNeeded
+from scheduler.domain.batch import Chunk, DueTime, DueTimeNeeded, Parked, all_parked
 from scheduler.domain.definition import check_definition, timetable_of
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.new_run import Occurrence, scheduled_run
@@ -24,11 +24,12 @@ from scheduler.domain.records import (
     Schedule,
 )
 from scheduler.domain.timestamps import display_time, iso_time
-from scheduler.inputs import ANY_FILE, InputFiles, iter_bodies
+from scheduler.inputs import ANY_FILE, InputFiles, LeaveOut, iter_bodies
 from scheduler.storage import accounts, definitions, overrides, runs, schedules
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
+from scheduler.storage.parked_inputs import parked_of
 from scheduler.storage.retention import pruned_until
 from scheduler.storage.runs import occurrences
 from scheduler.tools.calendar.choose_backfill import (
@@ -144,6 +145,7 @@ def prepare_backfill(
     chosen = choose_backfill(due, _known(conn, ask), ask.reprocess)
     refusals = tuple(_refusals(conn, schedule, collector, chosen))
     anew = [to_send.due_at for to_send in chosen if not to_send.as_it_was]
+    parked = parked_of(conn, schedule)
     return Backfill(
         ask=ask,
         schedule=schedule,
@@ -151,7 +153,7 @@ def prepare_backfill(
         batch=batch,
         occurrences=len(due),
         chosen=tuple(chosen),
-        chunks=_read_chunks(batch, schedule, anew, files) if anew else {},
+        chunks=_read_chunks(batch, schedule, anew, files, parked) if anew else {},
         refusals=refusals,
     )
 
@@ -337,20 +339,24 @@ def _record(conn: Connection, ask: Ask, count: int, told: Told, by: str, now: da
 
 
 def _read_chunks(
-    batch: Batch, schedule: Schedule, due_times: Sequence[datetime], files: InputFiles
+    batch: Batch,
+    schedule: Schedule,
+    dues: Sequence[datetime],
+    files: InputFiles,
+    parked: Parked,
 ) -> dict[datetime, Sequence[Chunk]]:
     """Render the batch once, or once for each due time that its inputs name."""
     try:
-        same = _render(batch, None, files)
-        return dict.fromkeys(due_times, same)
+        same = _render(batch, None, files, parked)
+        if not same:
+            raise Conflict(all_parked(batch.name, schedule.name))
+        return dict.fromkeys(dues, same)
     except DueTimeNeeded:
         chunks: dict[datetime, Sequence[Chunk]] = {}
         byte_count = 0
-        for due_at in due_times:
-            chunks[due_at] = _render(batch, DueTime(due_at, schedule.timezone), files)
-            byte_count += sum(
-                chunk.body.byte_count for chunk in chunks[due_at] if chunk.body is not None
-            )
+        for due_at in dues:
+            chunks[due_at] = _render(batch, DueTime(due_at, schedule.timezone), files, parked)
+            byte_count += sum(one.body.byte_count for one in chunks[due_at] if one.body)
             if byte_count > _MOST_HELD_BYTES:
                 raise InvalidInput(
                     f"batch {batch.name!r} is another one for each of these occurrences, which is"
@@ -362,8 +368,8 @@ def _read_chunks(
 _MOST_HELD_BYTES: Final = 512 * 1024**2
 
 
-def _render(batch: Batch, due: DueTime | None, files: InputFiles) -> list[Chunk]:
-    bodies = iter_bodies(batch, due, files=files)
+def _render(batch: Batch, due: DueTime | None, files: InputFiles, parked: Parked) -> list[Chunk]:
+    bodies = iter_bodies(batch, due, files=files, leave_out=LeaveOut(parked))
     return [
         Chunk(fingerprint=body.fingerprint, row_count=body.row_count, body=body) for body in bodies
     ]

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from scheduler.actions.overrides import override_field, restore_fields
+from scheduler.actions.parked_inputs import Unparked, unpark_inputs
 from scheduler.actions.pauses import (
     freeze,
     pause_account,
@@ -88,6 +89,21 @@ async def pause(caller: Operator, name: Name, body: Pause) -> Response:
 async def resume(caller: Operator, name: Name, confirm: Confirm = None) -> Response:
     """Let a paused schedule fire again; 409 where runs wait, which are sent at once."""
     return reply(await caller.act(meant, resume_schedule, confirm, name))
+
+
+class Unpark(Asked):
+    """Which parked inputs; without `ids` all of the schedule."""
+
+    model_config = example(ids=[17])
+
+    ids: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=1000)] | None = None
+    """Their ids, as `parked-inputs` lists them."""
+
+
+@router.post("/schedules/{name}/unpark", tags=["schedules"], **answers(Unparked, 404))
+async def unpark(caller: Operator, name: Name, body: Unpark) -> Response:
+    """Let a schedule send parked inputs again, from its next run on."""
+    return reply(await caller.act(unpark_inputs, name, body.ids))
 
 
 @router.post("/schedules/{name}/enable", tags=["schedules"], **answers(ScheduleView, 404))

@@ -5,8 +5,8 @@ from alembic import op
 
 from scheduler.storage.revisions import audit_edits, forget_edits
 
-revision = "0045_account_questions"
-down_revision = "0044_past_pauses"
+revision = "0047_account_questions"
+down_revision = "0046_past_pauses"
 branch_labels = None
 depends_on = None
 

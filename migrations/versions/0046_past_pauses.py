@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0044_past_pauses"
-down_revision = "0043_unusable_accounts"
+revision = "0046_past_pauses"
+down_revision = "0045_beat_count"
 branch_labels = None
 depends_on = None
 
