@@ -31,6 +31,7 @@ from scheduler.domain.results import (
 )
 from scheduler.domain.timetable import find_zone
 from scheduler.domain.verdict import KEPT_FOR
+from scheduler.storage import bounds
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import records
 from scheduler.storage.tables import (
@@ -312,16 +313,62 @@ def list_page(
     states: Collection[ResultState],
     limit: int,
     before: int | None = None,
+    from_run: int | None = None,
 ) -> list[Result]:
-    """Return results, those of the newest runs first."""
-    query = select(results).order_by(results.c.run_id.desc()).limit(limit)
-    if schedule is not None:
-        query = query.where(results.c.schedule == schedule)
-    if states:
-        query = query.where(results.c.state.in_(states))
+    """Return results, those of the newest runs first; none below *from_run* is looked at."""
+    narrowed = _conditions(schedule, states, from_run)
+    query = select(results).where(*narrowed).order_by(results.c.run_id.desc()).limit(limit)
     if before is not None:
         query = query.where(results.c.run_id < before)
     return records(Result, conn.execute(query))
+
+
+def count_page(
+    conn: Connection,
+    *,
+    schedule: str | None,
+    states: Collection[ResultState],
+    most: int,
+    from_run: int | None = None,
+) -> int:
+    """Return how many results `list_page` has; they are counted up to *most*."""
+    chosen = select(results.c.run_id).where(*_conditions(schedule, states, from_run)).limit(most)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def find_bound(
+    conn: Connection,
+    *,
+    schedule: str | None,
+    states: Collection[ResultState],
+    most: int,
+    before: int | None,
+) -> int | None:
+    """Return from which run on results may be looked through; None where an index finds them."""
+    is_any = schedule is None and not states
+    if is_any or _are_unsaved(states):
+        return None
+    return bounds.find_bound(conn, results.c.run_id, most=most, before=before)
+
+
+def _conditions(
+    schedule: str | None, states: Collection[ResultState], from_run: int | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if schedule is not None:
+        conditions.append(results.c.schedule == schedule)
+    if states:
+        conditions.append(results.c.state.in_(states))
+    if _are_unsaved(states):
+        # Says nothing new, but lets the index of what is unsaved be used.
+        conditions.append(IS_UNSAVED)
+    if from_run is not None:
+        conditions.append(results.c.run_id >= from_run)
+    return conditions
+
+
+def _are_unsaved(states: Collection[ResultState]) -> bool:
+    return bool(states) and set(states) <= set(_UNSAVED)
 
 
 def try_again(conn: Connection, run_id: int, *, now: datetime) -> Result:

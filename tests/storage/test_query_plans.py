@@ -17,9 +17,11 @@ from scheduler.storage import (
     accounts,
     collections_,
     counted_events,
+    course,
     definition_tables,
     gauges,
     last_ends,
+    notices,
     other_jobs,
     run_events,
     runs,
@@ -121,6 +123,18 @@ def _grow(conn: Connection) -> None:
             " polls)",
             "'j_' || i, i, 'main', 'c_shop', 'done', '2026-03-01 00:00:00.000000',"
             " '2026-03-01 00:10:00.000000', 3",
+            ENDED,
+        ),
+        (
+            "deliveries (id, channel, created_at, settled_at, outcome)",
+            "'d' || i, 'ops', '2026-03-01 00:00:00.000000', '2026-03-01 00:00:01.000000',"
+            " 'delivered'",
+            ENDED,
+        ),
+        (
+            "notices (id, channel, kind, change, subject, event, created_at, delivery)",
+            "i, 'ops', 'failing', 'event', 'runs.' || i, '{{}}', '2026-03-01 00:00:00.000000',"
+            " 'd' || i",
             ENDED,
         ),
         ("last_ends (schedule, ended_at)", "'s' || i, '2026-03-01 00:00:00.000000'", SCHEDULES),
@@ -303,6 +317,11 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "list_last_ends": lambda conn: last_ends.list_last_ends(conn, ["s1", "s2"]),
     "last_ends.record": lambda conn: last_ends.record(
         conn, [last_ends.LastEnd(schedule="s1", ended_at=NINE, succeeded_at=None)]
+    ),
+    "list_astray": lambda conn: course.list_astray(conn, now=NINE),
+    "notices.count_open": notices.count_open,
+    "list_notices that are open": lambda conn: notices.list_page(
+        conn, channel="ops", only_open=True, limit=50
     ),
     "list_queue_depths": runs.list_queue_depths,
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.timestamps import iso_time
 from scheduler.views.changes import list_changes
+from scheduler.views.page import LOOKED_THROUGH
 from scheduler.web.access import Reader
 from scheduler.web.api.words import LARGEST_ID
 from scheduler.web.pages.page import Pages, Shown
@@ -42,10 +43,11 @@ async def changes(
         "since": moment,
     }
     texts = {key: _word(value) for key, value in wanted.items() if value is not None}
+    how = {"limit": _LIMIT, "look_through": LOOKED_THROUGH}
     return Shown(
         template="changes.html",
         title="Changes",
-        data=await caller.ask(list_changes, limit=_LIMIT, before=before, **wanted),
+        data=await caller.ask(list_changes, **wanted, **how, before=before),
         terminal="dca-scheduler changes list"
         + "".join(f" --{key} {quote(text)}" for key, text in texts.items()),
         http=f"/api/v1/changes{'?' + urlencode(texts) if texts else ''}",
