@@ -71,6 +71,8 @@ def _list_behind(conn: Connection) -> list[tuple[str, int, int]]:
         column = table.c.get("id")
         if column is None or not isinstance(column.type, Integer) or not column.primary_key:
             continue
+        if table is origins:  # one row, whose id is written
+            continue
         last = conn.scalar(
             text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, 'id')::regclass)"),
             {"table": table.name},

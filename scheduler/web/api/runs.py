@@ -9,6 +9,7 @@ from scheduler.domain.errors import NotFound
 from scheduler.domain.moves import RunEvent
 from scheduler.domain.records import Reason, RunState
 from scheduler.views.collections import (
+    CollectionDetail,
     CollectionFilter,
     count_collections,
     get_collection,
@@ -173,9 +174,9 @@ async def collections(
     return pages.reply(page, await pages.counted(caller, count_collections, wanted))
 
 
-@router.get("/collections/{id}", tags=["collections"], **answers(CollectionView, 404))
+@router.get("/collections/{id}", tags=["collections"], **answers(CollectionDetail, 404))
 async def collection(
     caller: Reader, id: Annotated[str, Path(pattern=COLLECTION_ID, description="Its id.")]
 ) -> Response:
-    """Show one collection as it was last seen."""
+    """Show one collection as it was last seen, and what was asked about it."""
     return reply(await caller.ask(get_collection, id))
