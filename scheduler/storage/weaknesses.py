@@ -66,8 +66,6 @@ def mend_sequences(conn: Connection) -> list[str]:
 def _list_behind(conn: Connection) -> list[tuple[str, int, int]]:
     behind = []
     for table in metadata.sorted_tables:
-        if table is origins:  # its one row's id is written with it
-            continue
         column = table.c.get("id")
         if column is None or not isinstance(column.type, Integer) or not column.primary_key:
             continue

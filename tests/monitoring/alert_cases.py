@@ -13,8 +13,6 @@ _LAST_END = 'schedule_last_end_timestamp_seconds{schedule="nightly"}'
 _LAST_SUCCESS = 'schedule_last_success_timestamp_seconds{schedule="nightly"}'
 _REFUSED = 'runs_ended_total{state="failed", reason="refused"}'
 _MISSED = 'runs_ended_total{state="skipped", reason="missed"}'
-_USED = 'budget_used{budget="all", unit="money"}'
-_UNTOLD = 'notices_oldest_timestamp_seconds{channel="ops"}'
 _DAY = 24 * 3600
 
 WELL: Series = {
@@ -35,14 +33,7 @@ WELL: Series = {
     _REFUSED: "5x200",
     _MISSED: "5x200",
     _OLDEST: "0+60x200",
-    "schedules_stale": "0x200",
-    'schedules_unready{kind="not_ready"}': "0x200",
-    'results_unsaved{state="waiting"}': "3x200",
-    'results_unsaved{state="failed"}': "0x200",
     'alerts_open{kind="overrun"}': "0x200",
-    _USED: "80x200",
-    'budget_allowed{budget="all", unit="money"}': "100x200",
-    _UNTOLD: "0+60x200",
     **{_TO_BE_SENT % bound: "0+9x200" for bound in ("0.5", "900", "+Inf")},
     _SENT: "0+9x200",
     _LAST_END: f"{_DAY}x200",
@@ -157,31 +148,10 @@ CASES = (
         {'invalid_rows{table="schedules"}': "1x200"},
         ('DcaSchedulerSetAside{table="schedules"}',),
     ),
-    Case("a result is stale", {"schedules_stale": "1x200"}, ("DcaSchedulerStale",)),
-    Case(
-        "a schedule was not ready",
-        {'schedules_unready{kind="not_ready"}': "1x200"},
-        ('DcaSchedulerNotReady{kind="not_ready"}',),
-    ),
-    Case(
-        "a result could not be saved",
-        {'results_unsaved{state="failed"}': "1x200"},
-        ('DcaSchedulerResultsUnsaved{state="failed"}',),
-    ),
     Case(
         "a collection runs for longer than usual",
         {'alerts_open{kind="overrun"}': "1x200"},
         ('DcaSchedulerAstray{kind="overrun"}',),
-    ),
-    Case(
-        "a budget is nearly used",
-        {_USED: "90x200"},
-        ('DcaSchedulerBudget{budget="all", unit="money"}',),
-    ),
-    Case(
-        "a channel does not get through",
-        {_UNTOLD: "-3600x200"},
-        ('DcaSchedulerNobodyIsTold{channel="ops"}',),
     ),
     Case(
         "a schedule succeeded two days ago, and has ended otherwise since",
