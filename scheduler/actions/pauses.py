@@ -197,11 +197,7 @@ def thaw(conn: Connection, scope: str, *, by: str, now: datetime, confirmed: boo
     NeedsConfirmation where runs wait; Conflict for that of a restored backup while what waited in
     it is looked for.
     """
-    if scope == ALL and restores.find_looked_into(conn) is not None:
-        raise Conflict(
-            "what waited in the restored backup is still looked for among the upstream's jobs:"
-            " let a daemon run until that is done (some ten minutes), and thaw then"
-        )
+    check_restore(conn, scope == ALL)
     if not freezes.delete_freeze(conn, scope):
         raise Conflict(f"{scope} is not frozen")
     if not confirmed:
@@ -211,6 +207,15 @@ def thaw(conn: Connection, scope: str, *, by: str, now: datetime, confirmed: boo
     holds.end(conn, f"freeze:{scope}", now=now)
     record_change(conn, by, "thaw", f"freezes.{scope}", now=now)
     announce(conn)
+
+
+def check_restore(conn: Connection, concerns_all: bool) -> None:
+    """Raise Conflict where the freeze of all is that of a backup that is still looked into."""
+    if concerns_all and restores.find_looked_into(conn) is not None:
+        raise Conflict(
+            "what waited in the restored backup is still looked for among the upstream's jobs:"
+            " let a daemon run until that is done (some ten minutes), and thaw then"
+        )
 
 
 def _record_paused(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from scheduler.actions.guards import MOST_AT_ONCE, check_secrets, edited_meanwhile
 from scheduler.actions.limits import within_limits
+from scheduler.actions.past_pauses import go_past_pauses
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
 from scheduler.domain.batch import Chunk, DueTime, all_parked, split_run
@@ -74,8 +75,13 @@ def write_fire(
     by: str,
     now: datetime,
     confirmed: bool = False,
+    past_pauses: bool = False,
 ) -> tuple[RunView, ...]:
-    """Write the runs of what was prepared; Conflict where it was edited meanwhile."""
+    """
+    Write the runs of what was prepared; Conflict where it was edited meanwhile.
+
+    With *past_pauses* they are sent in spite of pauses and freezes: see `go_past_pauses`.
+    """
     name, batch = fire.whole.schedule.name, fire.batch
     if len(fire.bodies) > MOST_AT_ONCE and not confirmed:
         count = len(fire.bodies)
@@ -86,8 +92,12 @@ def write_fire(
     definitions.insert_bodies(conn, fire.bodies, now=now)
     asked = _asked(conn, whole, fire.bodies, config=config, by=by, now=now)
     asked = within_limits(conn, asked, now=now, confirmed=confirmed)
+    told: dict[str, tuple[object, object]] = {}
+    if past_pauses:
+        asked, told = go_past_pauses(conn, asked, now=now, confirmed=confirmed)
     written = [runs.insert_run(conn, chunk, by=by) for chunk in asked]
-    record_change(conn, by, "fire", f"schedules.{name}", {"runs": (None, written)}, now=now)
+    told = {"runs": (None, written), **told}
+    record_change(conn, by, "fire", f"schedules.{name}", told, now=now)
     announce(conn)
     return get_runs(conn, written)
 
@@ -101,17 +111,26 @@ def fire_schedule(
     now: datetime,
     files: InputFiles = ANY_FILE,
     confirmed: bool = False,
+    past_pauses: bool = False,
 ) -> tuple[RunView, ...]:
     """
     Write a run of the schedule for this moment, on a person's word; return it, or its chunks.
 
     It is sent however late, and beside what the timetable says. Raises NotFound, InvalidInput,
     InputsError, Conflict where the batch is edited while it is read, and NeedsConfirmation for
-    very many chunks and for what is beyond a limit.
+    very many chunks, for what is beyond a limit and for what goes past a pause.
     """
     fire = prepare_fire(db, name, now=now, files=files)
     with db.writing() as conn:
-        return write_fire(conn, fire, config=config, by=by, now=now, confirmed=confirmed)
+        return write_fire(
+            conn,
+            fire,
+            config=config,
+            by=by,
+            now=now,
+            confirmed=confirmed,
+            past_pauses=past_pauses,
+        )
 
 
 def _whole(conn: Connection, name: str, now: datetime) -> ScheduleWithRefs:

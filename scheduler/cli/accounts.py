@@ -21,7 +21,7 @@ from scheduler.views.accounts import list_accounts
 
 _COLUMNS = (
     *("name", "base_url", "token", "in_flight", "most_in_flight", "throttled_count"),
-    *("open_until", "paused_reason", "last_error"),
+    *("open_until", "paused_reason", "last_error", "balance", "not_told"),
 )
 
 

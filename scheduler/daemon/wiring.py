@@ -21,6 +21,7 @@ from scheduler.domain.errors import SchedulerError
 from scheduler.domain.notices import Rule
 from scheduler.domain.retention import Retention
 from scheduler.domain.tally import DATABASE_TIME
+from scheduler.engine.account_questions import AccountQuestionsStep
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.alerts import AlertStep
 from scheduler.engine.bodies import BatchReader
@@ -131,7 +132,8 @@ class Engine:
     _telling: asyncio.TimerHandle | None = None
 
     def passed(self, name: str) -> None:
-        """Have the events told that a pass of the loop called *name* may have left, a little later.
+        """
+        Have the events told that a pass of the loop called *name* may have left, a little later.
 
         Not at once: of a lone run the log would be written while its trigger is to leave.
         """
@@ -176,6 +178,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         "follow": follow,
         "other jobs": parts.other_jobs(),
         "requests": parts.collection_requests(),
+        "account questions": parts.account_questions(),
         "credentials": parts.credentials(),
         "save": parts.save(),
         **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
@@ -306,6 +309,14 @@ class _Parts:
             request_timeout=config.daemon.request_timeout,
             first_lookup=config.unconfirmed.lookup_after[0],
             wake_follow=self.wake("follow", "reconcile"),
+        )
+
+    def account_questions(self) -> AccountQuestionsStep:
+        return AccountQuestionsStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            request_timeout=self.settings.config.daemon.request_timeout,
         )
 
     def credentials(self) -> CredentialsStep:

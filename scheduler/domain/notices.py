@@ -41,6 +41,7 @@ class AlertKind(StrEnum):
     EXPIRING = "expiring"  # the upstream soon forgets a result that is not saved
     BUDGET = "budget"  # most of a month's budget is used
     BUDGET_SPENT = "budget_spent"  # all of it is
+    BALANCE = "balance"  # an account's balance is below `balance_below`
 
 
 class NoticeChange(StrEnum):

@@ -199,6 +199,8 @@ class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     requests_per_second: float
     accept_unknown_collectors: bool = False
     price_per_thousand: float | None = None
+    invoice: bool = False
+    balance_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,8 +363,9 @@ class RunSpec(Generic[Lasting, Names]):
     *waits_for_others*, while jobs that no run has are known to run. An occurrence with
     more inputs than one trigger may have is made of several *chunks*. A long gap is one skipped
     run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
-    goes *past_limits* is sent on a person's word, whatever limits and budgets say. Its collection
-    is to have ended by *finish_by_at*: what is left until then is the deadline that is sent.
+    goes *past_limits* is sent on a person's word, whatever limits and budgets say; *past_pauses*
+    while its queue or schedule is paused or frozen. Its collection is to have ended by
+    *finish_by_at*: what is left until then is the deadline that is sent.
     """
 
     schedule: str | None
@@ -398,6 +401,7 @@ class RunSpec(Generic[Lasting, Names]):
     due_until: datetime | None = None
     occurrences: int = 1
     past_limits: bool = False
+    past_pauses: bool = False
     finish_by_at: datetime | None = None
     waits_for_others: bool = False
 

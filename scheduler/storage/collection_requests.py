@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, select, update
 
 from scheduler.domain.collection_acts import CollectionAct, RequestOutcome
 from scheduler.storage.rows import records
@@ -83,6 +83,16 @@ def mark_sent(conn: Connection, ids: Sequence[int], *, now: datetime, until: dat
     conn.execute(update(requests).where(requests.c.id.in_(ids)).values(sent_at=now, next_at=until))
 
 
+def count_as_sent(conn: Connection, *, since: datetime) -> None:
+    """Take the reruns that waited in a backup of *since* for sent then: none is billed twice."""
+    waits = and_(
+        requests.c.next_at.is_not(None),
+        requests.c.sent_at.is_(None),
+        requests.c.verb == CollectionAct.RERUN,
+    )
+    conn.execute(update(requests).where(waits).values(sent_at=since))
+
+
 def put_off(conn: Connection, request_id: int, *, until: datetime, detail: str) -> None:
     """Ask again then: nothing came of it."""
     values = {"next_at": until, "sent_at": None, "detail": detail}
@@ -108,10 +118,13 @@ def settle(
     }
     conn.execute(update(requests).where(requests.c.id == request.id).values(values))
     if outcome is RequestOutcome.DONE and request.verb is not CollectionAct.RERUN:
-        conn.execute(
-            update(collections)
-            .where(
-                collections.c.id == request.collection_id, collections.c.next_poll_at.is_not(None)
-            )
-            .values(next_poll_at=now)
-        )
+        _poll_now(conn, request.collection_id, now)
+
+
+def _poll_now(conn: Connection, collection_id: str, now: datetime) -> None:
+    is_open = collections.c.next_poll_at.is_not(None)
+    conn.execute(
+        update(collections)
+        .where(collections.c.id == collection_id, is_open)
+        .values(next_poll_at=now)
+    )

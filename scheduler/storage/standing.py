@@ -14,7 +14,7 @@ from scheduler.domain.parking import parked_sentence
 from scheduler.domain.records import RunState
 from scheduler.domain.results import EXPIRING_BEFORE, ResultState
 from scheduler.domain.timestamps import display_time
-from scheduler.storage import readiness, results
+from scheduler.storage import account_questions, readiness, results
 from scheduler.storage.budget_desk import BudgetDesk
 from scheduler.storage.budgets import any_budgets
 from scheduler.storage.course import list_astray
@@ -54,6 +54,7 @@ def list_standing(conn: Connection, *, now: datetime) -> list[Observed]:
         *_accounts(conn, now),
         *_daemons(conn, now),
         *_budgets(conn, now),
+        *_balances(conn),
         *readiness.list_unready(conn, now=now),
         *_unsaved(conn, now),
         *_parked(conn),
@@ -111,6 +112,16 @@ def _budgets(conn: Connection, now: datetime) -> Iterator[Observed]:
             subject=f"budgets.{budget.name}",
             since=now,
             detail=budget_sentence(budget, spent, month=desk.month),
+        )
+
+
+def _balances(conn: Connection) -> Iterator[Observed]:
+    for account, asked, balance in account_questions.list_low(conn):
+        yield Observed(
+            kind=AlertKind.BALANCE,
+            subject=f"accounts.{account.name}",
+            since=asked,
+            detail=f"the balance is {balance:,.2f}, below {account.balance_below:,.2f}",
         )
 
 

@@ -1,5 +1,6 @@
 """One account's upstream: every call it knows, and no other HTTP client in this program."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -12,6 +13,7 @@ import httpx
 
 from scheduler import __version__
 from scheduler.clock import Clock, boot_seconds, utc_now
+from scheduler.domain.account_questions import Balance, BilledBy, BilledLine, UpstreamCollector
 from scheduler.domain.answers import (
     CancelAnswer,
     Done,
@@ -29,6 +31,7 @@ from scheduler.domain.errors import InvalidAccount, InvalidInput, SchedulerError
 from scheduler.domain.relayed import RERUN_FAILED
 from scheduler.domain.reply import TriggerReply
 from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
+from scheduler.upstream.account_answers import read_balance, read_bill, read_collectors
 from scheduler.upstream.dataset import DatasetReader
 from scheduler.upstream.exchange import (
     BodyReader,
@@ -192,6 +195,28 @@ class Dca:
     async def get_errors(self, collection_id: str) -> ErrorsAnswer:
         """Ask which pages of a collection failed, and why."""
         return read_errors(await self._ask("GET", _path_of_job(collection_id, "hp_errors")))
+
+    async def list_collectors(self) -> tuple[UpstreamCollector, ...] | Refused | Unanswered:
+        """Ask which collectors the account has."""
+        return read_collectors(await self._ask("GET", "/dca/collectors_list"))
+
+    async def get_balance(self) -> Balance | Refused | Unanswered:
+        """Ask what the account has."""
+        return read_balance(await self._ask("GET", "/customer/balance"))
+
+    async def export_costs(
+        self, by: BilledBy, *, from_date: date, to_date: date
+    ) -> tuple[BilledLine, ...] | Refused | Unanswered:
+        """Ask what was billed on the days from *from_date* until before *to_date*, in UTC."""
+        asked = {"dimension": by, "from": from_date.isoformat(), "to": to_date.isoformat()}
+        asking = self._exchange(
+            "POST",
+            "/costs/export/json",
+            CappedBody(_MOST_ANSWER),
+            RequestBody(json.dumps(asked).encode(), SendGuard(send_before=inf)),
+            content_type="application/json",
+        )
+        return read_bill(await self._exchanges.finish(asking), by)
 
     async def ask_time(self) -> Unanswered | None:
         """Ask something small, for the time that any answer bears: see `time_at`."""

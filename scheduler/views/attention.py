@@ -61,6 +61,12 @@ def _of_account(account: AccountView, now: datetime) -> Iterator[Need]:
         yield Need(sentence=sentence, subject=subject, since=account.paused_at)
     if account.error is not None:
         yield Need(sentence=f"account {account.name} is invalid: {account.error}", subject=subject)
+    if account.balance is not None and account.balance < (account.balance_below or 0):
+        sentence = (
+            f"the balance of account {account.name} is {account.balance:,.2f}, below"
+            f" {account.balance_below:,.2f} (at {display_time(account.balance_at or now)})"
+        )
+        yield Need(sentence=sentence, subject=subject, since=account.balance_at)
     if closed := why_closed(account, now):
         yield Need(sentence=f"account {account.name} {closed}", subject=subject)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from scheduler.actions.collection_requests import request_act, request_chosen
+from scheduler.actions.settle_restore import settle_restore
 from scheduler.domain.collection_acts import CollectionAct
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.records import RunState
@@ -158,6 +159,19 @@ async def test_a_daemon_that_dies_with_a_rerun_on_the_wire_leaves_a_run_to_look_
         assert room.run(2).state is RunState.UNCONFIRMED
         await room.lookup_to_the_end()
         assert (room.run(2).state, room.run(2).reason) == (RunState.NEEDS_ATTENTION, "held")
+
+
+async def test_a_rerun_that_waits_in_a_backup_is_looked_for_and_not_sent(sqlite_url: str) -> None:
+    async with engine_room(sqlite_url) as room:
+        job = await ended(room)
+        ask(room, RERUN, job, confirmed=True)
+        with room.db.writing() as conn:
+            settle_restore(conn, by="ann", now=room.clock(), confirmed=True)
+
+        await carry_out(room)
+
+        assert [one.path for one in room.received if one.path.endswith("rerun")] == []
+        assert room.run(2).state is RunState.UNCONFIRMED
 
 
 async def test_what_it_is_not_for_is_refused_and_a_filter_leaves_it_out(database_url: str) -> None:

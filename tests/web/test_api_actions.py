@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
 from scheduler.domain.notices import AlertKind, Observed
-from scheduler.storage import alerts
+from scheduler.storage import alerts, tables
 from scheduler.storage.tables import parked_inputs
 from tests.web.rig import Served
 
@@ -491,6 +491,43 @@ def _if(tag: str) -> dict[str, str]:
 
 def _kind(answer: httpx.Response) -> str:
     return str(answer.json()["type"]).rpartition(":")[2]
+
+
+def test_what_the_upstream_is_asked_of_a_collection_is_a_row_and_a_rerun_needs_a_word(
+    served: Served,
+) -> None:
+    run = served.post("/api/v1/runs", json=ASKED).json()["id"]
+    with served.db.writing() as conn:
+        for name, polled in (("j_open", utc_now()), ("j_over", None)):
+            conn.execute(
+                insert(tables.collections).values(
+                    id=name,
+                    run_id=run,
+                    account="main",
+                    collector_id="c_products",
+                    accepted_at=utc_now(),
+                    next_poll_at=polled,
+                )
+            )
+
+    paused = served.post("/api/v1/collections/j_open/pause?why=night", Scope.OPERATE)
+    unsaid = served.post("/api/v1/collections/j_over/rerun?failed_only=true", Scope.OPERATE)
+    meant = served.post("/api/v1/collections/j_over/rerun?failed_only=true&confirm=1")
+    dry = served.post("/api/v1/collections/rerun?dry_run=true")
+    unknown = served.post("/api/v1/collections/j_open/finish")
+
+    assert (paused.status_code, paused.json()["verb"], paused.json()["why"]) == (
+        202,
+        "pause",
+        "night",
+    )
+    assert (unsaid.status_code, unsaid.json()["count"]) == (409, 1)
+    assert (meant.status_code, meant.json()["failed_only"]) == (202, True)
+    assert (dry.status_code, dry.json()["items"]) == (200, [])
+    assert unknown.status_code == 404
+    shown = served.get("/api/v1/collections/j_over").json()
+    assert [(one["verb"], one["outcome"]) for one in shown["requests"]] == [("rerun", None)]
+    assert served.post("/api/v1/collections/j_open/pause", Scope.READ).status_code == 403
 
 
 def test_what_a_schedule_leaves_out_is_listed_and_sent_again(server_on_sqlite: Served) -> None:

@@ -192,6 +192,15 @@ def skip_waiting(conn: Connection, schedules: Sequence[str], *, detail: str, now
         conn.execute(_ended(among, QUEUED, reason=Reason.FLUSHED, detail=detail), _at(conn, now))
 
 
+def skip_fired_since(conn: Connection, since: datetime, *, detail: str, now: datetime) -> None:
+    """Skip waiting runs that a daemon, and no person, has written after *since*."""
+    fired = (runs.c.schedule.is_not(None), runs.c.created_by.is_(None), runs.c.created_at > since)
+    skipped = _ended(
+        QUEUED, *fired, state=_SKIPPED_IF_NEVER_SENT, reason=Reason.FROZEN, detail=detail
+    )
+    conn.execute(skipped, _at(conn, now))
+
+
 def end_waiting(
     conn: Connection,
     run_id: int,

@@ -7,6 +7,7 @@ from typing import Final
 
 from scheduler.actions.guards import MOST_AT_ONCE, check_secrets, edited_meanwhile
 from scheduler.actions.limits import within_limits
+from scheduler.actions.past_pauses import Told, go_past_pauses
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
 from scheduler.domain.batch import Chunk, DueTime, DueTimeNeeded, Parked, all_parked
@@ -43,13 +44,18 @@ from scheduler.views.decoding import view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a person asks for: a schedule's occurrences from *start* to *end*, both included."""
+    """
+    What a person asks for: a schedule's occurrences from *start* to *end*, both included.
+
+    *past_pauses* sends them in spite of pauses and freezes.
+    """
 
     schedule: str
     start: datetime
     end: datetime
     reprocess: Reprocess = Reprocess.NONE
     max_concurrent: int = 1
+    past_pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +180,8 @@ def write_backfill(
     """
     Write the runs of *backfill* and return their ids; what got its run meanwhile is left out.
 
-    NeedsConfirmation for very many, and for what is beyond a limit; Conflict where it has refusals,
-    or where its batch was edited since it was prepared.
+    NeedsConfirmation for very many, for what is beyond a limit or goes past a pause; Conflict
+    where it has refusals, or where its batch was edited since it was prepared.
 
     At most *max_concurrent* occurrences are under way at once: each waits for the end of the
     one that many before it.
@@ -201,6 +207,9 @@ def write_backfill(
     _insert_bodies(conn, backfill, now)
     new = [run for group in groups for run in group]
     new = within_limits(conn, new, now=now, confirmed=confirmed)
+    told: Told = {}
+    if ask.past_pauses:
+        new, told = go_past_pauses(conn, new, now=now, confirmed=confirmed)
     written = occurrences.insert_backfilled(conn, ask.schedule, new, by=by)
     ids = [
         [written[key] for run in group if (key := (run.due_at, run.chunk, run.retry_of)) in written]
@@ -209,7 +218,7 @@ def write_backfill(
     ids = [group for group in ids if group]
     occurrences.set_waits_for(conn, _chained(ids, ask.max_concurrent))
     count = sum(map(len, ids))
-    _record(conn, ask, count, by, now)
+    _record(conn, ask, count, told, by, now)
     announce(conn)
     return [run_id for group in ids for run_id in group]
 
@@ -318,12 +327,13 @@ def _insert_bodies(conn: Connection, backfill: Backfill, now: datetime) -> None:
 _BODIES_AT_ONCE: Final = 500
 
 
-def _record(conn: Connection, ask: Ask, count: int, by: str, now: datetime) -> None:
-    columns = {
+def _record(conn: Connection, ask: Ask, count: int, told: Told, by: str, now: datetime) -> None:
+    columns: Told = {
         "from": (None, iso_time(ask.start)),
         "to": (None, iso_time(ask.end)),
         "reprocess": (None, ask.reprocess.value),
         "runs": (None, count),
+        **told,
     }
     record_change(conn, by, "backfill", f"schedules.{ask.schedule}", columns, now=now)
 

@@ -3,6 +3,7 @@
 from fastapi import Depends
 
 from scheduler.web.api import (
+    account_questions,
     alerts,
     apply,
     collection_acts,
@@ -23,6 +24,7 @@ from scheduler.web.routing import Router
 router = Router(prefix="/api/v1", dependencies=[Depends(only_known)])
 
 for resource in (
+    account_questions,
     costs,
     status,
     alerts,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
@@ -123,10 +123,26 @@ async def disable(caller: Operator, name: Name) -> Response:
     tags=["schedules"],
     **answers(Page[RunView], 404, 409, status_code=201),
 )
-async def fire(caller: Operator, once: Once, name: Name, confirm: Confirm = None) -> Response:
-    """Fire a schedule now, beside its timetable; very many runs only on a word."""
+async def fire(
+    caller: Operator,
+    once: Once,
+    name: Name,
+    confirm: Confirm = None,
+    past_pauses: Annotated[
+        bool, Query(description="Send it while its schedule or queue is paused or frozen, too.")
+    ] = False,
+) -> Response:
+    """Fire a schedule now, beside its timetable; very many, or past a pause, only on a word."""
     prepared = await caller.look_outside(prepare_fire, name, files=files_of(caller))
-    return await once.act(caller, meant, write_fire, confirm, prepared, config=caller.site.config)
+    return await once.act(
+        caller,
+        meant,
+        write_fire,
+        confirm,
+        prepared,
+        config=caller.site.config,
+        past_pauses=past_pauses,
+    )
 
 
 class NewOverride(Ending):

@@ -236,6 +236,8 @@ class NewBackfill(Asked):
     """How many occurrences may be under way at once."""
     reprocess: Annotated[Reprocess, Field(strict=False)] = Reprocess.NONE
     """Also send again those whose run failed, or all that ended."""
+    past_pauses: bool = False
+    """Send them while the schedule or its queue is paused or frozen, too."""
 
 
 @router.post(
@@ -262,6 +264,7 @@ async def backfills(
         end=body.until,
         reprocess=body.reprocess,
         max_concurrent=body.max_concurrent,
+        past_pauses=body.past_pauses,
     )
     prepared = await caller.ask(prepare_backfill, ask, files=files_of(caller))
     if dry_run:

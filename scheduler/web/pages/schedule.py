@@ -210,7 +210,12 @@ async def fire(caller: Operator, form: Form, name: Name) -> Response:
     prepared = await caller.look_outside(prepare_fire, name, files=files_of(caller))
     try:
         written = await caller.act(
-            meant, write_fire, form.confirm, prepared, config=caller.site.config
+            meant,
+            write_fire,
+            form.confirm,
+            prepared,
+            config=caller.site.config,
+            past_pauses=form.find("past_pauses") is not None,
         )
     except NeedsConfirmation as needed:
         return form.ask_back(caller, needed, _place(name))
