@@ -3,14 +3,16 @@
 import random
 import re
 from collections import Counter
+from collections.abc import Sized
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from sqlalchemy import text
 
 from scheduler.sandbox import Sandbox
-from tests.e2e.rig import AT_RANDOM, QUICK, House, house, pause, serving, wait_for
+from tests.e2e.rig import AT_RANDOM, QUICK, Daemon, House, house, pause, serving, wait_for
 from tests.judge import complaints, jobs_of
 
 ALLOWED = 5
@@ -37,7 +39,7 @@ def kill_again_and_again(
     for kills in count(1):
         daemon, accepted = built.start(wait=True), len(jobs)
         wait_for(
-            lambda daemon=daemon, accepted=accepted: len(jobs) > accepted or until in daemon.said(),
+            partial(_is_at_work, daemon, jobs, accepted, until),
             within=20,
             what="a job is accepted",
             also=daemon.said,
@@ -47,6 +49,10 @@ def kill_again_and_again(
         if kills >= KILLS and any(until in one.said() for one in built.started):
             return
         assert kills < 10 * KILLS, built.tell()
+
+
+def _is_at_work(daemon: Daemon, jobs: Sized, accepted: int, until: str) -> bool:
+    return len(jobs) > accepted or until in daemon.said()
 
 
 def test_no_crash_sends_beyond_a_limit(tmp_path: Path) -> None:
