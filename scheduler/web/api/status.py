@@ -78,8 +78,8 @@ async def changes(
     """
     List who changed what through this program, the newest first.
 
-    What an SQL client changed is not among it. 20,000 are looked through at once: a page may have
-    few, or none, and go on.
+    What an SQL client did to definitions is among it, by `sql`. 20,000 are looked through at once:
+    a page may have few, or none, and go on.
     """
     wanted = {"subject": subject, "by": by, "since": since}
     page = await caller.ask(list_changes, **wanted, **pages.looked_through, before=pages.number)
