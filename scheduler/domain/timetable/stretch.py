@@ -143,8 +143,11 @@ def _parts(
     for change in changes_after(zone, start - _DAY):
         if start >= end:
             return
-        if not change.size and change.at < end:
-            continue  # a new year
+        if not change.size:  # a new year
+            if change.at < end:
+                continue
+            yield start, end, change.before
+            return
         margin = abs(change.size) + _AROUND_A_CHANGE
         before = min(_whole_hour(change.at - margin), end)
         after = min(_whole_hour(change.at + margin) + _HOUR, end)

@@ -58,7 +58,7 @@ class Agenda:
     The runs between *start* and *end*, the first of them first; *load* has them by the hour.
 
     *held* are the schedules that somebody stopped, or that are invalid; *never* those that have no
-    time to come. *is_whole* is False where there were more entries than were asked for, or than MOST_ENTRIES.
+    time to come. *is_whole* is False where there were more than MOST_ENTRIES, or than asked for.
     """
 
     start: datetime
