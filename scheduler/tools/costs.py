@@ -248,13 +248,14 @@ def list_coming(
         lately=lately or budgets.read_lately(conn, now=now), prices=budgets.list_prices(conn)
     )
     most = min(MOST_COUNTED, max(1, _MOST_IN_ALL // max(1, len(planned))))
+    evenly = [since + (until - since) * ((place + 0.5) / most) for place in range(most)]
     coming = []
     for each in planned:
         try:
             timetable = timetable_of(each.line[-1], calendars)
         except InvalidInput:
             continue
-        seen, scale = _moments(timetable, each.schedule, since, until, most=most)
+        seen, scale = _moments(timetable, each.schedule, since, until, evenly)
         stopped = [member for member in each.line if stops_change_at(member, frozen)]
         at = (
             seen
@@ -274,25 +275,29 @@ def list_coming(
 
 
 def _moments(
-    timetable: Timetable, schedule: Schedule, since: datetime, until: datetime, *, most: int
-) -> tuple[list[datetime], float]:
+    timetable: Timetable,
+    schedule: Schedule,
+    since: datetime,
+    until: datetime,
+    evenly: Sequence[datetime],
+) -> tuple[Sequence[datetime], float]:
     """
     Return when a schedule is due, but for what `max_runs_per_day` leaves out, and each stands for.
 
-    Of more than *most* they are as many moments, evenly spread, where they can be counted without
-    a look at each; else the first of them, as if it went on like that.
+    Of more they are the moments that are spread *evenly*, where they can be counted without a
+    look at each; else the first of them, as if it went on like that.
     """
+    most = len(evenly)
     count = timetable.count(since, until)
     if count is None or count <= most:
         seen = list(islice(timetable.occurrences(since, until), most))
         is_whole = len(seen) < most or count == most
         scale = 1.0 if is_whole else (until - since) / (seen[-1] - since)
         return _within_days(schedule, seen), scale
-    apart = (until - since) / most
     days = (until - since) / timedelta(days=1)
     allowed = schedule.max_runs_per_day
     whole = count if allowed is None else min(count, ceil(allowed * max(days, 1)))
-    return [since + apart * (place + 0.5) for place in range(most)], whole / most
+    return evenly, whole / most
 
 
 def _within_days(schedule: Schedule, at: Sequence[datetime]) -> list[datetime]:
