@@ -17,6 +17,7 @@ from scheduler.storage import (
     accounts,
     collections_,
     counted_events,
+    course,
     definition_tables,
     gauges,
     last_ends,
@@ -24,6 +25,7 @@ from scheduler.storage import (
     run_events,
     runs,
     schedules,
+    standing,
     tables,
 )
 from scheduler.storage.collections_ import Polled
@@ -305,6 +307,8 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
         conn, [last_ends.LastEnd(schedule="s1", ended_at=NINE, succeeded_at=None)]
     ),
     "list_queue_depths": runs.list_queue_depths,
+    "list_astray": lambda conn: course.list_astray(conn, now=NINE),
+    "list_standing": lambda conn: standing.list_standing(conn, now=NINE),
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),
     "list_runs of a schedule": lambda conn: runs.list_runs(
         conn, RunFilter(schedule="s1"), limit=50
