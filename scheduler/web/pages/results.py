@@ -1,5 +1,6 @@
 """`/results`: the files that rows of runs are saved to, and what is not saved, and why."""
 
+from shlex import quote
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from scheduler.actions.results import dismiss_result, retry_result
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.results import ResultState
 from scheduler.views.page import Page
-from scheduler.views.results import ResultView, list_results
+from scheduler.views.results import UNSAVED, ResultView, list_results
 from scheduler.web.access import Operator, Reader
 from scheduler.web.api.words import LARGEST_ID, RunId
 from scheduler.web.pages.forms import Form
@@ -44,7 +45,8 @@ async def results(
     )
     chosen = {"state": state and state.value, "schedule": name}
     query = urlencode({key: value for key, value in chosen.items() if value})
-    options = "".join(f" --{key} {value}" for key, value in chosen.items() if value)
+    options = f" --schedule {quote(name)}" if name else ""
+    options += " --unsaved" if state in UNSAVED else ""
     return Shown(
         template="results.html",
         title="Results",

@@ -43,7 +43,14 @@
   addEventListener("resize", reach);
   document.addEventListener("toggle", reach, true);
 
-  // Of a picture that is wider than the screen, now is what is seen first.
+  // Of a picture that is wider than the screen, now is what is seen first, and its names stay.
+  const keepNames = ({ target: box }) => {
+    const picture = box.querySelector("svg.strip");
+    if (!picture) return;
+    const moved = (box.scrollLeft * picture.viewBox.baseVal.width) / picture.clientWidth;
+    for (const name of picture.querySelectorAll(".name")) name.setAttribute("transform", `translate(${moved} 0)`);
+  };
+  document.addEventListener("scroll", (event) => { if (event.target.classList?.contains("scroll")) keepNames(event); }, true);
   const showNow = (box) => {
     const now = box.querySelector(".now");
     if (!now || box.scrollWidth <= box.clientWidth) return;
