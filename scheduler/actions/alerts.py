@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from scheduler.domain.errors import InvalidInput, NotFound
 from scheduler.domain.notices import TEST, Alert, NewNotice, NoticeChange
+from scheduler.domain.reasons import check_any_reason
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import alerts, notices
 from scheduler.storage.audit import record_change
@@ -36,6 +37,7 @@ def acknowledge(
     Each is an alert's id, a subject such as `schedules.nightly`, or a glob over the names of
     schedules; NotFound for one that no open alert has, InvalidInput for an end in the past.
     """
+    reason = check_any_reason(reason)
     if until is not None and until <= now:
         raise InvalidInput(f"until {display_time(until)} is in the past")
     found = alerts.list_open(conn)

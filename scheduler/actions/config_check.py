@@ -9,9 +9,11 @@ from scheduler.actions.definition_columns import definition_rows
 from scheduler.actions.input_files import input_files
 from scheduler.config import Config, SecretKind, SecretReference
 from scheduler.domain.batch import DueTime
+from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import ConfigError, InputsError, InvalidInput
 from scheduler.domain.records import Batch, Calendar
-from scheduler.inputs import InputFiles, NoSpool, find_files, iter_bodies
+from scheduler.domain.timestamps import display_time
+from scheduler.inputs import InputFiles, NoSpool, find_files, find_written_at, iter_bodies
 from scheduler.views.past_calendars import list_over
 
 
@@ -72,6 +74,24 @@ def check_batches(
         place = f"batches.{name}.{'inputs' if batch.file is None else 'file'}"
         for doubt in _doubts(batch, DueTime(now, "UTC"), files):
             yield Finding(f"{place}: {doubt.sentence}", doubt.prevents)
+    yield from map(Finding, _too_old(config, now))
+
+
+def _too_old(config: Config, now: datetime) -> Iterator[str]:
+    """Yield the schedules that would be skipped now, for the age of their batch's file."""
+    for name, schedule in config.schedules.items():
+        batch = config.batches.get(schedule.batch)
+        if schedule.batch_max_age is None or batch is None or batch.file is None:
+            continue
+        try:
+            written_at = find_written_at(batch.file)
+        except (InputsError, OSError):
+            continue  # that is told of the batch
+        if written_at and now - written_at > parse_duration(schedule.batch_max_age):
+            yield (
+                f"schedules.{name}.batch_max_age: {batch.file} was last written at"
+                f" {display_time(written_at)}: as long as that is so, it is skipped"
+            )
 
 
 def missing_files(config: Config) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from scheduler.domain.errors import Conflict, InvalidInput
+from scheduler.domain.reasons import check_reason
 from scheduler.domain.schedule_override import Override, read_field
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import definitions, overrides
@@ -30,6 +31,7 @@ def override_field(
     """
     in_force = {override.field: override for override in list_overrides(conn, schedule, now=now)}
     read_field(field, value)
+    reason = check_reason(reason)
     if until <= now:
         raise InvalidInput(f"until {display_time(until)} is in the past")
     if field == "batch":

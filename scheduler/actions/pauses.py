@@ -5,6 +5,7 @@ from datetime import datetime
 
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation, NotFound
 from scheduler.domain.pauses import ALL, Freeze, check_scope
+from scheduler.domain.reasons import check_reason
 from scheduler.domain.suggestions import did_you_mean
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import accounts, definitions, freezes, holds, restores, runs, schedules
@@ -28,6 +29,7 @@ def pause_schedule(
 ) -> ScheduleView:
     """Fire and send nothing of a schedule; what comes due is skipped, with this reason."""
     schedules.get_schedule(conn, name)
+    reason = check_reason(reason)
     _check_until(until, now)
     schedules.set_paused(conn, name, by=by, reason=reason, now=now, until=until)
     _record_paused(conn, f"schedules.{name}", reason, until, by, now)
@@ -102,6 +104,7 @@ def pause_queue(
     Raises NotFound for a queue that nothing names and nothing is in.
     """
     definitions.check_queue(conn, name)
+    reason = check_reason(reason)
     _check_until(until, now)
     definitions.set_queue_paused(conn, name, paused_at=now, by=by, reason=reason, until=until)
     _record_paused(conn, f"queues.{name}", reason, until, by, now)
@@ -135,6 +138,7 @@ def pause_account(
 ) -> AccountView:
     """Send nothing for the account until then, or until a person resumes it."""
     accounts.get_account(conn, name)
+    reason = check_reason(reason)
     _check_until(until, now)
     accounts.set_paused(conn, name, by=by, reason=reason, until=until, now=now)
     _record_paused(conn, f"accounts.{name}", reason, until, by, now)
@@ -172,10 +176,12 @@ def freeze(
     Return how many schedules that are: none is no mistake, for one may come. Raises NotFound for
     a collector that there is not.
     """
+    check_scope(scope)
+    reason = check_reason(reason)
     _check_until(until, now)
     _check_collector(conn, scope)
     frozen = {freeze.scope for freeze in freezes.list_freezes(conn)}
-    if check_scope(scope) in frozen:
+    if scope in frozen:
         raise Conflict(f"{scope} is frozen already: thaw it first")
     made = Freeze(scope=scope, frozen_at=now, frozen_by=by, reason=reason, until=until)
     freezes.insert_freeze(conn, made)
@@ -191,11 +197,7 @@ def thaw(conn: Connection, scope: str, *, by: str, now: datetime, confirmed: boo
     NeedsConfirmation where runs wait; Conflict for that of a restored backup while what waited in
     it is looked for.
     """
-    if scope == ALL and restores.find_looked_into(conn) is not None:
-        raise Conflict(
-            "what waited in the restored backup is still looked for among the upstream's jobs:"
-            " let a daemon run until that is done (some ten minutes), and thaw then"
-        )
+    check_restore(conn, scope == ALL)
     if not freezes.delete_freeze(conn, scope):
         raise Conflict(f"{scope} is not frozen")
     if not confirmed:
@@ -205,6 +207,15 @@ def thaw(conn: Connection, scope: str, *, by: str, now: datetime, confirmed: boo
     holds.end(conn, f"freeze:{scope}", now=now)
     record_change(conn, by, "thaw", f"freezes.{scope}", now=now)
     announce(conn)
+
+
+def check_restore(conn: Connection, concerns_all: bool) -> None:
+    """Raise Conflict where the freeze of all is that of a backup that is still looked into."""
+    if concerns_all and restores.find_looked_into(conn) is not None:
+        raise Conflict(
+            "what waited in the restored backup is still looked for among the upstream's jobs:"
+            " let a daemon run until that is done (some ten minutes), and thaw then"
+        )
 
 
 def _record_paused(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from scheduler.domain.new_run import retried_run
-from scheduler.domain.records import Outcome, Reason, RunState
+from scheduler.domain.records import OnUnconfirmed, Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage import collections_, runs
 from scheduler.storage.audit import record_change
@@ -28,24 +28,41 @@ def follow_rerun(
     owner: str,
     by: str,
     now: datetime,
+    sent_at: datetime | None = None,
 ) -> int | None:
     """
     Write the run that the upstream's *rerun* of a collection is, which is followed as any other.
 
-    It counts as a retry of the collection's run. Return its id; None where the id of the new
-    collection is known already.
+    It counts as a retry of the collection's run. One whose answer was lost is looked for, and
+    never sent again by itself: that would be a trigger. Return its id; None where the id of the
+    new collection is known already.
     """
-    again = str(rerun.collection_id)
-    if collections_.list_owners(conn, [again]):
+    if rerun.collection_id and collections_.list_owners(conn, [rerun.collection_id]):
         return None
     first = runs.get_run(conn, collections_.get_run_id(conn, collection_id))
-    new = replace(retried_run(first, now=now), order_key=None, confirm_cancel=False)
+    new = replace(
+        retried_run(first, now=sent_at or now),
+        order_key=None,
+        confirm_cancel=False,
+        on_unconfirmed=OnUnconfirmed.HOLD,
+    )
     run_id = runs.insert_run(conn, new, by=by)
-    (claimed,) = claims.claim_rerun(conn, run_id, request, owner=owner, now=now)
+    (claimed,) = claims.claim_rerun(conn, run_id, request, owner=owner, now=sent_at or now)
     outcomes.record_outcomes(conn, [AttemptResult(run=claimed, change=rerun)], now=now)
     record_change(conn, by, "rerun", f"runs.{first.id}", {"retried_as": (None, run_id)}, now=now)
     announce(conn)
     return run_id
+
+
+def lost_rerun(detail: str, *, next_lookup_at: datetime) -> Transition:
+    """Return what a run becomes that may be the upstream's rerun of another: no answer was read."""
+    return Transition(
+        state=RunState.UNCONFIRMED,
+        reason=Reason.ANSWER_LOST,
+        outcome=Outcome.LOST,
+        detail=detail,
+        next_lookup_at=next_lookup_at,
+    )
 
 
 def accepted_rerun(collection_id: str, start_eta: datetime | None, detail: str) -> Transition:

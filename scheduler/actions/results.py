@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from scheduler.domain.errors import Conflict
+from scheduler.domain.reasons import check_any_reason
 from scheduler.domain.results import ResultState
 from scheduler.storage import results
 from scheduler.storage.audit import record_change
@@ -27,7 +28,7 @@ def dismiss_result(
     before = results.get_result(conn, run_id)
     if before.state not in UNSAVED:
         raise Conflict(f"the result of run {run_id} is {before.state}: there is nothing to dismiss")
-    results.dismiss(conn, run_id, detail=reason, now=now)
+    results.dismiss(conn, run_id, detail=check_any_reason(reason), now=now)
     _note(conn, run_id, "dismiss", before.state, by=by, now=now)
     return get_result(conn, run_id)
 

@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from shlex import quote
 from typing import Final
 
 from scheduler.actions.guards import MOST_AT_ONCE
 from scheduler.actions.limits import within_limits
-from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
+from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation, NotFound
+from scheduler.domain.finish import without_finish
 from scheduler.domain.new_run import retried_run
+from scheduler.domain.reasons import check_reason
 from scheduler.domain.records import ENDED_STATES, NewRun, Outcome, Reason, Run, RunState
 from scheduler.domain.run_acts import DONE, RunAct
 from scheduler.domain.transition import Transition
-from scheduler.storage import accounts, collections_, runs
+from scheduler.storage import accounts, collections_, runs, schedules
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
@@ -50,9 +54,21 @@ def retry_runs(
         _check_retry(conn, run)
     if not confirmed:
         _ask_about_cost(chosen)
-    new = [retried_run(run, now=now) for run in chosen]
+    new = [_once_more(conn, run, now) for run in chosen]
     new = within_limits(conn, new, now=now, confirmed=confirmed)
     return tuple(_retry(conn, run, again, by, now) for run, again in zip(chosen, new, strict=True))
+
+
+def _once_more(conn: Connection, run: Run, now: datetime) -> NewRun:
+    again = retried_run(run, now=now)
+    if run.finish_by_at is None:
+        return again
+    # What was left until its finish_before is in its query; a person's word has the whole time.
+    own = None
+    with suppress(NotFound):
+        whole = schedules.get_schedule(conn, str(run.schedule))
+        own = whole.schedule.deadline or (whole.collector.deadline if whole.collector else None)
+    return replace(again, query=without_finish(again.query, own))
 
 
 def retry_chosen(
@@ -234,7 +250,7 @@ def act_on_chosen(
 
 def _by_hand(what: str, why: str | None) -> str:
     """Return what the history says: what was done, and why where the person said so."""
-    return f"{what}: {why}" if why else what
+    return what if why is None else f"{what}: {check_reason(why)}"
 
 
 def _unresolved(conn: Connection, run_id: int) -> Run:

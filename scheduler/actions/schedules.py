@@ -6,19 +6,21 @@ from datetime import datetime
 
 from scheduler.actions.guards import MOST_AT_ONCE, check_secrets, edited_meanwhile
 from scheduler.actions.limits import within_limits
+from scheduler.actions.past_pauses import go_past_pauses
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
-from scheduler.domain.batch import Chunk, DueTime, split_run
+from scheduler.domain.batch import Chunk, DueTime, all_parked, split_run
 from scheduler.domain.definition import check_definition
-from scheduler.domain.errors import NeedsConfirmation
+from scheduler.domain.errors import Conflict, NeedsConfirmation
 from scheduler.domain.new_run import Occurrence, scheduled_run
 from scheduler.domain.records import Batch, NewRun, QueueOrder, Reason, StoredBody
-from scheduler.inputs import ANY_FILE, InputFiles, iter_bodies
+from scheduler.inputs import ANY_FILE, InputFiles, LeaveOut, iter_bodies
 from scheduler.storage import accounts, definitions, overrides, runs, schedules
 from scheduler.storage.audit import record_change
 from scheduler.storage.body_parts import DatabaseSpool
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
+from scheduler.storage.parked_inputs import parked_of
 from scheduler.storage.schedules import ScheduleWithRefs
 from scheduler.views.runs import RunView, get_runs
 from scheduler.views.schedules import ScheduleView, get_schedule
@@ -56,11 +58,13 @@ def prepare_fire(db: Database, name: str, *, now: datetime, files: InputFiles = 
     """Read what the schedule would send now, outside of any transaction: on SQLite all wait."""
     with db.reading() as conn:
         whole = _whole(conn, name, now)
+        leave_out = LeaveOut(parked_of(conn, whole.schedule))
     _, batch = check_definition(whole.schedule, whole.collector, whole.batch)
     due, spool = DueTime(now, whole.schedule.timezone), DatabaseSpool(db, now)
-    return Fire(
-        whole=whole, batch=batch, bodies=list(iter_bodies(batch, due, files=files, spool=spool))
-    )
+    bodies = list(iter_bodies(batch, due, files=files, spool=spool, leave_out=leave_out))
+    if not bodies:
+        raise Conflict(all_parked(batch.name, name))
+    return Fire(whole=whole, batch=batch, bodies=bodies)
 
 
 def write_fire(
@@ -71,8 +75,13 @@ def write_fire(
     by: str,
     now: datetime,
     confirmed: bool = False,
+    past_pauses: bool = False,
 ) -> tuple[RunView, ...]:
-    """Write the runs of what was prepared; Conflict where it was edited meanwhile."""
+    """
+    Write the runs of what was prepared; Conflict where it was edited meanwhile.
+
+    With *past_pauses* they are sent in spite of pauses and freezes: see `go_past_pauses`.
+    """
     name, batch = fire.whole.schedule.name, fire.batch
     if len(fire.bodies) > MOST_AT_ONCE and not confirmed:
         count = len(fire.bodies)
@@ -83,8 +92,12 @@ def write_fire(
     definitions.insert_bodies(conn, fire.bodies, now=now)
     asked = _asked(conn, whole, fire.bodies, config=config, by=by, now=now)
     asked = within_limits(conn, asked, now=now, confirmed=confirmed)
+    told: dict[str, tuple[object, object]] = {}
+    if past_pauses:
+        asked, told = go_past_pauses(conn, asked, now=now, confirmed=confirmed)
     written = [runs.insert_run(conn, chunk, by=by) for chunk in asked]
-    record_change(conn, by, "fire", f"schedules.{name}", {"runs": (None, written)}, now=now)
+    told = {"runs": (None, written), **told}
+    record_change(conn, by, "fire", f"schedules.{name}", told, now=now)
     announce(conn)
     return get_runs(conn, written)
 
@@ -98,17 +111,26 @@ def fire_schedule(
     now: datetime,
     files: InputFiles = ANY_FILE,
     confirmed: bool = False,
+    past_pauses: bool = False,
 ) -> tuple[RunView, ...]:
     """
     Write a run of the schedule for this moment, on a person's word; return it, or its chunks.
 
     It is sent however late, and beside what the timetable says. Raises NotFound, InvalidInput,
     InputsError, Conflict where the batch is edited while it is read, and NeedsConfirmation for
-    very many chunks and for what is beyond a limit.
+    very many chunks, for what is beyond a limit and for what goes past a pause.
     """
     fire = prepare_fire(db, name, now=now, files=files)
     with db.writing() as conn:
-        return write_fire(conn, fire, config=config, by=by, now=now, confirmed=confirmed)
+        return write_fire(
+            conn,
+            fire,
+            config=config,
+            by=by,
+            now=now,
+            confirmed=confirmed,
+            past_pauses=past_pauses,
+        )
 
 
 def _whole(conn: Connection, name: str, now: datetime) -> ScheduleWithRefs:

@@ -2,17 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
+from scheduler.domain.errors import Conflict, NeedsConfirmation
 from scheduler.domain.matching import RESTORED
 from scheduler.domain.pauses import Freeze
-from scheduler.storage import ahead, freezes, restores
+from scheduler.domain.reasons import check_reason
+from scheduler.storage import ahead, collection_requests, freezes, restores
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import forget_departed, lacks_departed
 from scheduler.storage.last_seen import forget_seen
 from scheduler.storage.origin import forget_origin
-from scheduler.storage.runs import claims
+from scheduler.storage.runs import claims, end_queued
+
+_FIRED_AGAIN: Final = "it was fired anew in a database that had lost what was sent since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,9 @@ def settle_restore(
     restores.settle(conn, since=since, by=by, now=now)
     forget_origin(conn)
     record_change(conn, by, "settle-restore", "freezes.all", {"reason": (None, reason)}, now=now)
+    collection_requests.count_as_sent(conn, since=since)
+    # A daemon that lived through it fired again what the lost time had sent.
+    end_queued.skip_fired_since(conn, since, detail=_FIRED_AGAIN, now=now)
     looked_for = claims.claim_as_of(conn, since=since, owner=RESTORED, now=now)
     return SettledRestore(frozen_since=since, looked_for=tuple(looked_for))
 
@@ -59,8 +66,7 @@ def settle_moved(
 
     NeedsConfirmation until that is *confirmed*: what was sent meanwhile would be sent again.
     """
-    if not reason.strip():
-        raise InvalidInput("a move needs its REASON: what was moved where, and when")
+    reason = check_reason(reason)
     if not confirmed:
         raise NeedsConfirmation("nothing is frozen or looked for: what this lacks is sent again", 1)
     restores.settle_moved(conn, by=by, now=now)

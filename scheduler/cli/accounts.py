@@ -21,7 +21,7 @@ from scheduler.views.accounts import list_accounts
 
 _COLUMNS = (
     *("name", "base_url", "token", "in_flight", "most_in_flight", "throttled_count"),
-    *("open_until", "paused_reason", "last_error"),
+    *("open_until", "paused_reason", "last_error", "balance", "not_told"),
 )
 
 
@@ -36,7 +36,8 @@ def accounts() -> None:
 def list_(session: Session, as_json: bool) -> None:
     """List the accounts and what holds their sending up."""
     views = session.ask(list_accounts)
-    print_listing(views, _COLUMNS, empty="no accounts", as_json=as_json)
+    shown = (*_COLUMNS, "error") if any(view.error for view in views) else _COLUMNS
+    print_listing(views, shown, empty="no accounts", as_json=as_json)
 
 
 @accounts.command()

@@ -13,9 +13,7 @@ from scheduler.cli.plan import loaded_file, plan_lines, prune_option
 from scheduler.cli.render import cell, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.config import LoadedConfig
-from scheduler.domain.errors import Conflict
-from scheduler.tools.definitions.plan import plan_definitions
-from scheduler.views.budgets import list_budgets
+from scheduler.tools.definitions.plan import plan_definitions, refuse_growth
 
 
 @click.command(cls=Command)
@@ -55,7 +53,7 @@ def apply(
     """
     loaded = loaded_file(session)
     if not accept_growth and not dry_run:
-        _refuse_growth(session, loaded, prune=prune)
+        session.ask(refuse_growth, loaded.config, prune=prune, file_id=loaded.file_id)
     act = partial(
         session.act,
         apply_definitions,
@@ -80,18 +78,6 @@ def _tell_deletions(session: Session, loaded: LoadedConfig) -> list[Change]:
         for line in plan_lines(planned):
             say(line, err=True)
     return planned.changes
-
-
-def _refuse_growth(session: Session, loaded: LoadedConfig, *, prune: bool) -> None:
-    if not loaded.config.budgets and not session.ask(list_budgets):
-        return
-    planned = session.ask(plan_definitions, loaded.config, prune=prune, file_id=loaded.file_id)
-    beyond = planned.growth.beyond if planned.growth and not planned.is_empty else ()
-    if beyond:
-        told = ", ".join(f"{each.new_percent:g} % of budget {each.budget}" for each in beyond)
-        raise Conflict(
-            f"a month would come to {told}: see dca-scheduler plan; --accept-growth applies it"
-        )
 
 
 def _print(changes: "list[Change]", *, dry_run: bool) -> None:

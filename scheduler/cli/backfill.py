@@ -11,6 +11,7 @@ from scheduler.cli.options import (
     ask_if_needed,
     confirm,
     json_option,
+    past_pauses_option,
     yes_option,
 )
 from scheduler.cli.progress import working
@@ -51,6 +52,7 @@ from scheduler.views.schedules import zone_of
     show_default=True,
     help="Also send again those whose run failed, or all that ended.",
 )
+@past_pauses_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
 @yes_option
 @json_option
@@ -62,6 +64,7 @@ def backfill(
     end: WrittenTime,
     max_concurrent: int,
     reprocess: Reprocess,
+    past_pauses: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -81,6 +84,7 @@ def backfill(
                 end=end.end(session.now(conn), zone_of(conn, schedule)),
                 reprocess=reprocess,
                 max_concurrent=max_concurrent,
+                past_pauses=past_pauses,
             )
             prepared = prepare_backfill(
                 conn, ask, now=session.now(conn), files=session.input_files()
@@ -131,7 +135,7 @@ def _tell(prepared: "Backfill", *, to_stderr: bool) -> None:
     if prepared.chosen:
         first, last = prepared.chosen[0].due_at, prepared.chosen[-1].due_at
         lines.append(f"the first was due {display_time(first)}, the last {display_time(last)}")
-    if prepared.schedule.paused_at is not None:
+    if prepared.schedule.paused_at is not None and not prepared.ask.past_pauses:
         lines.append("the schedule is paused: they wait until it is resumed")
     for line in lines:
         say(line, err=to_stderr)

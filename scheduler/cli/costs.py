@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import click
 
+from scheduler.cli.exit_codes import CommandEnded, ExitCode
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Member, json_option
-from scheduler.cli.render import one_line, print_json, print_table
+from scheduler.cli.render import one_line, print_json, print_table, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.timestamps import display_time
 from scheduler.tools.costs import BudgetForecast, CostsBy, CostsView, read_costs
+from scheduler.tools.invoice import InvoiceView
 
 _COLUMNS = (
     *("name", "runs", "inputs", "page_loads", "money"),
@@ -26,19 +28,23 @@ _COLUMNS = (
     show_default=True,
     help="What is added up; a run with several labels counts for each.",
 )
+@click.option("--invoice", is_flag=True, help="What the upstream bills, and for whose runs.")
 @json_option
 @pass_session
-def costs(session: Session, month: str | None, by: CostsBy, as_json: bool) -> None:
+def costs(session: Session, month: str | None, by: CostsBy, invoice: bool, as_json: bool) -> None:
     """
     Say what a month costs, and what is left of its budgets.
 
     Page loads count on the day on which their collection ended. To come are the runs that are due
     until the month's end, with as many inputs and page loads as of late. Money needs the
-    account's price_per_thousand.
+    account's price_per_thousand. The invoice is what accounts with `invoice = true` are billed.
     """
     view = session.ask(read_costs, month=month, by=by)
     if as_json:
         print_json(view)
+        return
+    if invoice:
+        _print_invoice(view)
         return
     rows = [*_rows(view)]
     has_money = view.total.money is not None
@@ -46,6 +52,33 @@ def costs(session: Session, month: str | None, by: CostsBy, as_json: bool) -> No
     print_table(rows, columns, empty=f"nothing in {view.month}")
     for forecast in view.budgets:
         click.echo(one_line(_sentence(forecast)))
+    if view.invoice is not None:
+        click.echo(one_line(_of_invoice(view.invoice)))
+
+
+def _print_invoice(view: CostsView) -> None:
+    found = view.invoice
+    if found is None:
+        raise CommandEnded(
+            ExitCode.REFUSED, "no account asks for its bills: write invoice = true into one"
+        )
+    print_table(found.lines, ("name", "billed_money"), empty=f"no run was billed in {view.month}")
+    if found.unknown:
+        click.echo("\nin no run here:")
+        print_table(found.unknown, ("account", "day", "subject", "billed_money"), empty="")
+    for source in found.sources:
+        if source.trouble is not None:
+            say(f"account {source.account}: {source.trouble}", err=True)
+    click.echo(one_line(_of_invoice(found)))
+
+
+def _of_invoice(invoice: InvoiceView) -> str:
+    told = [source.told_at for source in invoice.sources if source.told_at is not None]
+    at = f", as told at {display_time(min(told))}" if told else ", but nothing was told yet"
+    return (
+        f"the upstream bills {invoice.billed_money:,.2f}, {invoice.unknown_money:,.2f} of it for"
+        f" what is in no run here{at}"
+    )
 
 
 def _rows(view: CostsView) -> Iterator[dict[str, object]]:

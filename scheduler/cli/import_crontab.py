@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from scheduler.cli.exit_codes import CommandEnded, ExitCode
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
+from scheduler.cli.output import write_new
 from scheduler.cli.render import one_line, print_json, say
 from scheduler.domain.errors import InputsError
 from scheduler.tools.crontab_import import import_crontab
@@ -53,7 +53,7 @@ def crontab(
     text = _read(file)
     imported = import_crontab(text, account=account, timezone=timezone, has_users=has_users)
     if output is not None:
-        _write(output, imported.text)
+        write_new(output, imported.text)
     if as_json:
         print_json(imported)
         return
@@ -71,13 +71,3 @@ def _read(file: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputsError(f"{file}: is not UTF-8 text") from None
-
-
-def _write(output: Path, text: str) -> None:
-    try:
-        with output.open("x", encoding="utf-8") as out:
-            out.write(text)
-    except FileExistsError:
-        raise CommandEnded(
-            ExitCode.REFUSED, f"{output} is there already: name a new file"
-        ) from None

@@ -41,7 +41,7 @@ def list_installed() -> Iterator[InstalledPackage]:
     """Yield this program and all that it needs, as far as it is installed."""
     seen: set[tuple[str, str]] = set()
     named: set[str] = set()
-    waiting = [(_SELF, extra) for extra in ("", "postgres", "apprise")]
+    waiting = [(_SELF, extra) for extra in ("", "postgres", "apprise", "objectstore")]
     while waiting:
         name, extra = waiting.pop()
         name = re.sub(r"[-_.]+", "-", name).lower()

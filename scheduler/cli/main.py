@@ -49,6 +49,11 @@ _TABLE = {
         ("calendar", "calendar_lint:calendar", "The calendar of all schedules."),
         ("backfill", "backfill:backfill", "Send occurrences of the past that have no run."),
         ("runs", "runs:runs", "Runs: what was due or asked for, and what became of it."),
+        (
+            "collections",
+            "collections_:collections",
+            "Collections: the upstream's jobs that runs became.",
+        ),
         ("schedules", "schedules:schedules", "Schedules: collector, batch and timetable."),
         (
             "collectors",

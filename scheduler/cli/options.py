@@ -25,6 +25,11 @@ Result = TypeVar("Result")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 reason_option = click.option("--reason", required=True, help="Why, for whoever looks next.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+past_pauses_option = click.option(
+    "--past-pauses",
+    is_flag=True,
+    help="Send it while its schedule or queue is paused or frozen, too; asks first.",
+)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5

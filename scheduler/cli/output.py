@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from scheduler.cli.exit_codes import CommandEnded, ExitCode
+
 
 class Remembering:
     """A stream, and what was written to it since it last was flushed."""
@@ -52,3 +54,14 @@ def give_up_output() -> None:
     """Let what is left in the buffer go nowhere: no second complaint at the exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_new(output: Path, text: str) -> None:
+    """Write a file that is not there yet; CommandEnded where it is."""
+    try:
+        with output.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except FileExistsError:
+        raise CommandEnded(
+            ExitCode.REFUSED, f"{output} is there already: name a new file"
+        ) from None

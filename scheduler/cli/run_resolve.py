@@ -11,7 +11,7 @@ from scheduler.cli.options import confirm, json_option, run_filters, yes_option
 from scheduler.cli.render import answer, print_json, print_table
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.records import RunState
-from scheduler.domain.run_acts import DONE, RunAct
+from scheduler.domain.run_acts import DONE, Act, RunAct
 from scheduler.views.acting import list_chosen
 from scheduler.views.runs import RunFilter, RunView
 
@@ -34,25 +34,47 @@ def adopt(
     answer(run, f"run {run_id} is collection {collection_id}", as_json=as_json)
 
 
-def _by_id_or_filter(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        pass_session,
-        json_option,
-        yes_option,
-        _why_option,
-        click.option("--dry-run", is_flag=True, help="Only show which runs those are."),
-        click.option(
-            "--all-matching", is_flag=True, help="All that the filter chooses; without one, all."
-        ),
-        run_filters,
-        click.argument("run_ids", metavar="[ID]...", type=int, nargs=-1),
-    ):
-        command = option(command)
-    return command
+def by_id_or_filter(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command `ids` of that *kind*, and the options by which runs are chosen instead."""
+
+    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            pass_session,
+            json_option,
+            yes_option,
+            _why_option,
+            click.option("--dry-run", is_flag=True, help="Only show which those are."),
+            click.option(
+                "--all-matching",
+                is_flag=True,
+                help="All that the filter chooses; without one, all.",
+            ),
+            run_filters,
+            click.argument("ids", metavar="[ID]...", type=kind, nargs=-1),
+        ):
+            command = option(command)
+        return command
+
+    return with_options
+
+
+def says_which(
+    what: str, ids: Sequence[Any], wanted: RunFilter, *, all_matching: bool, dry_run: bool
+) -> bool:
+    """Tell whether a filter chooses; UsageError where it is not said which are meant."""
+    has_filter = all_matching or wanted != RunFilter()
+    if bool(ids) == has_filter:
+        raise click.UsageError(
+            f"name {what} by their IDs, or choose them by a filter with --all-matching:"
+            " one of the two"
+        )
+    if not ids and not all_matching and not dry_run:
+        raise click.UsageError("a filter may choose many: say --all-matching, or look by --dry-run")
+    return has_filter
 
 
 @click.command(cls=Command)
-@_by_id_or_filter
+@by_id_or_filter(int)
 def resend(session: Session, **said: Any) -> None:
     """
     Send lost runs again: they were not accepted.
@@ -63,7 +85,7 @@ def resend(session: Session, **said: Any) -> None:
 
 
 @click.command(cls=Command)
-@_by_id_or_filter
+@by_id_or_filter(int)
 def abandon(session: Session, **said: Any) -> None:
     """
     Give lost runs up, whether they were accepted or not.
@@ -74,7 +96,7 @@ def abandon(session: Session, **said: Any) -> None:
 
 
 @click.command(cls=Command)
-@_by_id_or_filter
+@by_id_or_filter(int)
 def cancel(session: Session, **said: Any) -> None:
     """
     End runs that wait, or cancel their collections.
@@ -90,7 +112,7 @@ def _act(
     act: RunAct,
     /,
     *,
-    run_ids: Sequence[int],
+    ids: Sequence[int],
     wanted: RunFilter,
     all_matching: bool,
     dry_run: bool,
@@ -98,16 +120,11 @@ def _act(
     why: str | None,
     as_json: bool,
 ) -> None:
-    has_filter = all_matching or wanted != RunFilter()
-    if bool(run_ids) == has_filter:
-        raise click.UsageError(
-            "name runs by their IDs, or choose them by a filter with --all-matching: one of the two"
-        )
-    if not run_ids and not all_matching and not dry_run:
-        raise click.UsageError("a filter may choose many: say --all-matching, or look by --dry-run")
-    if not run_ids:
-        run_ids = _choose(session, act, wanted, dry_run=dry_run, yes=yes, as_json=as_json)
-    done: Sequence[RunView] = session.act(act_on_runs, act, run_ids, why=why, dry_run=dry_run)
+    has_filter = says_which("runs", ids, wanted, all_matching=all_matching, dry_run=dry_run)
+    if not ids:
+        chosen = choose_runs(session, act, wanted, dry_run=dry_run, yes=yes, as_json=as_json)
+        ids = [run.id for run in chosen]
+    done: Sequence[RunView] = session.act(act_on_runs, act, ids, why=why, dry_run=dry_run)
     if as_json:
         is_one = len(done) == 1 and not has_filter
         print_json(done[0] if is_one else {"is_dry_run": dry_run, "runs": done})
@@ -116,9 +133,9 @@ def _act(
         click.echo(_became(act, run, is_dry_run=dry_run))
 
 
-def _choose(
-    session: Session, act: RunAct, wanted: RunFilter, *, dry_run: bool, yes: bool, as_json: bool
-) -> list[int]:
+def choose_runs(
+    session: Session, act: Act, wanted: RunFilter, *, dry_run: bool, yes: bool, as_json: bool
+) -> Sequence[RunView]:
     """Show what the filter chooses, how many they are, and ask."""
     with session.reading() as conn:
         chosen = list_chosen(conn, act, wanted)
@@ -134,7 +151,7 @@ def _choose(
     )
     if chosen.runs:
         confirm(f"{len(chosen.runs)} runs would be {DONE[act]}. Go on?", yes=yes or dry_run)
-    return [run.id for run in chosen.runs]
+    return chosen.runs
 
 
 def _became(act: RunAct, run: RunView, *, is_dry_run: bool) -> str:

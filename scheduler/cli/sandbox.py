@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,6 +34,14 @@ _Seconds = click.FloatRange(min=0, max=86_400)
     help="Know only these, and refuse inputs without the fields named.",
 )
 @click.option(
+    "--native",
+    "natives",
+    metavar="c_…=FREQUENCY@START",
+    multiple=True,
+    help="Show the vendor's own schedule for a collector, such as c_a=daily@03:00.",
+)
+@click.option("--balance", type=float, default=100.0, show_default=True, help="Of the account.")
+@click.option(
     "--faults", metavar="FILE", type=click.Path(path_type=Path), help="What is to go wrong."
 )
 @click.option("--jobs-carry-name", is_flag=True, help="Name jobs in the jobs list.")
@@ -47,6 +55,8 @@ def sandbox(
     retry_after: int | None,
     tokens: Sequence[str],
     collectors: Sequence[str],
+    natives: Sequence[str],
+    balance: float,
     faults: Path | None,
     jobs_carry_name: bool,
 ) -> None:
@@ -79,7 +89,8 @@ def sandbox(
     """
     settings = SandboxSettings(
         tokens=frozenset(tokens),
-        collectors=tuple(map(_collector, collectors)),
+        collectors=_collectors(collectors, natives),
+        balance=balance,
         build_time=timedelta(seconds=build_seconds),
         time_per_input=timedelta(seconds=seconds_per_input),
         job_limit=job_limit,
@@ -110,11 +121,22 @@ async def _serve(settings: "SandboxSettings", host: str, port: int) -> None:
         return
 
 
-def _collector(text: str) -> "SandboxCollector":
+def _collectors(texts: Sequence[str], natives: Sequence[str]) -> "tuple[SandboxCollector, ...]":
+    own = dict(native.partition("=")[::2] for native in natives)
+    return tuple(_collector(text, own) for text in texts)
+
+
+def _collector(text: str, natives: Mapping[str, str]) -> "SandboxCollector":
 
     collector_id, _, required = text.partition(":")
     fields = (field.strip() for field in required.split(","))
-    return SandboxCollector(id=collector_id, required_fields=frozenset(filter(None, fields)))
+    frequency, _, start = natives.get(collector_id, "").partition("@")
+    return SandboxCollector(
+        id=collector_id,
+        required_fields=frozenset(filter(None, fields)),
+        schedule_frequency=frequency or None,
+        schedule_start=start or None,
+    )
 
 
 def _read_faults(path: Path | None) -> "tuple[Fault, ...]":

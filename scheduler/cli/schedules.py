@@ -8,6 +8,7 @@ from scheduler.actions.schedules import set_enabled
 from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
+from scheduler.cli.parked_inputs import parked, unpark
 from scheduler.cli.render import (
     answer,
     print_fields,
@@ -37,7 +38,7 @@ def schedules() -> None:
     """Schedules: collector, batch and timetable."""
 
 
-for _command in (pause, resume, override, overrides, restore, fire):
+for _command in (pause, resume, override, overrides, restore, fire, parked, unpark):
     schedules.add_command(_command)
 
 

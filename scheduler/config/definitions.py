@@ -109,6 +109,10 @@ class AccountDefinition(LimitKeys):
     """Whether `POST /dca/trigger` takes collectors that are not configured, with the defaults."""
     price_per_thousand: Price | None = None
     """What a thousand page loads cost, in any currency, for costs and budgets in money."""
+    invoice: bool = False
+    """Whether the upstream is asked for its bills and the balance: the token needs the right."""
+    balance_below: Price | None = None
+    """A balance below it is told; the upstream is asked for it every hour."""
 
 
 class BudgetDefinition(TomlTable):

@@ -11,6 +11,7 @@ from scheduler.config.overrides import PREFIX, Overridden, apply_overrides, stra
 from scheduler.config.problems import Problem
 from scheduler.config.reading import entry, read_model
 from scheduler.config.references import (
+    ageless,
     cyclic,
     dangling,
     outside_hosts,
@@ -102,6 +103,7 @@ def _judge(
         *cyclic(document),
         *unlike_pauses(reading.config),
         *self_cancelling(reading.config),
+        *ageless(reading.config),
         *outside_hosts(reading.config),
         *calendar_problems,
         *timetable_problems(specs),

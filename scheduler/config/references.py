@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from scheduler.config.definitions import RetryKeys
@@ -110,13 +111,25 @@ def unlike_pauses(config: Config) -> Iterator[Problem]:
 
 
 def saved_nowhere(config: Config) -> Iterator[str]:
-    """Yield what is to be saved where this file has no folder for it: another daemon may."""
-    if config.results.folder is None:
-        for section, tables in (("collectors", config.collectors), ("schedules", config.schedules)):
-            names = [name for name, table in tables.items() if table.save_to is not None]
-            if names:
-                place = path((section, names[0]))
-                yield f"{place}: save_to: there is no [results] folder, so nothing is saved here"
+    """Yield what is to be saved where this machine has no means for it: another daemon may."""
+    lacking = {
+        False: "there is no [results] folder, so nothing is saved here"
+        if config.results.folder is None
+        else None,
+        True: None
+        if find_spec("obstore")
+        else "object stores need the extra, pip install 'dca-scheduler[objectstore]', so nothing"
+        " is saved there from here",
+    }
+    for section, tables in (("collectors", config.collectors), ("schedules", config.schedules)):
+        for is_store, why in lacking.items():
+            names = [
+                name
+                for name, table in tables.items()
+                if table.save_to is not None and ("://" in table.save_to) is is_store
+            ]
+            if names and why is not None:
+                yield f"{path((section, names[0]))}: save_to: {why}"
 
 
 def self_cancelling(config: Config) -> Iterator[Problem]:
@@ -128,6 +141,18 @@ def self_cancelling(config: Config) -> Iterator[Problem]:
                 ("schedules", name, "confirm_cancel"),
                 f"batch {schedule.batch} has max_inputs_per_trigger, and each chunk would cancel"
                 ' the one before it: write overlap = "replace" instead',
+            )
+
+
+def ageless(config: Config) -> Iterator[Problem]:
+    """Yield the schedules with batch_max_age whose batch is no file that could be too old."""
+    for name, schedule in config.schedules.items():
+        batch = config.batches.get(schedule.batch)
+        if schedule.batch_max_age is not None and batch and batch.file is None:
+            yield Problem(
+                ("schedules", name, "batch_max_age"),
+                f"batch {schedule.batch} has its inputs in this file, and none of its own that"
+                " could be too old: leave it out",
             )
 
 

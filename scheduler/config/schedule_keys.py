@@ -117,8 +117,14 @@ class PolicyKeys(TomlTable):
     """The pause between two that are caught up with; left out: none."""
     pause_after_failures: Count | None = None
     """After so many failed runs in a row it is paused; left out: never."""
+    only_if_changed: bool = False
+    """Whether it is skipped while its inputs are those of its last good run."""
+    batch_max_age: DurationText | None = None
+    """How old its batch's file may be; older, it is skipped. Left out: any."""
     retry_failed_inputs: RetryFailedInputs | None = None
     """Inputs that failed are sent once more, as a run of their own; left out: never."""
+    park_after: Count | None = None
+    """An input that failed in so many runs in a row is left out of later ones; else never."""
     min_rows: WholeCount | None = None
     """A run that brings fewer rows has failed; left out: 1, and 0 allows none."""
     min_rows_per_input: Ratio | None = None

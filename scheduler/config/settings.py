@@ -18,7 +18,7 @@ from scheduler.config.values import (
 )
 from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.records import CatchUp, OnUnconfirmed
-from scheduler.domain.retention import KEPT_OF_A_SCHEDULE, SAFE_AFTER
+from scheduler.domain.retention import KEPT_OF_A_SCHEDULE, SAFE_AFTER, USAGE_KEPT
 
 _LEASE_MARGIN = timedelta(seconds=10)
 
@@ -163,6 +163,19 @@ class RetentionSettings(TomlTable):
 
     results: Duration = Field("90d", validate_default=True)
     """What became of results, once they are saved or given up; a file is removed by keep_saved."""
+
+    usage: Duration | None = None
+    """What each day sent, by schedule, for `costs` and budgets; 62d at least."""
+
+    @field_validator("usage")
+    @classmethod
+    def _is_two_months(cls, usage: timedelta | None) -> timedelta | None:
+        if usage is not None and usage < USAGE_KEPT:
+            raise ValueError(
+                f"must be at least {format_duration(USAGE_KEPT)}: limits, budgets and forecasts"
+                " rest on this month and the one before"
+            )
+        return usage
 
     @field_validator("runs")
     @classmethod

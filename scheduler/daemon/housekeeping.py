@@ -9,6 +9,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from scheduler.actions.settle_restore import look_further
+from scheduler.config.account_rules import AccountLimits
 from scheduler.daemon.config_state import ConfigState
 from scheduler.daemon.loop_lag import LoopLag
 from scheduler.daemon.steady_clock import SteadyClock, Witness
@@ -63,6 +64,7 @@ class Housekeeping:
     config: ConfigState
     tally: Tally
     http_error: Callable[[], str | None]
+    account_limits: Callable[[], AccountLimits]
     lag: LoopLag = field(default_factory=LoopLag)
     _written: dict[Key, float] = field(default_factory=dict)
 
@@ -110,6 +112,7 @@ class Housekeeping:
     ) -> StatusView:
         if daemons.record_seen(conn, self.owner, self._pulse(), now=now):
             tallies.write(conn, self.owner, news)
+        daemons.record_unusable(conn, self.owner, self._list_unusable(conn))
         daemons.delete_gone(conn, before=now - _GONE_AFTER)
         held_daemons.delete_gone(conn, now=now)
         tallies.fold_gone(conn)
@@ -123,6 +126,11 @@ class Housekeeping:
         look_further(conn, now=now)
         accounts.lift_lapsed_pauses(conn, now=now)
         return read_status(conn, now=now, with_schedules=False)
+
+    def _list_unusable(self, conn: Connection) -> dict[str, str]:
+        limits = self.account_limits()
+        judged = ((row.name, limits.what_is_wrong(row)) for row in accounts.list_accounts(conn))
+        return {name: wrong for name, wrong in judged if wrong is not None}
 
     def _pulse(self) -> Pulse:
         return Pulse(

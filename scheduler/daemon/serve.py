@@ -46,6 +46,7 @@ from scheduler.storage.last_seen import require_newest, write_seen
 from scheduler.storage.origin import mark_origin, require_original
 from scheduler.storage.restores import require_settled
 from scheduler.storage.urls import sqlite_file
+from scheduler.tools.definitions.plan import refuse_growth
 
 log = structlog.get_logger()
 
@@ -177,6 +178,13 @@ class DaemonProcess:
         )
         return await self.db.write(apply, at_leisure=True)
 
+    async def _check_growth(self, loaded: LoadedConfig) -> None:
+        """Refuse a reload that nobody was asked about: a start has nothing to go on with."""
+        grown = partial(
+            refuse_growth, config=loaded.config, file_id=loaded.file_id, now=self.clock()
+        )
+        await self.db.read(grown)
+
     async def _check_clock(self, engine: Engine) -> None:
         async def remeasure() -> None:
             await self.clock.take_over(self.db)
@@ -246,6 +254,7 @@ class DaemonProcess:
             config=self._config,
             tally=engine.upstreams.tally,
             http_error=lambda: None if self._http is None else self._http.error,
+            account_limits=engine.upstreams.limits,
         )
         chores = housekeeping.start()
         door = RelayDoor(Relay(self.db, engine.upstreams, self.clock, self.owner))
@@ -330,6 +339,7 @@ class DaemonProcess:
         self.notifier.reloading(time.monotonic())
         try:
             loaded = load_config(self.loaded.path, self.environ, even_without_http=True)
+            await self._check_growth(loaded)
             changes = await self._apply(loaded)
         except SchedulerError as error:
             log.error("reload_refused", error=str(error))

@@ -21,11 +21,13 @@ from scheduler.domain.errors import SchedulerError
 from scheduler.domain.notices import Rule
 from scheduler.domain.retention import Retention
 from scheduler.domain.tally import DATABASE_TIME
+from scheduler.engine.account_questions import AccountQuestionsStep
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.alerts import AlertStep
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.channels import Senders
 from scheduler.engine.clock_check import ClockCheck
+from scheduler.engine.collection_requests import CollectionRequestsStep
 from scheduler.engine.count_events import CountStep
 from scheduler.engine.credentials import CredentialsStep
 from scheduler.engine.deliver import DeliverStep
@@ -33,6 +35,7 @@ from scheduler.engine.dispatch import DispatchStep
 from scheduler.engine.events import LOG, ConsumerStep, EventsStep, log_events, logged_states
 from scheduler.engine.failed_inputs import FailedInputsStep
 from scheduler.engine.fire import FireStep
+from scheduler.engine.fired import CarryOut
 from scheduler.engine.fitness import FitnessStep
 from scheduler.engine.follow import FollowStep
 from scheduler.engine.heartbeat import HeartbeatStep
@@ -43,6 +46,7 @@ from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.engine.restore_check import RestoreStep
 from scheduler.engine.save import SaveStep
+from scheduler.engine.tuning import EVENTS_EVERY
 from scheduler.inputs import InputFiles
 from scheduler.storage.database import Database
 from scheduler.storage.listener import Listener
@@ -125,11 +129,22 @@ class Engine:
     upstreams: Upstreams
     clock_check: ClockCheck
     listener: Listener | None
+    _telling: asyncio.TimerHandle | None = None
 
     def passed(self, name: str) -> None:
-        """Have the events told that a pass of the loop called *name* may have left."""
+        """
+        Have the events told that a pass of the loop called *name* may have left, a little later.
+
+        Not at once: of a lone run the log would be written while its trigger is to leave.
+        """
+        if name != LOG_LOOP and self._telling is None:
+            delay = EVENTS_EVERY.total_seconds()
+            self._telling = asyncio.get_running_loop().call_later(delay, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
         for loop in self.loops:
-            if loop.name == LOG_LOOP != name:
+            if loop.name == LOG_LOOP:
                 loop.wakeup.set()
 
     async def drain_events(self) -> None:
@@ -157,11 +172,13 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
     parts = _Parts(db=db, settings=settings, clock=clock, owner=owner, upstreams=upstreams)
     dispatch, reconcile, follow = parts.dispatch(), parts.reconcile(), parts.follow()
     steps: dict[str, Step] = {
-        "fire": parts.fire(dispatch.expect_work),
+        "fire": parts.fire(dispatch.fire),
         "dispatch": dispatch,
         "reconcile": reconcile,
         "follow": follow,
         "other jobs": parts.other_jobs(),
+        "requests": parts.collection_requests(),
+        "account questions": parts.account_questions(),
         "credentials": parts.credentials(),
         "save": parts.save(),
         **_upkeep(db, settings, upstreams, clock, owner, parts.wake("dispatch")),
@@ -204,12 +221,12 @@ class _Parts:
 
         return wake_them
 
-    def fire(self, wake_dispatch: Wake) -> FireStep:
+    def fire(self, carry_out: CarryOut) -> FireStep:
         return FireStep(
             db=self.db,
             reader=BatchReader(files=self.settings.input_files),
             defaults=self.settings.defaults,
-            wake_dispatch=wake_dispatch,
+            carry_out=carry_out,
         )
 
     def dispatch(self) -> DispatchStep:
@@ -282,6 +299,26 @@ class _Parts:
             wake_dispatch=self.wake("dispatch"),
         )
 
+    def collection_requests(self) -> CollectionRequestsStep:
+        config = self.settings.config
+        return CollectionRequestsStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            owner=self.owner,
+            request_timeout=config.daemon.request_timeout,
+            first_lookup=config.unconfirmed.lookup_after[0],
+            wake_follow=self.wake("follow", "reconcile"),
+        )
+
+    def account_questions(self) -> AccountQuestionsStep:
+        return AccountQuestionsStep(
+            db=self.db,
+            upstreams=self.upstreams,
+            clock=self.clock,
+            request_timeout=self.settings.config.daemon.request_timeout,
+        )
+
     def credentials(self) -> CredentialsStep:
         wake_dispatch = self.wake("dispatch")
         return CredentialsStep(db=self.db, upstreams=self.upstreams, wake_dispatch=wake_dispatch)
@@ -306,7 +343,7 @@ def _upkeep(
             wake_dispatch=wake_dispatch,
         ),
         "restore": RestoreStep(db=db, upstreams=upstreams, clock=clock),
-        "fitness": FitnessStep(db=db),
+        "fitness": FitnessStep(db=db, owner=owner),
         "prune": PruneStep(db=db, rules=settings.retention),
     }
 

@@ -36,11 +36,18 @@ class DueTimeNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A body that a batch made; where that is stored already, only its measures are here."""
+    """
+    A body that a batch made; where that is stored already, only its measures are here.
+
+    *written_at* is when the newest file of its batch was last written; *parked_count* inputs of
+    the batch are left out.
+    """
 
     fingerprint: str
     row_count: int
     body: StoredBody | None
+    written_at: datetime | None = None
+    parked_count: int = 0
 
 
 class Dated(Enum):
@@ -49,12 +56,21 @@ class Dated(Enum):
     DATED = "dated"
 
 
+Parked = frozenset[bytes]
+"""The digests of inputs that a schedule leaves out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A batch to read, and for which due time; None where that makes no difference."""
+    """
+    A batch to read, and for which due time; None where that makes no difference.
+
+    Inputs whose digests are *parked* are left out.
+    """
 
     batch: str
     due: DueTime | None = None
+    parked: Parked = frozenset()
 
 
 Chunks = tuple[Chunk, ...]
@@ -62,23 +78,28 @@ Reading = Chunks | SchedulerError | Dated
 Readings = Mapping[Asked, Reading]
 
 
-def find_chunks(readings: Readings, batch: str, due: DueTime) -> Chunks | SchedulerError | None:
+def find_chunks(
+    readings: Readings, batch: str, due: DueTime, parked: Parked = frozenset()
+) -> Chunks | SchedulerError | None:
     """Return what *batch* came to for *due*; None when that was not read."""
-    reading = readings.get(Asked(batch))
+    reading = readings.get(Asked(batch, None, parked))
     if reading is Dated.DATED:
-        reading = readings.get(Asked(batch, due))
+        reading = readings.get(Asked(batch, due, parked))
     return None if isinstance(reading, Dated) else reading
 
 
-def list_unread(readings: Readings, batch: str, dues: Sequence[DueTime]) -> list[Asked]:
+def list_unread(
+    readings: Readings, batch: str, dues: Sequence[DueTime], parked: Parked = frozenset()
+) -> list[Asked]:
     """Return what must be read before it is known what *batch* comes to for each of *dues*."""
     if not dues:
         return []
-    if Asked(batch) not in readings:
-        return [Asked(batch)]
-    if readings[Asked(batch)] is not Dated.DATED:
+    undated = Asked(batch, None, parked)
+    if undated not in readings:
+        return [undated]
+    if readings[undated] is not Dated.DATED:
         return []
-    return [asked for due in dues if (asked := Asked(batch, due)) not in readings]
+    return [asked for due in dues if (asked := Asked(batch, due, parked)) not in readings]
 
 
 def required_fields(batch: Batch) -> tuple[str, ...]:
@@ -145,6 +166,13 @@ def _render(placeholder: str, due: DueTime | None) -> str:
     if not placeholder.endswith("}"):
         raise InvalidInput(f"{placeholder[:40]!r}: the brace is not closed: write {{due_at:%Y-%m}}")
     return render_due_at(placeholder, due_at=due.due_at, zone=find_zone(due.zone))
+
+
+def all_parked(batch: str, schedule: str) -> str:
+    """Say that nothing of a batch is sent, for all its inputs are parked."""
+    return (
+        f"all inputs of batch {batch!r} are parked: see `dca-scheduler schedules parked {schedule}`"
+    )
 
 
 def change_problem(batch: Batch, count: int, last: int | None) -> str | None:

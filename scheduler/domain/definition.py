@@ -170,6 +170,11 @@ def check_definition(
     duration_of("catch_up_pace", schedule.catch_up_pace)
     duration_of("min_interval", schedule.min_interval)
     duration_of("fresh_within", schedule.fresh_within)
+    if duration_of("batch_max_age", schedule.batch_max_age) is not None and batch.file is None:
+        raise InvalidInput(
+            f"batch_max_age: batch {batch.name!r} has its inputs in its row, and no file that could"
+            " be too old: leave it out"
+        )
     _check_finish(schedule)
     _check_retry(schedule)
     _check_ready_by(schedule)

@@ -37,6 +37,17 @@ def too_late_to_finish(finish_by: datetime, now: datetime) -> str | None:
     )
 
 
+def without_finish(query: str, own: str | None) -> str:
+    """Return the query of a trigger that nothing cuts off but its *own* deadline, if it has one."""
+    params = parse_qsl(query, keep_blank_values=True)
+    deadline = None if own is None else upstream_duration(parse_duration(own))
+    return query_string(
+        (key, deadline if key == "deadline" and deadline is not None else value)
+        for key, value in params
+        if key != "deadline" or deadline is not None
+    )
+
+
 def with_deadline(query: str, left: timedelta) -> str:
     """Return the query of a trigger whose collection may take *left*, or as little as it says."""
     params = parse_qsl(query, keep_blank_values=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from scheduler.domain.records import Run
+from scheduler.domain.records import NewRun, Run
 from scheduler.domain.timestamps import display_time
 
 _WORDS: Final = {
@@ -61,8 +61,8 @@ def full_scope(account: str, collector_id: str) -> str:
     return f"full:{account}:{collector_id}"
 
 
-def scopes_of(run: Run) -> tuple[str, ...]:
-    """Return the scopes that concern *run*, those that a person must lift first."""
+def pauses_of(run: Run | NewRun) -> tuple[str, ...]:
+    """Return the scopes of the pauses and freezes that a run may be sent in spite of."""
     labels = [label for label in (run.labels or "").split(",") if label]
     return (
         f"queue:{run.queue}",
@@ -70,7 +70,19 @@ def scopes_of(run: Run) -> tuple[str, ...]:
         "freeze:all",
         f"freeze:collector:{run.collector}",
         *(f"freeze:label:{label}" for label in labels),
-        f"account:{run.account}",
+    )
+
+
+def account_scope(account: str) -> str:
+    """Return the scope of a pause of the account, which holds whatever is asked for."""
+    return f"account:{account}"
+
+
+def scopes_of(run: Run) -> tuple[str, ...]:
+    """Return the scopes that concern *run*, those that a person must lift first."""
+    return (
+        *(() if run.past_pauses else pauses_of(run)),
+        account_scope(run.account),
         full_scope(run.account, run.collector_id),
         brake_scope(run.account),
     )

@@ -96,6 +96,9 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.OVER_LIMIT,
         Reason.BUDGET,
         Reason.NO_TIME,
+        Reason.UNCHANGED,
+        Reason.PARKED,
+        Reason.STALE_BATCH,
         Reason.FLUSHED,
     ),
 }
@@ -151,6 +154,8 @@ _UNASKED: Final = frozenset(
         Reason.OVER_LIMIT,
         Reason.BUDGET,
         Reason.NO_TIME,
+        Reason.PARKED,
+        Reason.STALE_BATCH,
         Reason.PREDECESSOR_FAILED,
         Reason.COLLECTION_CANCELLED,
         Reason.OVERRUN,

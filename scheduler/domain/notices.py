@@ -19,6 +19,7 @@ class AlertKind(StrEnum):
     PARTIAL = "partial"  # some inputs of the last run failed, or it brought too little
     MISSED = "missed"  # occurrences were not sent in time
     OVER_LIMIT = "over_limit"  # occurrences were not sent for a limit or a budget
+    PARKED = "parked"  # inputs of the schedule are left out: they fail in each run
     LATE = "late"  # it was due, and no daemon has fired
     STALE = "stale"  # its last good result is older than `fresh_within`
     OVERDUE = "overdue"  # a collection has not ended in time
@@ -40,6 +41,7 @@ class AlertKind(StrEnum):
     EXPIRING = "expiring"  # the upstream soon forgets a result that is not saved
     BUDGET = "budget"  # most of a month's budget is used
     BUDGET_SPENT = "budget_spent"  # all of it is
+    BALANCE = "balance"  # an account's balance is below `balance_below`
 
 
 class NoticeChange(StrEnum):
@@ -76,7 +78,9 @@ OF_EVENTS: Final = frozenset(
 )
 """What begins and ends with a run's end; all others are looked at."""
 
-_MISSED: Final = frozenset({Reason.MISSED, Reason.QUEUE_FULL, Reason.NO_TIME})
+_MISSED: Final = frozenset(
+    {Reason.MISSED, Reason.QUEUE_FULL, Reason.NO_TIME, Reason.PARKED, Reason.STALE_BATCH}
+)
 _OVER_LIMIT: Final = frozenset({Reason.OVER_LIMIT, Reason.BUDGET})
 NOT_SENT: Final = _MISSED | _OVER_LIMIT
 """Why an occurrence was skipped that somebody must hear of."""

@@ -27,10 +27,12 @@ class OverlapDecision:
 
     *supersedes* are waiting runs that are skipped for it; *waits_for* is the run whose
     end it waits for, and which it *replaces*, if it does: its collection is cancelled, by id. If it
-    *waits_for_others* it is not sent while a job that no run has is known to run.
+    *waits_for_others* it is not sent while a job that no run has is known to run. One that is not
+    sent is *held_by* a run of the schedule; None: only by jobs that no run has.
     """
 
     is_sent: bool = True
+    held_by: int | None = None
     waits_for: int | None = None
     replaces: bool = False
     supersedes: tuple[int, ...] = ()
@@ -54,10 +56,16 @@ def decide_overlap(
         case Overlap.QUEUE | Overlap.ALLOW:
             return OverlapDecision()
         case Overlap.SKIP:
-            return OverlapDecision(is_sent=not in_time and not others_run)
+            held_by = in_time[-1].run_id if in_time else None
+            return OverlapDecision(is_sent=not in_time and not others_run, held_by=held_by)
         case Overlap.QUEUE_ONE:
             last = begun[-1] if begun else None
-            return OverlapDecision(is_sent=not waiting, waits_for=last, waits_for_others=others_run)
+            return OverlapDecision(
+                is_sent=not waiting,
+                held_by=waiting[-1] if waiting else None,
+                waits_for=last,
+                waits_for_others=others_run,
+            )
         case Overlap.REPLACE:
             last = begun[-1] if begun else None
             return OverlapDecision(

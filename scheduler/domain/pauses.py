@@ -54,7 +54,7 @@ class Stop:
 def check_scope(scope: str) -> str:
     """Return *scope* if it can be frozen; InvalidInput otherwise."""
     kind, _, name = scope.partition(":")
-    if scope != ALL and (kind not in ("collector", "label") or not name):
+    if scope != ALL and (kind not in ("collector", "label") or name.strip() in ("", ",")):
         raise InvalidInput(f"{scope!r} cannot be frozen: write all, collector:NAME or label:NAME")
     return scope
 

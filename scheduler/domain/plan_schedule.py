@@ -8,6 +8,7 @@ from scheduler.domain.batch import (
     Asked,
     Chunks,
     DueTime,
+    Parked,
     Readings,
     change_problem,
     find_chunks,
@@ -27,6 +28,7 @@ from scheduler.domain.finish import finish_by
 from scheduler.domain.firing import PROMPT, DueOccurrence, Plan, PlannableTimetable, plan_firing
 from scheduler.domain.follow_up import EndedRun, FollowUp
 from scheduler.domain.gap import Lateness, PassedOver, gap_text, pass_over
+from scheduler.domain.in_vain import LastGood, why_in_vain
 from scheduler.domain.new_run import Occurrence, scheduled_run
 from scheduler.domain.other_jobs import name_others
 from scheduler.domain.overlap import UNENDED, OverlapDecision, Unfinished, decide_overlap
@@ -52,7 +54,8 @@ class Context:
     *sent* is how many inputs a batch had when it was last sent, where `max_change_percent`
     asks; *made* counts the runs of schedules that have `max_runs`; *after* has the schedules
     that others come after, each with the one before it. *others* are jobs that run and that no run
-    has, by account and collector, where that matters.
+    has, by account and collector, where that matters; *good* is what last succeeded, where
+    `only_if_changed` asks, *parked* what is left out, where `park_after` does.
     """
 
     now: datetime
@@ -67,6 +70,8 @@ class Context:
     others: Mapping[tuple[str, str], Sequence[str]]
     ends: Mapping[str, Sequence[EndedRun]]
     made: Mapping[str, int]
+    good: Mapping[str, LastGood]
+    parked: Mapping[str, Parked]
     defaults: RunDefaults
     limit: int
 
@@ -110,16 +115,21 @@ def plan_schedule(
         for occurrence in occurrences
         if occurrence.reason is Reason.DUE
     ]
-    if unread := list_unread(context.readings, batch.name, due):
+    parked = context.parked.get(schedule.name, frozenset())
+    if unread := list_unread(context.readings, batch.name, due, parked):
         return unread
     decision = Decision(
         schedule=schedule.name, fired_until=plan.fired_until, next_fire_at=plan.next_fire_at
     )
     for occurrence in occurrences:
-        chunks = _chunks_of(batch, _due_time(schedule, occurrence), context)
+        chunks = _chunks_of(batch, _due_time(schedule, occurrence), parked, context)
         if occurrence.reason is Reason.DUE and isinstance(chunks, SchedulerError):
             occurrence = occurrence.with_reason(Reason.BAD_INPUTS, str(chunks))
         sent = chunks if isinstance(chunks, tuple) else ()
+        if occurrence.reason is Reason.DUE:
+            last_good = context.good.get(schedule.name)
+            in_vain = why_in_vain(schedule, collector, sent, last_good, context.now)
+            occurrence = occurrence if in_vain is None else occurrence.with_reason(*in_vain)
         _add(decision, schedule, collector, batch, occurrence, sent, context)
     return decision
 
@@ -268,13 +278,18 @@ def _due_time(schedule: Schedule, occurrence: Occurrence) -> DueTime:
     return DueTime(occurrence.due_at, schedule.timezone)
 
 
-def _chunks_of(batch: Batch, due: DueTime, context: Context) -> Chunks | SchedulerError | None:
+def _chunks_of(
+    batch: Batch, due: DueTime, parked: Parked, context: Context
+) -> Chunks | SchedulerError | None:
     """Return what the batch came to, or why it is not sent; None when it was not read."""
-    chunks = find_chunks(context.readings, batch.name, due)
-    if not isinstance(chunks, tuple):
+    chunks = find_chunks(context.readings, batch.name, due, parked)
+    if not chunks or not isinstance(chunks, tuple):
         return chunks
     count = sum(chunk.row_count for chunk in chunks)
-    problem = change_problem(batch, count, context.sent.get(batch.name))
+    last = context.sent.get(batch.name)
+    problem = change_problem(batch, count, last)
+    if chunks[0].parked_count and not change_problem(batch, count + chunks[0].parked_count, last):
+        return chunks  # it was sent with what is parked since
     return chunks if problem is None else InputsError(problem)
 
 
@@ -296,9 +311,7 @@ def _add(
         unended = [*unfinished, *ahead]
         overlap = decide_overlap(schedule.overlap, unended, others_run=bool(others))
     if not overlap.is_sent:
-        others_alone = decide_overlap(schedule.overlap, unended).is_sent
-        detail = name_others(others) if others_alone else UNENDED
-        occurrence = occurrence.with_reason(Reason.OVERLAPPED, detail)
+        occurrence = occurrence.with_reason(Reason.OVERLAPPED, _why_overlapped(overlap, others))
     run = scheduled_run(
         schedule,
         collector,
@@ -332,7 +345,20 @@ def _add(
 
 _FREE = OverlapDecision()
 
+
 # Stands for a run that this very pass writes: it waits, and has no id yet.
+def _why_overlapped(overlap: OverlapDecision, others: Sequence[str]) -> str:
+    """Name the run that has not ended, and what others run: it may be what that one waits for."""
+    parts = []
+    if overlap.held_by == _PLANNED.run_id:
+        parts.append(UNENDED)
+    elif overlap.held_by is not None:
+        parts.append(f"run {overlap.held_by} of the schedule had not ended")
+    if others:
+        parts.append(name_others(others))
+    return "; ".join(parts)
+
+
 _PLANNED = Unfinished(0, RunState.QUEUED, None)
 
 

@@ -87,6 +87,9 @@ class Reason(StrEnum):
     OVER_LIMIT = "over_limit"  # beyond max_runs_per_day, max_inputs_per_day or min_interval
     BUDGET = "budget"  # beyond the page loads or the money of a hard budget
     NO_TIME = "no_time"  # too little was left until its finish_before
+    UNCHANGED = "unchanged"  # its inputs are those of its last good run, and only_if_changed
+    PARKED = "parked"  # all its inputs are: each failed in as many runs as park_after says
+    STALE_BATCH = "stale_batch"  # the file of its batch is older than batch_max_age
     FLUSHED = "flushed"
 
 
@@ -196,6 +199,8 @@ class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     requests_per_second: float
     accept_unknown_collectors: bool = False
     price_per_thousand: float | None = None
+    invoice: bool = False
+    balance_below: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +313,10 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     catch_up_max: int | None
     catch_up_pace: Lasting | None
     pause_after_failures: int | None
+    only_if_changed: bool
+    batch_max_age: Lasting | None
     retry_failed_inputs: Options | None
+    park_after: int | None
     min_rows: int | None
     min_rows_per_input: float | None
     min_success_rate: float | None
@@ -355,8 +363,9 @@ class RunSpec(Generic[Lasting, Names]):
     *waits_for_others*, while jobs that no run has are known to run. An occurrence with
     more inputs than one trigger may have is made of several *chunks*. A long gap is one skipped
     run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
-    goes *past_limits* is sent on a person's word, whatever limits and budgets say. Its collection
-    is to have ended by *finish_by_at*: what is left until then is the deadline that is sent.
+    goes *past_limits* is sent on a person's word, whatever limits and budgets say; *past_pauses*
+    while its queue or schedule is paused or frozen. Its collection is to have ended by
+    *finish_by_at*: what is left until then is the deadline that is sent.
     """
 
     schedule: str | None
@@ -392,6 +401,7 @@ class RunSpec(Generic[Lasting, Names]):
     due_until: datetime | None = None
     occurrences: int = 1
     past_limits: bool = False
+    past_pauses: bool = False
     finish_by_at: datetime | None = None
     waits_for_others: bool = False
 

@@ -27,6 +27,10 @@ VERBS: Final = (RelayCall.CANCEL, RelayCall.PAUSE, RelayCall.RESUME, RelayCall.R
 """Those that change something upstream."""
 
 
+RERUN_FAILED: Final = b'{"failed_only":1}'
+"""The body of a rerun of the inputs that failed; of all, it has none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayQuestion:
     """One question to an *account*'s upstream about *subject*, a collection or a collector's id."""
@@ -58,7 +62,7 @@ class RelayQuestion:
     @property
     def content(self) -> bytes:
         """Return the body: JSON, or nothing."""
-        return b'{"failed_only":1}' if self.failed_only else b""
+        return RERUN_FAILED * self.failed_only
 
     def line(self) -> bytes:
         """Write it as a line."""

@@ -34,6 +34,7 @@ class ResultReason(StrEnum):
     NOT_WRITABLE = "not_writable"
     IN_THE_WAY = "in_the_way"  # a file that is not of this run stands there
     BAD_PATH = "bad_path"  # `save_to` makes no path
+    NO_STORE = "no_store"  # the object store cannot be reached, or refuses; or its extra lacks
     EXPIRED = "expired"  # the upstream has it no more
     REFUSED = "refused"  # the upstream would not
     BROKEN = "broken"  # a bug: see the log
@@ -65,6 +66,7 @@ _SUFFIXES: Final = {
     ".csv": ResultFormat.CSV,
 }
 _LONGEST_PART: Final = 200
+_STORE: Final = re.compile(r"((?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,62})/")
 _NOT_IN_A_VALUE: Final = re.compile(r"[^\w.@+=-]")
 
 
@@ -82,9 +84,23 @@ class ResultOf:
 
 @dataclass(frozen=True, slots=True)
 class ResultPath:
-    """A path below the folder of [results], and what its name says of the file."""
+    """
+    A path below the folder of [results], and what its name says of the file.
+
+    With a *store*, such as `s3://bucket`, it is below that, and no folder's matter.
+    """
 
     path: PurePosixPath
+    store: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> "ResultPath":
+        """Read what `str` wrote."""
+        found = _STORE.match(text)
+        return cls(PurePosixPath(text[found.end() :] if found else text), found and found[1])
+
+    def __str__(self) -> str:
+        return f"{self.store}/{self.path}" if self.store else str(self.path)
 
     @property
     def is_gzip(self) -> bool:
@@ -104,7 +120,8 @@ class ResultPath:
         """Return it with the run's number in its name."""
         plain = self._plain
         rest = self.path.name.removeprefix(plain.stem)
-        return ResultPath(self.path.with_name(f"{plain.stem}.run-{run_id}{rest}"))
+        name = f"{plain.stem}.run-{run_id}{rest}"
+        return ResultPath(self.path.with_name(name), self.store)
 
 
 def render_result_path(template: str, of: ResultOf, *, zone: tzinfo) -> ResultPath:
@@ -120,11 +137,24 @@ def render_result_path(template: str, of: ResultOf, *, zone: tzinfo) -> ResultPa
         "run_id": str(of.run_id),
         "collection_id": _value(of.collection_id),
     }
-    rendered = render_path(template, values, due_at=of.due_at.astimezone(zone))
-    found = ResultPath(PurePosixPath(rendered))
+    below = template[len(_store_of(template)) :]
+    rendered = render_path(below, values, due_at=of.due_at.astimezone(zone))
+    found = ResultPath.read(f"{_store_of(template)}{rendered}")
     _check(template, rendered, found)
     has_number = "{run_id}" in template or "{collection_id}" in template
     return found.numbered(of.run_id) if of.is_one_of_several and not has_number else found
+
+
+def _store_of(template: str) -> str:
+    """Return the beginning that names an object store; InvalidInput for one that is none."""
+    found = _STORE.match(template)
+    if found is None and (scheme := template.partition("://"))[1]:
+        # Its text is not repeated: some write credentials there.
+        raise InvalidInput(
+            f"save_to: what begins with {scheme[0][:20]}:// is no bucket: write s3://BUCKET/…,"
+            " gs://BUCKET/… or az://CONTAINER/…; credentials and options are the environment's"
+        )
+    return found[0] if found else ""
 
 
 def _value(text: str) -> str:

@@ -12,6 +12,10 @@ KEPT_OF_A_SCHEDULE: Final = 100
 """So many of the newest of each schedule are never forgotten: baselines and checks read them."""
 
 
+USAGE_KEPT: Final = timedelta(days=62)
+"""What was sent within this time is never forgotten: this month and the one before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """
@@ -28,6 +32,7 @@ class Retention:
     holds: timedelta | None = None
     notices: timedelta | None = None
     results: timedelta | None = None
+    usage: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

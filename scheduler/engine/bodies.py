@@ -4,15 +4,32 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from scheduler.domain.batch import Asked, Chunk, Chunks, Dated, DueTime, DueTimeNeeded, Reading
+from scheduler.domain.batch import (
+    Asked,
+    Chunk,
+    Chunks,
+    Dated,
+    DueTime,
+    DueTimeNeeded,
+    Parked,
+    Reading,
+)
 from scheduler.domain.errors import InputsError, SchedulerError
 from scheduler.domain.records import Batch, StoredBody
 from scheduler.domain.request import Spool
-from scheduler.inputs import ANY_FILE, ChangedMeanwhile, InputFiles, find_files, iter_bodies
+from scheduler.inputs import (
+    ANY_FILE,
+    ChangedMeanwhile,
+    InputFiles,
+    LeaveOut,
+    find_files,
+    find_written_at,
+    iter_bodies,
+)
 
 Store = Callable[[StoredBody], None]
 
@@ -69,7 +86,7 @@ class BatchReader:
         aside = {each for each in wanted.items() if each[0] not in small}
         readings = await asyncio.to_thread(self._read_quick, small, store) if small else {}
         for asked, batch in aside - self._aside.keys():
-            reading = self._read_aside(batch, asked.due, store, spool)
+            reading = self._read_aside(batch, asked, store, spool)
             self._aside[asked, batch] = asyncio.create_task(reading)
         if aside:
             await asyncio.wait([self._aside[each] for each in aside], timeout=self.patience)
@@ -81,7 +98,7 @@ class BatchReader:
         return readings
 
     async def _read_aside(
-        self, batch: Batch, due: DueTime | None, store: Store, spool: Spool | None
+        self, batch: Batch, asked: Asked, store: Store, spool: Spool | None
     ) -> Reading:
         given_up = threading.Event()
 
@@ -93,7 +110,9 @@ class BatchReader:
         try:
             async with self._slots, asyncio.timeout(self.gives_up_after):
                 return await (self.in_thread or _in_thread)(
-                    lambda: self.read(batch, due, store=store_while_wanted, spool=spool)
+                    lambda: self.read(
+                        batch, asked.due, parked=asked.parked, store=store_while_wanted, spool=spool
+                    )
                 )
         except TimeoutError:
             return InputsError(
@@ -104,10 +123,19 @@ class BatchReader:
             given_up.set()
 
     def _read_quick(self, wanted: Mapping[Asked, Batch], store: Store) -> dict[Asked, Reading]:
-        return {asked: self.read(batch, asked.due, store=store) for asked, batch in wanted.items()}
+        return {
+            asked: self.read(batch, asked.due, parked=asked.parked, store=store)
+            for asked, batch in wanted.items()
+        }
 
     def read(
-        self, batch: Batch, due: DueTime | None, *, store: Store, spool: Spool | None = None
+        self,
+        batch: Batch,
+        due: DueTime | None,
+        *,
+        store: Store,
+        spool: Spool | None = None,
+        parked: Parked = frozenset(),
     ) -> Reading:
         """
         Return what *batch* makes now, or why it makes nothing; DATED if that depends on *due*.
@@ -117,10 +145,11 @@ class BatchReader:
         """
         for _ in range(_MOST_READINGS):
             try:
-                key = _key_of(batch)
+                key = (*_key_of(batch), parked)
                 if (kept := self._find(key, due)) is not None:
                     return kept
-                if (reading := self._read(batch, due, store, spool, key)) is not None:
+                asked = Asked(batch.name, due, parked)
+                if (reading := self._read(asked, batch, store, spool)) is not None:
                     self._keep(key if reading is Dated.DATED else (*key, due), reading)
                     return reading
             except ChangedMeanwhile:
@@ -155,14 +184,18 @@ class BatchReader:
                 self._kept_bytes -= _size(self._kept.popitem(last=False)[1])
 
     def _read(
-        self, batch: Batch, due: DueTime | None, store: Store, spool: Spool | None, key: _Key
+        self, asked: Asked, batch: Batch, store: Store, spool: Spool | None
     ) -> Chunks | Dated | None:
         """Return what the batch comes to; None as soon as it is seen to change meanwhile."""
+        key, leave_out = _key_of(batch), LeaveOut(asked.parked)
         chunks: list[Chunk] = []
         byte_count = 0
+        written_at = None if batch.file is None else find_written_at(batch.file)
         try:
-            for body in iter_bodies(batch, due, files=self.files(), spool=spool):
-                chunks.append(Chunk(body.fingerprint, body.row_count, body))
+            for body in iter_bodies(
+                batch, asked.due, files=self.files(), spool=spool, leave_out=leave_out
+            ):
+                chunks.append(Chunk(body.fingerprint, body.row_count, body, written_at))
                 byte_count += body.byte_count
                 if byte_count > self.most_kept_bytes or body.parts is not None:
                     chunks[:] = [_stored(chunk, store) for chunk in chunks]
@@ -170,7 +203,7 @@ class BatchReader:
                     return None
         except DueTimeNeeded:
             return Dated.DATED
-        return tuple(chunks)
+        return tuple(replace(chunk, parked_count=leave_out.count) for chunk in chunks)
 
 
 async def _in_thread(read: Callable[[], Reading]) -> Reading:
@@ -230,7 +263,7 @@ def _stored(chunk: Chunk, store: Store) -> Chunk:
         store(chunk.body)
     except Exception as error:
         raise _NotStored from error
-    return Chunk(chunk.fingerprint, chunk.row_count, None)
+    return replace(chunk, body=None)
 
 
 def _is_whole(reading: Chunks | Dated) -> bool:

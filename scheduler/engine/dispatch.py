@@ -7,14 +7,17 @@ however many there are, a pass costs one durable commit, and a lone run waits fo
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 import structlog
 
 from scheduler.clock import Clock, boot_seconds
+from scheduler.domain.batch import Asked
 from scheduler.domain.errors import DatabaseError, InvalidInput
 from scheduler.domain.reply import Deferral, Deferred, Lost
 from scheduler.domain.request import Params, TriggerRequest, expand_secrets
@@ -29,17 +32,25 @@ from scheduler.engine.answered import (
 )
 from scheduler.engine.body_cache import BodyCache
 from scheduler.engine.dispatch_pass import DispatchPass, PassResult
+from scheduler.engine.fired import Fired, Firing
 from scheduler.engine.in_flight import InFlight, key_of
 from scheduler.engine.loop import Wake
 from scheduler.engine.send_buffer import Claim, SendBuffer
 from scheduler.engine.singly import log_unrecorded, record_singly
 from scheduler.engine.stored_body import content_of
-from scheduler.engine.tuning import HASTEN_EVERY, LONGEST_PREFETCH, RECORD_TOGETHER
-from scheduler.storage.database import Database
+from scheduler.engine.tuning import (
+    CLAIMED_WITH_FIRING,
+    HASTEN_EVERY,
+    LONGEST_PREFETCH,
+    RECORD_TOGETHER,
+)
+from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import Departures
 from scheduler.storage.runs import queued
 
 log = structlog.get_logger()
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,19 +85,61 @@ class DispatchStep:
     _is_expected: bool = False
     _soon: asyncio.TimerHandle | None = None
     _hasten_from: float = 0.0
+    _passing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def in_flight(self) -> int:
         """How many runs are claimed, and not answered and recorded."""
         return len(self._flight.list_claimed())
 
-    def expect_work(self) -> None:
-        """Wake up for what was just queued: there is no need to ask whether anything was."""
-        self._is_expected = True
-        self.wake()
+    async def fire(self, firing: Firing, number: int) -> tuple[Fired, list[Asked]]:
+        """
+        Make the transaction of a *firing* of *number* schedules, and send what it leaves.
+
+        Where they are few and nothing else is to be recorded they are claimed in the same
+        transaction: one commit less before a trigger leaves. Should that fail, it is fired by
+        itself, and what it leaves is claimed by the next pass.
+        """
+        if number <= CLAIMED_WITH_FIRING and self._is_calm():
+            with suppress(_NotClaimed):
+                return await self._fire_and_claim(firing)
+        fired, asked = await self.db.write(firing)
+        if fired.has_queued:
+            # There is no need to ask whether anything was queued.
+            self._is_expected = True
+            self.wake()
+        return fired, asked
+
+    def _is_calm(self) -> bool:
+        is_passing = self._passing.locked() or self._unsure
+        return self.accepting and not (
+            is_passing or self._flight.answers or self._flight.has_waiting()
+        )
+
+    async def _fire_and_claim(self, firing: Firing) -> tuple[Fired, list[Asked]]:
+        def fire_and_claim(conn: Connection) -> tuple[Fired, list[Asked], PassResult | None]:
+            fired, asked = firing(conn)
+            if not fired.has_queued:
+                return fired, asked, None
+            try:
+                return fired, asked, work.carry_out(conn)
+            except Exception as error:
+                raise _NotClaimed from error
+
+        async with self._passing:
+            work = self._next_pass()
+            fired, asked, result = await self._write(fire_and_claim)
+            if result is not None:
+                self._follow(work, result)
+                self._pass_soon()
+            return fired, asked
 
     async def run(self, now: datetime) -> datetime | None:
         """Record what was answered, and send what may be sent; return when there is more."""
+        async with self._passing:
+            return await self._run(now)
+
+    async def _run(self, now: datetime) -> datetime | None:
         is_expected, self._is_expected = self._is_expected, False
         held_back = self._flight.hold_back(accepting=self.accepting)
         if not (self._flight.answers or held_back or self._unsure or is_expected):
@@ -99,18 +152,26 @@ class DispatchStep:
             self._soon = None
         work = self._next_pass()
         try:
-            result = await self.db.write(work.carry_out)
-        except BaseException as error:
-            # The claims may be on disk without us knowing: they were not sent.
-            self._unsure = True
-            if isinstance(error, Exception) and not isinstance(error, DatabaseError):
+            result = await self._write(work.carry_out)
+        except Exception as error:
+            if not isinstance(error, DatabaseError):
                 await self._record_singly(work.answers, work.now)
             raise
-        self._unsure = False
         # Before anything is logged: a log that cannot be written fails, too.
         self._follow(work, result)
         self._report(work.answers, result)
         return self._run_again_at(result.run_again_at, work.now)
+
+    async def _write(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Make a transaction that may claim."""
+        try:
+            result = await self.db.write(work)
+        except BaseException:
+            # The claims may be on disk without us knowing: they were not sent.
+            self._unsure = True
+            raise
+        self._unsure = False
+        return result
 
     def _next_pass(self) -> DispatchPass:
         # In this order: however long a daemon is stopped, it never trusts a lease too long.
@@ -207,7 +268,11 @@ class DispatchStep:
         """Have answers recorded: at once if *buffer* needs more claims, else with those to come."""
         if buffer.is_short:
             self.wake()
-        elif self._soon is None:
+        else:
+            self._pass_soon()
+
+    def _pass_soon(self) -> None:
+        if self._soon is None:
             self._soon = asyncio.get_running_loop().call_later(RECORD_TOGETHER, self.wake)
 
     async def _ask(self, claim: Claim) -> Reply:
@@ -237,6 +302,10 @@ class DispatchStep:
 
 
 _NOT_SENT = Deferral.NOT_SENT
+
+
+class _NotClaimed(Exception):
+    """What was fired could not be claimed in the same transaction, which is taken back."""
 
 
 @lru_cache(maxsize=4096)  # the runs of a schedule have mostly the same

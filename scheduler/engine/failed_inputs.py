@@ -1,6 +1,7 @@
 """Which inputs of a run failed is asked for once it has ended; those may be sent once more."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,14 +21,29 @@ from scheduler.domain.failed_inputs import (
     read_retry_policy,
 )
 from scheduler.domain.new_run import retried_run
-from scheduler.domain.records import Account, NewRun, Reason, Run, RunState, StoredBody
+from scheduler.domain.records import (
+    Account,
+    NewRun,
+    Reason,
+    Run,
+    RunState,
+    Schedule,
+    StoredBody,
+)
 from scheduler.domain.request import SendAs, render_body
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.loop import Wake
 from scheduler.engine.rate_limiter import Feedback, feedback_of_answer, open_limiter
 from scheduler.engine.stored_body import SentInputs
 from scheduler.engine.tuning import ERRORS_AT_ONCE, LARGEST_DATASET, LEASE_MARGIN
-from scheduler.storage import accounts, definitions, failed_inputs, runs, schedules
+from scheduler.storage import (
+    accounts,
+    definitions,
+    failed_inputs,
+    parked_inputs,
+    runs,
+    schedules,
+)
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
 from scheduler.storage.failed_inputs import ToAsk
@@ -38,8 +54,10 @@ _AGAIN: Final = timedelta(minutes=1)
 _MOST_ASKED: Final = 10
 """So often an upstream that does not answer is asked, twice as long after each time: 8 hours."""
 
-_RETRIED: Final = (Reason.SOME_INPUTS_FAILED, Reason.DEADLINE_REACHED, Reason.COLLECTION_FAILED)
-_RETRIED_TOO: Final = (Reason.LOW_SUCCESS_RATE,)
+_RETRIED: Final = (
+    *(Reason.SOME_INPUTS_FAILED, Reason.DEADLINE_REACHED, Reason.COLLECTION_FAILED),
+    Reason.LOW_SUCCESS_RATE,
+)
 """Ends whose failed inputs are sent once more: where nothing came of all, a person has to look."""
 
 
@@ -165,7 +183,7 @@ class FailedInputsStep:
         collection, asked = work.to_ask.collection, work.to_ask.asked
         if isinstance(found, list):
             is_first = failed_inputs.record(conn, collection, found)
-            return _retry(conn, work, found, now) if is_first else None
+            return _follow_up(conn, work, found, now) if is_first else None
         is_over = isinstance(found, Refused) or asked >= _MOST_ASKED
         again = None if is_over else now + _AGAIN * 2 ** (asked - 1)
         failed_inputs.put_off(conn, collection.id, until=again)
@@ -181,39 +199,62 @@ def _tells_all(work: _Work, failed: Sequence[FailedInput]) -> bool:
     return is_counted and len(failed) + (collection.lines or 0) == work.body.row_count
 
 
-def _retry(
+def _follow_up(
     conn: Connection, work: _Work, failed: Sequence[FailedInput], now: datetime
 ) -> int | None:
-    """Write the run of those that are worth it; None where its schedule wants none."""
+    """Send once more what is worth it, return the run of it, and park what fails each time."""
     run = runs.get_run(conn, work.run.id)
-    is_retried = run.state in (RunState.PARTIAL, RunState.FAILED) and run.reason in (
-        *_RETRIED,
-        *_RETRIED_TOO,
-    )
-    policy = _policy_of(conn, run)
+    schedule = _schedule_of(conn, run)
+    if schedule is None:
+        return None
+    child, retried = _retry(conn, work, run, schedule, failed, now) or (None, frozenset())
+    if schedule.park_after is not None:
+        lasting = [one for one in failed if one.position not in retried]
+        count = parked_inputs.park(conn, run, lasting, after=schedule.park_after, now=now)
+        if count:
+            log.warning("inputs_parked", schedule=schedule.name, run_id=run.id, count=count)
+    return child
+
+
+def _retry(
+    conn: Connection,
+    work: _Work,
+    run: Run,
+    schedule: Schedule,
+    failed: Sequence[FailedInput],
+    now: datetime,
+) -> tuple[int, frozenset[int]] | None:
+    """Write the run of those that are worth it, and return which; None where there is none."""
+    is_retried = run.state in (RunState.PARTIAL, RunState.FAILED) and run.reason in _RETRIED
+    policy = _policy_of(schedule)
     if policy is None or not is_retried or run.confirm_cancel or len(failed) > MOST_KEPT:
         return None
-    chosen = [one.input for one in failed if policy.retries(one)]
+    chosen = {one.position: one.input for one in failed if policy.retries(one)}
     if not chosen or failed_inputs.count_retries(conn, run.id) >= policy.max:
         return None
-    body = render_body(chosen, SendAs(work.body.send_as))
+    body = render_body(list(chosen.values()), SendAs(work.body.send_as))
     definitions.insert_bodies(conn, [body], now=now)
     run_id = runs.insert_run(conn, _child(run, body, now + policy.after, now), by=_BY)
+    parked_inputs.mark_retried(conn, run.id, list(chosen))
     announce(conn)
-    return run_id
+    return run_id, frozenset(chosen)
 
 
-def _policy_of(conn: Connection, run: Run) -> RetryPolicy | None:
-    """Return what the run's schedule says now; None where it is gone, disabled or says nothing."""
-    if run.schedule is None:
-        return None
-    try:
-        schedule = schedules.get_schedule(conn, run.schedule).schedule
-        if schedule.retry_failed_inputs is None or not schedule.enabled:
-            return None
-        return read_retry_policy(schedule.retry_failed_inputs)
-    except (NotFound, InvalidInput):  # one that cannot be read is told as invalid
-        return None
+def _schedule_of(conn: Connection, run: Run) -> Schedule | None:
+    """Return the run's schedule as it is now; None where it is gone or disabled."""
+    with suppress(NotFound):
+        if run.schedule is not None:
+            schedule = schedules.get_schedule(conn, run.schedule).schedule
+            return schedule if schedule.enabled else None
+    return None
+
+
+def _policy_of(schedule: Schedule) -> RetryPolicy | None:
+    """Return what the schedule says of failed inputs; None where it says nothing."""
+    with suppress(InvalidInput):  # one that cannot be read is told as invalid
+        if schedule.retry_failed_inputs is not None:
+            return read_retry_policy(schedule.retry_failed_inputs)
+    return None
 
 
 _BY: Final = "retry_failed_inputs"
@@ -227,6 +268,7 @@ def _child(run: Run, body: StoredBody, not_before: datetime, now: datetime) -> N
         detail=f"{body.row_count} input{'s' * (body.row_count > 1)} that failed in run {run.id}",
         not_before=not_before,
         failed_inputs_of=run.id,
+        finish_by_at=run.finish_by_at,
     )
 
 

@@ -24,8 +24,7 @@ from scheduler.domain.records import (
 )
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
-from scheduler.engine.fired import log_invalid, log_standing
-from scheduler.engine.loop import Wake
+from scheduler.engine.fired import CarryOut, Fired, log_invalid, log_standing
 from scheduler.storage import (
     accounts,
     collections_,
@@ -33,6 +32,7 @@ from scheduler.storage import (
     freezes,
     other_jobs,
     overrides,
+    parked_inputs,
     runs,
     schedules,
 )
@@ -70,15 +70,6 @@ class _Work:
     due_at: datetime
 
 
-@dataclass(slots=True)
-class _Fired:
-    """The runs that a pass has written, when the next are due, and how many it could not hold."""
-
-    runs: list[NewRun]
-    following: datetime | None
-    locked: int
-
-
 @dataclass(slots=True, kw_only=True)
 class FireStep:
     """
@@ -98,7 +89,7 @@ class FireStep:
     db: Database
     reader: BatchReader
     defaults: Callable[[], RunDefaults]
-    wake_dispatch: Wake
+    carry_out: CarryOut
     _invalid_seen: tuple[datetime, str] | None = None
     _limit: int = _AT_FIRST
     _locked: int = 0
@@ -113,8 +104,6 @@ class FireStep:
             self._ahead = work
             return work.due_at
         fired = await self._read_and_fire(work.due, now)
-        if any(run.state is RunState.QUEUED for run in fired.runs):
-            self.wake_dispatch()
         self._locked = fired.locked
         if work.is_full and fired.locked < len(work.due):
             return now
@@ -154,20 +143,20 @@ class FireStep:
         self._invalid_seen = (now, last)
         return invalid
 
-    async def _read_and_fire(self, due: Sequence[ScheduleWithRefs], now: datetime) -> _Fired:
+    async def _read_and_fire(self, due: Sequence[ScheduleWithRefs], now: datetime) -> Fired:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
         names = [whole.schedule.name for whole in due]
         batches = {whole.batch.name: whole.batch for whole in due if whole.batch is not None}
         store, spool = partial(self._store, now=now), DatabaseSpool(self.db, now)
         readings: dict[Asked, Reading] = {}
         asked: Collection[Asked] = _asked_at_first(due, now)
-        fired = _Fired(runs=[], following=None, locked=0)
+        fired = Fired(runs=[], following=None, locked=0)
         for _ in range(_MOST_READINGS):
             wanted = {ask: batches[ask.batch] for ask in asked if ask.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store, spool=spool)
             write = partial(self._fire, names=names, read=batches, readings=readings, now=now)
-            last, asked = await self.db.write(write)
-            fired = _Fired([*fired.runs, *last.runs], last.following, last.locked)
+            last, asked = await self.carry_out(write, len(names))
+            fired = Fired([*fired.runs, *last.runs], last.following, last.locked)
             if not asked:
                 break
         return fired
@@ -185,7 +174,7 @@ class FireStep:
         read: dict[str, Batch],
         readings: dict[Asked, Reading],
         now: datetime,
-    ) -> tuple[_Fired, list[Asked]]:
+    ) -> tuple[Fired, list[Asked]]:
         """Decide those of *names* that can be held; return what is to be read for more, too."""
         claimed = overrides.apply_overrides(conn, schedules.claim(conn, names), now=now)
         _forget_edited(claimed, read, readings)
@@ -208,7 +197,7 @@ class FireStep:
         pause_failing(conn, failed, now=now)
         locked = len(names) - len(claimed)
         following = schedules.find_next_fire(conn, after=now if locked else None)
-        return _Fired(fired, following, locked), unread
+        return Fired(fired, following, locked), unread
 
     def _context(
         self,
@@ -236,6 +225,12 @@ class FireStep:
                 conn, [whole.schedule.name for whole in beside_nothing]
             ),
             others=_list_others(conn, beside_nothing, now),
+            parked=parked_inputs.read_digests(
+                conn, [schedule.name for schedule in claimed if schedule.park_after is not None]
+            ),
+            good=sent.list_last_good(
+                conn, [schedule.name for schedule in claimed if schedule.only_if_changed]
+            ),
             ends=schedules.list_ends(
                 conn, [schedule for schedule in claimed if schedule.after is not None]
             ),
@@ -296,7 +291,7 @@ def _asked_at_first(due: Sequence[ScheduleWithRefs], now: datetime) -> set[Asked
         for whole in due
         if whole.batch is not None
         and (
-            _may_owe(whole.schedule, now)
+            (_may_owe(whole.schedule, now) and whole.schedule.park_after is None)
             or (whole.batch.file is None and asks_for_check(whole.schedule))
         )
     }

@@ -1,14 +1,39 @@
-"""What planning and firing a schedule came to beside its runs, in the log."""
+"""What firing came to: its runs, and beside them lines of the log."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
+from scheduler.domain.batch import Asked
 from scheduler.domain.plan_schedule import Decision
-from scheduler.domain.records import NewRun, Schedule
+from scheduler.domain.records import NewRun, RunState, Schedule
+from scheduler.storage.database import Connection
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Fired:
+    """The runs that a pass has written, when the next are due, and how many it could not hold."""
+
+    runs: list[NewRun]
+    following: datetime | None
+    locked: int
+
+    @property
+    def has_queued(self) -> bool:
+        """Tell whether there is something to send."""
+        return any(run.state is RunState.QUEUED for run in self.runs)
+
+
+Firing = Callable[[Connection], tuple[Fired, list[Asked]]]
+"""Fires in a transaction, and tells what is to be read for more."""
+
+CarryOut = Callable[[Firing, int], Awaitable[tuple[Fired, list[Asked]]]]
+"""Makes the transaction of a Firing of so many schedules, and has sent what it leaves."""
 
 
 def log_standing(fired: Sequence[NewRun], written: Sequence[NewRun]) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from scheduler.domain.answers import Unanswered
 from scheduler.domain.brake import (
@@ -43,6 +44,7 @@ class Feedback:
     token_fingerprint: str | None = None
     unreachable: bool = False
     lost: bool = False
+    detail: str | None = None
 
 
 def feedback_of_reply(reply: TriggerReply, *, token_fingerprint: str) -> Feedback:
@@ -50,12 +52,12 @@ def feedback_of_reply(reply: TriggerReply, *, token_fingerprint: str) -> Feedbac
     match reply:
         case Deferred(status=429, retry_after=retry_after):
             return Feedback(throttled=True, retry_after=retry_after)
-        case Deferred(deferral=Deferral.NOT_SENT):
-            return Feedback(unreachable=True)
+        case Deferred(deferral=Deferral.NOT_SENT, detail=detail):
+            return Feedback(unreachable=True, detail=detail)
         case Rejected(refusal=Refusal.CREDENTIALS, detail=detail):
             return Feedback(credentials=detail, token_fingerprint=token_fingerprint)
-        case Lost():
-            return Feedback(lost=True)
+        case Lost(detail=detail):
+            return Feedback(lost=True, detail=detail)
         case _:
             return Feedback()
 
@@ -68,7 +70,7 @@ def feedback_of_answer(answer: object, *, token_fingerprint: str) -> Feedback:
         return Feedback(throttled=True, retry_after=answer.retry_after)
     if answer.credentials:
         return Feedback(credentials=answer.detail, token_fingerprint=token_fingerprint)
-    return Feedback(lost=True)
+    return Feedback(lost=True, detail=answer.detail)
 
 
 def apply_feedback(
@@ -148,10 +150,9 @@ class RateLimiter:
                 holds.end_braking(conn, self.account.name, now=self.now)
         elif is_throttled or not was_braked:
             recent = sum(at > self.now - WINDOW for at in self.throttled_at)
-            is_unreachable = any(feedback.unreachable for feedback in feedbacks)
-            why = "it cannot be reached" if is_unreachable else f"{LOSSES} answers lost in a row"
-            if is_throttled:
-                why = f"{recent} answer{'s' * (recent > 1)} of 429 in five minutes"
+            why = f"{recent} answer{'s' * (recent > 1)} of 429 in five minutes"
+            if not is_throttled:
+                why = _why_closed(feedbacks)
             holds.begin_braking(conn, self.account.name, why, now=self.now)
 
     def permits(self) -> Permits:
@@ -284,3 +285,13 @@ def _is_late(poll_due_at: datetime | None, now: datetime) -> bool:
 def close_limiters(conn: Connection, limiters: Iterable[RateLimiter]) -> None:
     """Store what the brakes have become."""
     accounts.record_brakes(conn, {limiter.account.name: limiter.brake for limiter in limiters})
+
+
+def _why_closed(feedbacks: Sequence[Feedback]) -> str:
+    is_unreachable = any(feedback.unreachable for feedback in feedbacks)
+    details = [one.detail for one in feedbacks if one.detail and one.unreachable == is_unreachable]
+    what = "nothing can be sent" if is_unreachable else f"{LOSSES} answers lost in a row"
+    return f"{what}: {details[-1][:_TOLD]}" if details else what
+
+
+_TOLD: Final = 300

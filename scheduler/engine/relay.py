@@ -75,11 +75,17 @@ class Relay:
         detail = f"rerun of {question.subject}" + ", what failed" * question.failed_only
         rerun = accepted_rerun(collection_id, read_moment(answer.get("starteta")), detail)
         request = f"{question.method} {question.path}"
-        how = {"owner": self.owner, "by": question.by}
 
         def write(conn: Connection) -> int | None:
-            now = self.clock()
-            return follow_rerun(conn, question.subject, rerun, request, now=now, **how)
+            return follow_rerun(
+                conn,
+                question.subject,
+                rerun,
+                request,
+                owner=self.owner,
+                by=question.by,
+                now=self.clock(),
+            )
 
         try:
             return await self.db.write(write)

@@ -64,6 +64,7 @@ class ResultFile:
     path: ResultPath
     run_id: int
     attempt: int
+    host: str | None = None
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +117,9 @@ class ResultFile:
         if written.get("sha256") and holds(self.place, written):
             return True
         raise InTheWay(f"{self.place} is there, and is not of run {self.run_id}")
+
+    def upload(self, written: Mapping[str, Any]) -> None:
+        """Nothing: it is written where it stays."""
 
     def publish(self, written: Mapping[str, Any]) -> None:
         """Give what was written beside its name: never in the place of another file."""

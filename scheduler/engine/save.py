@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, assert_never
 
 import structlog
@@ -27,11 +27,12 @@ from scheduler.engine.hooks import tell_end
 from scheduler.engine.loop import Wake
 from scheduler.engine.rate_limiter import Feedback, feedback_of_answer, open_limiter
 from scheduler.engine.result_file import ResultFile, not_saved
+from scheduler.engine.result_object import NoStore, ResultObject, has_extra, spool_folder
 from scheduler.engine.result_rows import NotBuilt, ResultWriter, Unreadable
 from scheduler.engine.tuning import REMOVED_AT_ONCE, SAVED_AT_ONCE
 from scheduler.storage import accounts, collections_, results
 from scheduler.storage.database import Connection, Database
-from scheduler.storage.results import Result
+from scheduler.storage.results import Place, Result
 
 log = structlog.get_logger()
 
@@ -109,14 +110,15 @@ class SaveStep:
     async def run(self, now: datetime) -> datetime | None:
         """Begin what is due; return when more is."""
         root = self.folder()
-        if root is None or not self._accepting:
+        is_of = self._is_ours(root)
+        if is_of is None or not self._accepting:
             return None
         await self._remove_old(root, now)
-        due = await self.db.read(results.find_next)
+        due = await self.db.read(partial(results.find_next, of=is_of))
         room = SAVED_AT_ONCE - len(self._saving)
         if due is None or due > now or room <= 0:
             return due if room > 0 else None
-        for work in await self.db.write(partial(self._claim, room=room, now=now)):
+        for work in await self.db.write(partial(self._claim, of=is_of, room=room, now=now)):
             task = asyncio.create_task(self._save(root, work), name=f"save {work.result.run_id}")
             self._saving[work.result.run_id] = task
         return None  # an end wakes it, else the loop comes again by itself
@@ -135,9 +137,9 @@ class SaveStep:
         """Wait for all that is under way."""
         await asyncio.gather(*self._saving.values())
 
-    def _claim(self, conn: Connection, *, room: int, now: datetime) -> list[_Work]:
+    def _claim(self, conn: Connection, *, of: Place, room: int, now: datetime) -> list[_Work]:
         taken: list[_Work] = []
-        for name in results.list_accounts(conn, now=now):
+        for name in results.list_accounts(conn, of=of, now=now):
             account = accounts.find_account(conn, name)
             if account is None or len(taken) >= room:
                 continue
@@ -145,6 +147,7 @@ class SaveStep:
             found = results.claim(
                 conn,
                 name,
+                of=of,
                 now=now,
                 owner=self.owner,
                 until=now + LEASE,
@@ -162,11 +165,27 @@ class SaveStep:
             ]
         return taken
 
-    async def _save(self, root: Path, work: _Work) -> None:
+    def _is_ours(self, root: Path | None) -> Place | None:
+        """Return what this daemon can save: files where it has a folder, objects by the extra."""
+        if root is None:
+            return Place.OBJECTS if has_extra() else None
+        return Place.ALL if has_extra() else Place.FILES
+
+    def _file_of(self, root: Path | None, result: Result) -> ResultFile | ResultObject | None:
+        """Return where a result stands, or is to; None where that is no matter of this daemon."""
+        path = ResultPath.read(result.path or "")
+        if path.store is not None:
+            spool = spool_folder(root)
+            return ResultObject(spool, path, result.run_id, result.attempt_count)
+        if root is None:
+            return None
+        return ResultFile(root, path, result.run_id, result.attempt_count, self.host)
+
+    async def _save(self, root: Path | None, work: _Work) -> None:
         result = work.result
-        file = ResultFile(
-            root, ResultPath(PurePosixPath(result.path or "")), result.run_id, result.attempt_count
-        )
+        file = self._file_of(root, result)
+        if file is None:  # it is not claimed without a folder
+            return
         feedbacks: list[Feedback] = []
         failure: NotSaved | None = None
         try:
@@ -190,7 +209,7 @@ class SaveStep:
             self.wake()
 
     async def _write(
-        self, file: ResultFile, work: _Work, feedbacks: list[Feedback]
+        self, file: ResultFile | ResultObject, work: _Work, feedbacks: list[Feedback]
     ) -> NotSaved | None:
         """Have the file stand there, whole and marked; return why it does not."""
         result = work.result
@@ -215,11 +234,13 @@ class SaveStep:
                 "row_count": writer.row_count,
                 "byte_count": writer.byte_count,
             }
-            await self._hold(work, written)
+            await self._upload(file, work, written)
+            await self._hold(work, {**written, "host": file.host})
             await asyncio.to_thread(file.publish, written)
         now = self.clock()
         await asyncio.to_thread(file.mark, _marker(result, written, now))
-        await self.db.write(partial(self._record_saved, work=work, now=now))
+        saved = partial(self._record_saved, work=work, host=file.host, now=now)
+        await self.db.write(saved)
         log.info("result_saved", run_id=result.run_id, path=str(file.place), **written)
         return None
 
@@ -264,6 +285,15 @@ class SaveStep:
             await asyncio.gather(task, return_exceptions=True)
             raise
 
+    async def _upload(
+        self, file: ResultFile | ResultObject, work: _Work, written: Mapping[str, Any]
+    ) -> None:
+        """Have a store take what was written, and keep the lease meanwhile."""
+        uploading = asyncio.ensure_future(asyncio.to_thread(file.upload, written))
+        while not (await asyncio.wait({uploading}, timeout=_RENEWED_EVERY))[0]:
+            await self._hold(work)
+        uploading.result()
+
     async def _hold(self, work: _Work, written: Mapping[str, Any] | None = None) -> None:
         """Show that somebody is at it, and what the file holds; raises _Lost."""
         now = self.clock()
@@ -272,7 +302,7 @@ class SaveStep:
             keep = partial(
                 results.announce_file,
                 result=work.result,
-                file={**written, "host": self.host},
+                file=written,
                 until=now + LEASE,
                 now=now,
             )
@@ -329,19 +359,22 @@ class SaveStep:
             tell_end(conn, result.run_id, now=now)
         return again
 
-    def _record_saved(self, conn: Connection, *, work: _Work, now: datetime) -> None:
-        if results.record_saved(conn, work.result, host=self.host, now=now):
+    def _record_saved(
+        self, conn: Connection, *, work: _Work, host: str | None, now: datetime
+    ) -> None:
+        if results.record_saved(conn, work.result, host=host, now=now):
             tell_end(conn, work.result.run_id, now=now)
 
-    async def _remove_old(self, root: Path, now: datetime) -> None:
+    async def _remove_old(self, root: Path | None, now: datetime) -> None:
         old = partial(results.list_removable, host=self.host, now=now, limit=REMOVED_AT_ONCE)
         for result in await self.db.read(old):
-            path = ResultPath(PurePosixPath(result.path or ""))
-            file = ResultFile(root, path, result.run_id, result.attempt_count)
+            file = self._file_of(root, result)
+            if file is None:
+                continue
             written = {"sha256": result.sha256, "byte_count": result.byte_count}
             try:
                 why = await asyncio.to_thread(file.remove, written)
-            except OSError as error:
+            except (OSError, NoStore) as error:
                 log.warning("result_not_removed", run_id=result.run_id, error=str(error))
                 until = now + _REMOVED_AGAIN
                 await self.db.write(
@@ -372,6 +405,8 @@ def _failure_in(error: Exception) -> NotSaved | None:
             return NotSaved(reason=ResultReason.NOT_READY, detail=str(error))
         case Unreadable():
             return NotSaved(reason=ResultReason.UNREADABLE, detail=str(error))
+        case NoStore():
+            return NotSaved(reason=ResultReason.NO_STORE, detail=str(error))
         case _:
             return not_saved(error)
 

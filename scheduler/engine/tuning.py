@@ -21,6 +21,9 @@ LONGEST_PREFETCH: Final = 1.0
 MOST_CLAIMED: Final = 256
 """Of one account by one daemon, those on the wire included: after a crash each is looked for."""
 
+CLAIMED_WITH_FIRING: Final = 8
+"""So many due schedules are fired and claimed in one transaction: more would lock them for long."""
+
 RECORD_TOGETHER: Final = 0.05
 """In seconds, an answer may wait for others, to be recorded together with them."""
 

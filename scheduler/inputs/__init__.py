@@ -6,6 +6,7 @@ Blocking: call it in a thread. What is named `iter_…` holds a window of a file
 
 from scheduler.inputs.bodies import (
     MOST_BODY_BYTES,
+    LeaveOut,
     NoSpool,
     iter_bodies,
     iter_sent,
@@ -13,7 +14,13 @@ from scheduler.inputs.bodies import (
     write_body,
 )
 from scheduler.inputs.doubts import Warn
-from scheduler.inputs.files import ANY_FILE, ChangedMeanwhile, InputFiles, find_files
+from scheduler.inputs.files import (
+    ANY_FILE,
+    ChangedMeanwhile,
+    InputFiles,
+    find_files,
+    find_written_at,
+)
 from scheduler.inputs.read import iter_inputs, not_empty, parse_inputs, read_inputs
 from scheduler.inputs.stored import iter_stored
 from scheduler.inputs.uploads import drop, read_upload
@@ -23,10 +30,12 @@ __all__ = [
     "MOST_BODY_BYTES",
     "ChangedMeanwhile",
     "InputFiles",
+    "LeaveOut",
     "NoSpool",
     "Warn",
     "drop",
     "find_files",
+    "find_written_at",
     "iter_bodies",
     "iter_inputs",
     "iter_sent",

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from scheduler.domain.batch import (
     DueTime,
+    Parked,
     fill_due_at,
     find_lack,
     input_digest,
@@ -33,6 +34,20 @@ MOST_BODY_BYTES: Final = 64 * 1024**2
 MOST_BODY_INPUTS: Final = 1_000_000
 
 
+@dataclass(slots=True)
+class LeaveOut:
+    """The inputs that are parked, by their digests, and how many of them were met."""
+
+    digests: Parked
+    count: int = 0
+
+    def meets(self, item: JsonObject) -> bool:
+        """Tell whether *item* is parked, and count it."""
+        is_parked = bool(self.digests) and input_digest(item) in self.digests
+        self.count += is_parked
+        return is_parked
+
+
 class NoSpool:
     """Keeps nothing of a large body but its measures, for whoever asks only for these."""
 
@@ -56,6 +71,7 @@ def iter_bodies(
     spool: Spool | None = None,
     most_bytes: int | None = None,
     most_inputs: int = MOST_BODY_INPUTS,
+    leave_out: LeaveOut | None = None,
 ) -> Iterator[StoredBody]:
     """
     Yield what *batch* makes now: a body for each `max_inputs_per_trigger` inputs, in order.
@@ -69,7 +85,7 @@ def iter_bodies(
     is_json = batch.send_as == SendAs.JSON
     if most_bytes is None:
         most_bytes = MOST_BYTES if is_json and spool is not None else MOST_BODY_BYTES
-    inputs = iter_sent(batch, due, files=files, warn=warn)
+    inputs = iter_sent(batch, due, files=files, warn=warn, leave_out=leave_out)
     for number, first in enumerate(inputs, 1):
         if number > max_chunks_of(batch):
             raise _above(batch, "max_chunks", max_chunks_of(batch), "triggers")
@@ -99,7 +115,12 @@ def write_body(inputs: Iterable[JsonObject], writer: BodyWriter) -> StoredBody:
 
 
 def iter_sent(
-    batch: Batch, due: DueTime | None, *, files: InputFiles = ANY_FILE, warn: Warn | None = None
+    batch: Batch,
+    due: DueTime | None,
+    *,
+    files: InputFiles = ANY_FILE,
+    warn: Warn | None = None,
+    leave_out: LeaveOut | None = None,
 ) -> Iterator[JsonObject]:
     """
     Yield the inputs as they are sent: checked, without repeats, their due time filled in.
@@ -126,6 +147,8 @@ def iter_sent(
             if digest in seen:
                 continue
             seen.add(digest)
+        if leave_out is not None and leave_out.meets(filled):
+            continue
         count += 1
         if count > most:
             raise _above(batch, "max_inputs", most, "inputs")

@@ -91,6 +91,8 @@ def lone_object_flaw(value: JsonObject) -> str | None:
 
 def doubt_of(value: JsonObject) -> str | None:
     """Return what makes it doubtful that *value* is meant as an input; None for most."""
+    if not value:
+        return "has no fields: is that meant for an input?"
     if doubt := next(filter(None, starmap(_url_doubt, value.items())), None):
         return doubt
     if _is_envelope(value):
@@ -107,7 +109,7 @@ def _url_doubt(key: str, value: Any) -> str | None:
         return None
     is_the_page = name in _URL_KEYS
     if isinstance(value, str) and value.strip():
-        flaw = url_flaw(value.strip())
+        flaw = url_flaw(value.strip(" \t\r\n"))
     elif is_the_page:
         flaw = "is empty" if isinstance(value, str) else "is no text"
     else:

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -83,6 +84,17 @@ def find_files(pattern: str, *, most_entries: int = _MOST_ENTRIES) -> list[Path]
     if not files:
         raise InputsError(f"{pattern}: matches no file: is the pattern right, and are they there?")
     return sorted(files.values())
+
+
+def find_written_at(pattern: str) -> datetime | None:
+    """Return when the newest of the files that *pattern* names was last written."""
+    newest = max((file.stat().st_mtime for file in find_files(pattern)), default=None)
+    if newest is None:
+        return None
+    return datetime.fromtimestamp(min(max(newest, 0), _LAST_MOMENT), UTC)
+
+
+_LAST_MOMENT: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(slots=True)

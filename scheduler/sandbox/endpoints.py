@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from scheduler.sandbox.answers import Answer, RequestRefused, SandboxCall, json_answer, timestamp
 from scheduler.sandbox.book import JobBook
 from scheduler.sandbox.jobs import Job, Order
-from scheduler.sandbox.settings import SandboxSettings
+from scheduler.sandbox.settings import SandboxCollector, SandboxSettings
 from scheduler.sandbox.trigger import known_collector, read_order
 from scheduler.sandbox.views import errors_view, failed_inputs, list_view, log_view, rows_view
 
@@ -102,9 +102,44 @@ class DcaEndpoints:
 
     def collectors(self, call: SandboxCall, now: datetime) -> Answer:
         """Return the account's collectors: those of the settings, else those triggered so far."""
-        known = {one.id: one.name for one in self.settings.collectors}
+        known = {one.id: one for one in self.settings.collectors}
         ids = list(known) or self.book.collectors()
-        return json_answer([self._collector_view(one, known.get(one) or one) for one in ids])
+        return json_answer([self._collector_view(one, known.get(one)) for one in ids])
+
+    def balance(self, call: SandboxCall, now: datetime) -> Answer:
+        """Return what the account has, less what its jobs cost (DCA, 3)."""
+        if self.settings.balance is None:
+            raise RequestRefused(403, "Permission denied")
+        cost = sum(money for _, _, _, money in self._billed(now))
+        body = {"balance": round(self.settings.balance - cost, 2), "credit": 0, "prepayment": 0}
+        return json_answer({**body, "pending_costs": 0})
+
+    def costs(self, call: SandboxCall, now: datetime) -> Answer:
+        """Return what was billed by day, of collectors or of jobs; `to` is exclusive (DCA, 3)."""
+        if self.settings.balance is None:
+            raise RequestRefused(403, "Permission denied")
+        try:
+            asked = json.loads(call.body)
+            dimension, first, end = (str(asked[name]) for name in ("dimension", "from", "to"))
+        except (ValueError, KeyError, TypeError):
+            raise RequestRefused(400, "dimension, from and to are needed") from None
+        if dimension not in ("collectors", "dca_jobs"):
+            raise RequestRefused(400, f"Unknown dimension {dimension[:40]}")
+        days: dict[str, dict[str, float]] = {}
+        for day, collector, job, money in self._billed(now):
+            if first <= day < end:
+                sums = days.setdefault(day, {})
+                subject = collector if dimension == "collectors" else job
+                sums[subject] = round(sums.get(subject, 0.0) + money, 6)
+        total = round(sum(map(sum, (sums.values() for sums in days.values()))), 6)
+        return json_answer({**days, "total": total})
+
+    def _billed(self, now: datetime) -> Iterator[tuple[str, str, str, float]]:
+        for job in self.book.jobs.values():
+            loads = list_view(job, now, carry_name=False).get("page_loads")
+            if isinstance(loads, int) and loads:
+                day, money = f"{job.queued_at:%Y-%m-%d}", loads * self.settings.price_per_thousand
+                yield day, job.order.collector, job.id, money / 1000
 
     def _submit(self, order: Order) -> Answer:
         limit = self.settings.job_limit
@@ -126,16 +161,20 @@ class DcaEndpoints:
             raise RequestRefused(400, f"Job is already {job.status}")
         return job
 
-    def _collector_view(self, collector: str, name: str) -> dict[str, object]:
+    def _collector_view(self, collector: str, known: SandboxCollector | None) -> dict[str, object]:
         jobs = self.book.listed(collector, None, None)
         last_run = timestamp(jobs[-1].queued_at) if jobs else None
-        return {
+        shown = {
             "id": collector,
-            "name": name,
+            "name": (known and known.name) or collector,
             "active": True,
             "last_run": last_run,
             "output_schema": {},
         }
+        if known is None or known.schedule_frequency is None:
+            return shown
+        schedule = {"frequency": known.schedule_frequency, "start": known.schedule_start}
+        return {**shown, "schedule": schedule}
 
 
 def _day(call: SandboxCall, name: str) -> datetime | None:
@@ -172,6 +211,8 @@ _ROUTES: tuple[tuple[str, re.Pattern[str], Callable[..., Answer]], ...] = (
     ("GET", re.compile("/dca/log/([^/]+)"), DcaEndpoints.log),
     ("GET", re.compile("/dca/collector/jobs"), DcaEndpoints.jobs),
     ("GET", re.compile("/dca/collectors_list"), DcaEndpoints.collectors),
+    ("GET", re.compile("/customer/balance"), DcaEndpoints.balance),
+    ("POST", re.compile("/costs/export/json"), DcaEndpoints.costs),
     ("GET", re.compile(_JOB + "/hp_errors"), DcaEndpoints.errors),
     ("POST", re.compile(_JOB + "/cancel"), DcaEndpoints.cancel),
     ("POST", re.compile(_JOB + "/pause"), DcaEndpoints.pause),

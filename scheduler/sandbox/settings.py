@@ -17,6 +17,9 @@ class SandboxCollector:
     required_fields: frozenset[str] = frozenset({"url"})
     # None allows any further field.
     optional_fields: frozenset[str] | None = None
+    # As the vendor's own, which "was seen" in its list (DCA, 3); nothing is started by it here.
+    schedule_frequency: str | None = None
+    schedule_start: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,9 @@ class SandboxSettings:
 
     # "A row may carry `name`, do not count on it" (DCA, 2).
     jobs_carry_name: bool = False
+    # Billed is each page load, a day late (DCA, 3); the balance falls by it. None: no such right.
+    price_per_thousand: float = 1.5
+    balance: float | None = 100.0
     faults: tuple[Fault, ...] = ()
     # Requests remembered by /sandbox/log; jobs are always kept.
     log_limit: int = 100_000

@@ -3,7 +3,7 @@
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, text
 
 from scheduler.storage.dialect import Id, UtcDateTime
-from scheduler.storage.metadata import metadata
+from scheduler.storage.metadata import added_flag, metadata
 
 _IN_PARTS = text("parts IS NOT NULL")
 _FIRST = text("number = 1")
@@ -43,5 +43,32 @@ failed_inputs = Table(
     Column("input", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("error_class", Text, nullable=False),
+    # Sent once more, by the run of `failed_inputs_of`.
+    added_flag("retried"),
     CheckConstraint("position BETWEEN 0 AND 2147483647", name="position"),
+)
+
+# Inputs that a schedule leaves out, for they failed in each of its last runs.
+parked_inputs = Table(
+    "parked_inputs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column(
+        "schedule",
+        ForeignKey("schedules.name", onupdate="CASCADE", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("digest", Text, nullable=False),
+    Column("input", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("error_class", Text, nullable=False),
+    # No key: it outlives its run.
+    Column("run_id", Id, nullable=False),
+    Column("parked_at", UtcDateTime, nullable=False),
+)
+ONE_PARKED = Index(
+    "uq_parked_inputs_schedule_digest",
+    parked_inputs.c.schedule,
+    parked_inputs.c.digest,
+    unique=True,
 )

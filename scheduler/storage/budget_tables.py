@@ -30,7 +30,6 @@ budgets = Table(
 )
 
 
-def price_column() -> Column[float]:
-    """Return the column of an account that says what a thousand page loads cost."""
-    name = "price_per_thousand"
+def price_column(name: str) -> Column[float]:
+    """Return a column of an account that is an amount of money."""
     return Column(name, Float, CheckConstraint(f"{name} > 0 AND {name} <= 1000000000", name=name))

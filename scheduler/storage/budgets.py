@@ -30,10 +30,13 @@ _LATE: Final = timedelta(days=30)
 
 _KEY: Final = ("account", "collector", "schedule", "labels")
 
+_ANY: Final = select(exists(select(budgets.c.name)))
+"""Asked by each pass, and built once."""
+
 
 def any_budgets(conn: Connection) -> bool:
     """Tell whether there is any."""
-    return bool(conn.scalar(select(exists(select(budgets.c.name)))))
+    return bool(conn.scalar(_ANY))
 
 
 def list_budgets(conn: Connection, *, hold: bool = False) -> list[Budget]:

@@ -2,7 +2,9 @@
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, Table, Text
 
-from scheduler.storage.dialect import UtcDateTime
+from scheduler.domain.collection_acts import CollectionAct, RequestOutcome
+from scheduler.storage.dialect import Id, UtcDateTime
+from scheduler.storage.key_columns import one_of
 from scheduler.storage.metadata import added_flag, metadata, partial_index
 
 
@@ -97,4 +99,32 @@ job_lists = Table(
     Column("listed_at", UtcDateTime),
     Column("trouble", Text),
     partial_index("ix_job_lists_leased", "account", "lease_until", where="lease_until IS NOT NULL"),
+)
+
+# What a person asked the upstream to do with collections, and what came of it.
+collection_requests = Table(
+    "collection_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
+    Column("account", ForeignKey("accounts.name", onupdate="CASCADE"), nullable=False),
+    Column("verb", Text, nullable=False),
+    added_flag("failed_only"),
+    Column("asked_at", UtcDateTime, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("why", Text),
+    # Before that nobody asks the upstream; NULL once it has answered.
+    Column("next_at", UtcDateTime),
+    Column("sent_at", UtcDateTime),
+    Column("answered_at", UtcDateTime),
+    Column("outcome", Text),
+    Column("detail", Text),
+    # The run of what a rerun made. No key: it neither keeps that nor goes with it.
+    Column("made_run", Id),
+    one_of("verb", CollectionAct),
+    one_of("outcome", RequestOutcome),
+    Index("ix_collection_requests_collection_id", "collection_id"),
+    partial_index(
+        "ix_collection_requests_next_at", "account", "next_at", where="next_at IS NOT NULL"
+    ),
 )

@@ -1,13 +1,19 @@
 """Daemons: who shares the work, and when each was last seen."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from scheduler.storage import audit
 from scheduler.storage.rows import records, values_of
 from scheduler.storage.tables import daemons, schedules
+
+SEEN_WITHIN: Final = timedelta(minutes=2)
+"""A daemon that was not seen for so long is taken for dead, one of another machine that is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +92,41 @@ def insert_daemon(
 
 def record_seen(conn: Connection, daemon_id: str, pulse: Pulse, *, now: datetime) -> bool:
     """Note that a daemon is alive, and how it is doing; False if it was forgotten meanwhile."""
-    seen = conn.execute(
-        update(daemons).where(daemons.c.id == daemon_id).values(seen_at=now, **values_of(pulse))
-    )
+    beats = func.coalesce(daemons.c.beat_count, 0) + 1
+    alive = {"seen_at": now, "beat_count": beats, **values_of(pulse)}
+    seen = conn.execute(update(daemons).where(daemons.c.id == daemon_id).values(alive))
     return seen.rowcount == 1
+
+
+def count_beats(conn: Connection, daemon_id: str) -> int | None:
+    """Return how many heartbeats of a daemon the database has; None where it is not known."""
+    row = conn.execute(select(daemons.c.beat_count).where(daemons.c.id == daemon_id)).first()
+    return None if row is None else row.beat_count or 0
+
+
+def record_unusable(conn: Connection, daemon_id: str, accounts: Mapping[str, str]) -> None:
+    """Note which accounts' rows a daemon does not use, each with why; written if that is news."""
+    told = json.dumps(accounts, sort_keys=True) if accounts else None
+    is_news = daemons.c.unusable_accounts.is_distinct_from(told)
+    of_daemon = daemons.c.id == daemon_id
+    conn.execute(update(daemons).where(of_daemon, is_news).values(unusable_accounts=told))
+
+
+def find_unusable(conn: Connection, *, seen_since: datetime) -> dict[str, str]:
+    """Return the accounts whose rows living daemons do not use, and why: all of them, or which."""
+    rows = conn.execute(
+        select(daemons.c.host, daemons.c.pid, daemons.c.unusable_accounts)
+        .where(daemons.c.stopped_at.is_(None), daemons.c.seen_at >= seen_since)
+        .order_by(daemons.c.started_at)
+    ).all()
+    said = [(row, json.loads(row.unusable_accounts or "{}")) for row in rows]
+    found: dict[str, str] = {}
+    for row, unusable in said:
+        for account, why in unusable.items():
+            is_of_all = all(account in other for _, other in said)
+            who = f"the daemon with pid {row.pid} on {row.host} does not use it: "
+            found.setdefault(account, why if is_of_all else who + why)
+    return found
 
 
 def record_stopped(conn: Connection, daemon_id: str, *, now: datetime) -> bool:

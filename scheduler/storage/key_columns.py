@@ -12,6 +12,7 @@ from sqlalchemy.schema import SchemaItem
 from scheduler.config import Defaults
 from scheduler.config.shape import kind_of
 from scheduler.config.table import TomlTable
+from scheduler.storage.metadata import added_flag
 
 LARGEST: Final = 2**31 - 1
 """Of PostgreSQL's integers. A bound keeps words out of SQLite's number columns as well."""
@@ -27,7 +28,8 @@ def key_columns(keys: type[TomlTable], *, added: bool = False) -> Iterator[Schem
     for name, field in keys.model_fields.items():
         kind = kind_of(keys, name)
         if kind is bool:
-            yield Column(name, boolean(name), nullable=False, server_default=text("FALSE"))
+            is_first = name in _FLAGS_OF_THE_FIRST_REVISION
+            yield _flag(name) if is_first else added_flag(name)
         elif kind in (int, float):
             check = CheckConstraint(f"{name} BETWEEN {' AND '.join(_bounds(field))}", name=name)
             number, is_own = (Integer, added) if kind is int else (Float, True)
@@ -38,6 +40,13 @@ def key_columns(keys: type[TomlTable], *, added: bool = False) -> Iterator[Schem
             yield Column(name, Text, **_default(name, field))
         if isinstance(kind, type) and issubclass(kind, StrEnum):
             yield one_of(name, kind)
+
+
+_FLAGS_OF_THE_FIRST_REVISION: Final = frozenset({"manual"})
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, boolean(name), nullable=False, server_default=text("FALSE"))
 
 
 def boolean(column: str) -> Boolean:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from scheduler.domain.errors import DatabaseUnfit
 from scheduler.domain.timestamps import display_time
 from scheduler.storage.restores import MOVED_COMMAND, SETTLE_COMMAND
+from scheduler.storage.tables import changes, run_events
 from scheduler.storage.upkeep_tables import daemons, origins
 
 _LIVED_THROUGH: Final = timedelta(minutes=15)
@@ -24,7 +25,7 @@ _LIVED_THROUGH: Final = timedelta(minutes=15)
 
 _NOT_NOTICED: Final = {
     "postgresql": "files of a stopped server that are put back into their place, or a standby that"
-    " lagged",
+    " lagged, while no daemon worked",
     "sqlite": "an old file without the .seen and .departed of the one that it replaces beside it",
 }
 
@@ -100,6 +101,15 @@ _ON: Final = (
     f"Nothing is sent until `{SETTLE_COMMAND}` says how to go on; where nothing is missing, as"
     f" after a move, `{MOVED_COMMAND}` does"
 )
+
+
+def find_last_written(conn: Connection, *, before: datetime) -> datetime:
+    """Return the time of the newest that is noted of runs and by people *before* then."""
+    newest = [
+        conn.scalar(select(func.max(table.c.happened_at)).where(table.c.happened_at <= before))
+        for table in (run_events, changes)
+    ]
+    return max((moment for moment in newest if moment is not None), default=before)
 
 
 def what_is_not_noticed(conn: Connection) -> str:

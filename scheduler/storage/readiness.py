@@ -19,7 +19,10 @@ from scheduler.storage.tables import in_state, results, runs, schedules
 _HAS_PROMISE: Final = text("schedules.ready_by IS NOT NULL")
 _SETTLED: Final = (ResultState.SAVED, ResultState.REMOVED, ResultState.DISMISSED)
 _GOOD: Final = (RunState.SUCCEEDED, RunState.PARTIAL)
-_BY_CHOICE: Final = (Reason.PAUSED, Reason.FROZEN, Reason.COALESCED, Reason.OVERLAPPED)
+_BY_CHOICE: Final = (
+    *(Reason.PAUSED, Reason.FROZEN, Reason.COALESCED, Reason.OVERLAPPED),
+    Reason.UNCHANGED,
+)
 """Of what a person stopped, or another occurrence stands for, nothing is promised."""
 
 _LOOKED_AT: Final = 10

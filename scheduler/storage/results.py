@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -131,7 +132,7 @@ def _planned(row: Row[Any], now: datetime) -> dict[str, Any]:
         why = {"reason": ResultReason.BAD_PATH, "detail": str(error)}
         return {**fresh, "path": None, **failed, **why}
     waits = {"state": ResultState.WAITING, "settled_at": None, "next_attempt_at": now}
-    return {**fresh, "path": str(path.path), **waits}
+    return {**fresh, "path": str(path), **waits}
 
 
 def _path(row: Row[Any]) -> ResultPath:
@@ -146,9 +147,25 @@ def _path(row: Row[Any]) -> ResultPath:
     return render_result_path(row.save_to, of, zone=find_zone(row.timezone or "UTC"))
 
 
-def find_next(conn: Connection) -> datetime | None:
-    """Return when a result is next to be tried; None for never."""
-    due: datetime | None = conn.scalar(_NEXT)
+class Place(StrEnum):
+    """Where results stand that a daemon can save."""
+
+    FILES = "files"
+    OBJECTS = "objects"
+    ALL = "all"
+
+
+_IS_OBJECT: Final = results.c.path.like("%://%")
+_OF: Final[Mapping[Place, ColumnElement[bool]]] = {
+    Place.FILES: ~_IS_OBJECT,
+    Place.OBJECTS: _IS_OBJECT,
+    Place.ALL: results.c.path.is_not(None),
+}
+
+
+def find_next(conn: Connection, *, of: Place = Place.ALL) -> datetime | None:
+    """Return when a result of such a place is next to be tried; None for never."""
+    due: datetime | None = conn.scalar(_NEXT.where(_OF[of]))
     return due
 
 
@@ -157,19 +174,26 @@ _NEXT: Final[Select[Any]] = select(func.min(results.c.next_attempt_at)).where(
 )
 
 
-def list_accounts(conn: Connection, *, now: datetime) -> list[str]:
-    """Return the accounts of results that are to be tried now."""
-    due = select(results.c.account).where(results.c.next_attempt_at <= now)
+def list_accounts(conn: Connection, *, of: Place = Place.ALL, now: datetime) -> list[str]:
+    """Return the accounts of results of such a place that are to be tried now."""
+    due = select(results.c.account).where(results.c.next_attempt_at <= now, _OF[of])
     return list(conn.scalars(due.distinct().order_by(results.c.account)))
 
 
 def claim(
-    conn: Connection, account: str, *, now: datetime, owner: str, until: datetime, limit: int
+    conn: Connection,
+    account: str,
+    *,
+    of: Place = Place.ALL,
+    now: datetime,
+    owner: str,
+    until: datetime,
+    limit: int,
 ) -> list[Result]:
     """Take the next results of *account* that are due; nobody else does before *until*."""
     due = (
         select(results.c.run_id)
-        .where(results.c.account == account, results.c.next_attempt_at <= now)
+        .where(results.c.account == account, results.c.next_attempt_at <= now, _OF[of])
         .order_by(results.c.next_attempt_at, results.c.run_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -215,7 +239,7 @@ def announce_file(
     return done.rowcount == 1
 
 
-def record_saved(conn: Connection, result: Result, *, host: str, now: datetime) -> bool:
+def record_saved(conn: Connection, result: Result, *, host: str | None, now: datetime) -> bool:
     """Note that the file stands there, whole; False where somebody else has noted it."""
     try:
         keep = parse_duration(result.keep_saved) if result.keep_saved is not None else None
@@ -258,10 +282,11 @@ def _settle(conn: Connection, condition: ColumnElement[bool], **values: Any) -> 
 
 
 def list_removable(conn: Connection, *, host: str, now: datetime, limit: int) -> list[Result]:
-    """Return the saved files of *host* whose time is over."""
+    """Return what is saved on *host*, or in an object store, and its time is over."""
+    is_there = or_(results.c.host == host, results.c.host.like("%://%"))
     rows = conn.execute(
         select(results)
-        .where(results.c.host == host, results.c.remove_at <= now)
+        .where(is_there, results.c.remove_at.is_not(None), results.c.remove_at <= now)
         .order_by(results.c.remove_at)
         .limit(limit)
     )

@@ -40,6 +40,7 @@ from scheduler.domain.retention import (
 from scheduler.storage import notices as old_notices
 from scheduler.storage import other_jobs as old_jobs
 from scheduler.storage import results as old_results
+from scheduler.storage import usage as old_usage
 from scheduler.storage.dialect import Inserted, insert_or_update, try_lock_pruning
 from scheduler.storage.rows import columns_of, records
 from scheduler.storage.tables import (
@@ -56,7 +57,7 @@ from scheduler.storage.tables import (
     runs,
     schedules,
 )
-from scheduler.storage.upkeep_tables import run_counts
+from scheduler.storage.upkeep_tables import run_counts, usage
 
 LOOKED_AT: Final = 50
 """So many runs a transaction looks at, and about as many it forgets: 10 ms, not 100."""
@@ -112,7 +113,7 @@ def prune_runs(
 def prune_others(
     conn: Connection, rules: Retention, *, now: datetime, limit: int
 ) -> dict[str, int]:
-    """Forget old changes, holds, notices and results, *limit* of each at most; return how many."""
+    """Forget old changes, holds, notices, results, usage, *limit* of each; return how many."""
     counts = {}
     for table, age, at in (
         (changes, rules.changes, changes.c.happened_at),
@@ -134,11 +135,13 @@ def prune_others(
         gone = old_results.list_old(conn, before=now - rules.results, limit=limit)
         conn.execute(delete(results).where(results.c.run_id.in_(gone)))
         counts[results.name] = len(gone)
+    if rules.usage is not None:
+        counts[usage.name] = old_usage.prune(conn, now=now, age=rules.usage, limit=limit)
     return counts
 
 
 def count_others(conn: Connection, rules: Retention, *, now: datetime) -> dict[str, int]:
-    """Return how many changes, holds, notices and results are old enough to be forgotten."""
+    """Return how many changes, holds, notices, results and rows of usage may be forgotten."""
     ages = ((changes, rules.changes, changes.c.happened_at), (holds, rules.holds, holds.c.until))
     told: dict[str, list[Any]] = (
         {}
@@ -147,7 +150,9 @@ def count_others(conn: Connection, rules: Retention, *, now: datetime) -> dict[s
     )
     if rules.results is not None:
         told[results.name] = old_results.list_old(conn, before=now - rules.results, limit=None)
-    return {name: len(keys) for name, keys in told.items()} | {
+    used = {} if rules.usage is None else {usage.name: old_usage.count_old(conn, now, rules.usage)}
+    counted = {name: len(keys) for name, keys in told.items()} | used
+    return counted | {
         table.name: conn.scalar(select(func.count()).select_from(table).where(at < now - age)) or 0
         for table, age, at in ages
         if age is not None

@@ -10,13 +10,15 @@ from scheduler.domain.budgets import budget_sentence, percent_used
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.notices import AlertKind, Observed
+from scheduler.domain.parking import parked_sentence
 from scheduler.domain.records import RunState
 from scheduler.domain.results import EXPIRING_BEFORE, ResultState
 from scheduler.domain.timestamps import display_time
-from scheduler.storage import readiness, results
+from scheduler.storage import account_questions, readiness, results
 from scheduler.storage.budget_desk import BudgetDesk
 from scheduler.storage.budgets import any_budgets
 from scheduler.storage.course import list_astray
+from scheduler.storage.parked_inputs import count_parked
 from scheduler.storage.results import Result
 from scheduler.storage.runs.troubles import list_backlogs
 from scheduler.storage.tables import (
@@ -52,9 +54,24 @@ def list_standing(conn: Connection, *, now: datetime) -> list[Observed]:
         *_accounts(conn, now),
         *_daemons(conn, now),
         *_budgets(conn, now),
+        *_balances(conn),
         *readiness.list_unready(conn, now=now),
         *_unsaved(conn, now),
+        *_parked(conn),
     ]
+
+
+def _parked(conn: Connection) -> Iterator[Observed]:
+    for parked in count_parked(conn):
+        yield Observed(
+            kind=AlertKind.PARKED,
+            subject=f"schedules.{parked.schedule}",
+            since=parked.since,
+            detail=parked_sentence(parked.count),
+            schedule=parked.schedule,
+            collector=parked.collector,
+            labels=parked.labels,
+        )
 
 
 def _unsaved(conn: Connection, now: datetime) -> Iterator[Observed]:
@@ -95,6 +112,16 @@ def _budgets(conn: Connection, now: datetime) -> Iterator[Observed]:
             subject=f"budgets.{budget.name}",
             since=now,
             detail=budget_sentence(budget, spent, month=desk.month),
+        )
+
+
+def _balances(conn: Connection) -> Iterator[Observed]:
+    for account, asked, balance in account_questions.list_low(conn):
+        yield Observed(
+            kind=AlertKind.BALANCE,
+            subject=f"accounts.{account.name}",
+            since=asked,
+            detail=f"the balance is {balance:,.2f}, below {account.balance_below:,.2f}",
         )
 
 

@@ -43,9 +43,13 @@ from scheduler.domain.records import (
 )
 from scheduler.storage.access_tables import api_sessions as api_sessions
 from scheduler.storage.access_tables import api_tokens as api_tokens
+from scheduler.storage.account_tables import account_questions as account_questions
+from scheduler.storage.account_tables import billed as billed
 from scheduler.storage.body_tables import bodies as bodies
 from scheduler.storage.body_tables import failed_inputs as failed_inputs
+from scheduler.storage.body_tables import parked_inputs as parked_inputs
 from scheduler.storage.budget_tables import price_column
+from scheduler.storage.collection_tables import collection_requests as collection_requests
 from scheduler.storage.collection_tables import collections as collections
 from scheduler.storage.dialect import Id, UtcDateTime
 from scheduler.storage.key_columns import LARGEST, boolean, key_columns, one_of, quoted
@@ -106,7 +110,9 @@ accounts = Table(
     Column("max_in_flight", Integer, nullable=False, server_default="32"),
     Column("requests_per_second", Float, nullable=False, server_default="20"),
     added_flag("accept_unknown_collectors"),
-    price_column(),
+    price_column("price_per_thousand"),
+    added_flag("invoice"),
+    price_column("balance_below"),
     *key_columns(LimitKeys, added=True),
     _origin(),
     edits(),
@@ -379,6 +385,7 @@ runs = Table(
     Column("occurrences", Integer, nullable=False, server_default="1"),
     # On a person's word, whatever limits and budgets say.
     added_flag("past_limits"),
+    added_flag("past_pauses"),
     added_flag("waits_for_others"),
     # Who made the last change of the state, and when. A client that counts no move is not ours.
     Column("moves", Integer, nullable=False, server_default="0"),

@@ -43,6 +43,8 @@ daemons = Table(
     Column("process", Text),
     Column("loop_lag_seconds", Float),
     *(Column(f"config_{what}_at", UtcDateTime) for what in ("loaded", "refused")),
+    Column("unusable_accounts", Text),
+    Column("beat_count", Integer, server_default="0"),
 )
 
 # What a clock in doubt tells of is apart from `daemons`: there, the newest heartbeat is believed.

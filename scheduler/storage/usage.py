@@ -8,7 +8,7 @@ events themselves, so that an answer is exact at any moment.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     and_,
     case,
+    delete,
     func,
     or_,
     select,
@@ -25,8 +26,12 @@ from sqlalchemy import (
     union_all,
 )
 
+from scheduler.domain.durations import parse_duration
+from scheduler.domain.errors import InvalidInput
 from scheduler.domain.limits import Scope, ScopeKind, Used, day_of
 from scheduler.domain.records import ENDED_STATES, UNRESOLVED_STATES, RunState
+from scheduler.domain.retention import USAGE_KEPT
+from scheduler.storage import limits
 from scheduler.storage.dialect import Inserted, insert_or_update
 from scheduler.storage.dialect import day_of as day_column
 from scheduler.storage.rows import records
@@ -327,3 +332,30 @@ def count_inputs(conn: Connection, fingerprints: Collection[str]) -> dict[str, i
     named = bodies.c.fingerprint.in_(fingerprints)
     rows = conn.execute(select(bodies.c.fingerprint, bodies.c.row_count).where(named))
     return {row.fingerprint: row.row_count for row in rows}
+
+
+def prune(conn: Connection, *, now: datetime, age: timedelta, limit: int) -> int:
+    """Forget *limit* rows of days that are older than *age*; return how many there were."""
+    key = [usage.c[name] for name in _KEY]
+    old = select(*key).where(usage.c.day < _kept_since(conn, now, age)).order_by(*key).limit(limit)
+    return conn.execute(delete(usage).where(tuple_(*key).in_(old))).rowcount
+
+
+def count_old(conn: Connection, now: datetime, age: timedelta) -> int:
+    """Return how many rows `prune` would forget."""
+    is_old = usage.c.day < _kept_since(conn, now, age)
+    return conn.scalar(select(func.count()).select_from(usage).where(is_old)) or 0
+
+
+def _kept_since(conn: Connection, now: datetime, age: timedelta) -> str:
+    """Return the first day that is kept: two months at least, and as long as a `min_interval`."""
+    texts = (row.min_interval for row in limits.list_limits(conn))
+    intervals = [_duration(text) for text in texts if text is not None]
+    return day_of(now - max(age, USAGE_KEPT, *intervals))
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except InvalidInput:  # its row is invalid, and told as such
+        return timedelta()

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, Integer, select, text
 
 from scheduler.storage.tables import metadata
+from scheduler.storage.upkeep_tables import origins
 
 _LARGE_LOG: Final = 64_000_000
 
@@ -67,6 +68,8 @@ def _list_behind(conn: Connection) -> list[tuple[str, int, int]]:
     for table in metadata.sorted_tables:
         column = table.c.get("id")
         if column is None or not isinstance(column.type, Integer) or not column.primary_key:
+            continue
+        if table is origins:  # one row, whose id is written
             continue
         last = conn.scalar(
             text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, 'id')::regclass)"),

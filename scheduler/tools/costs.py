@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import groupby, islice
 from math import ceil
 from typing import Final
@@ -25,10 +26,12 @@ from scheduler.domain.pauses import stop_at, stops_change_at
 from scheduler.domain.records import Calendar, Schedule
 from scheduler.domain.timetable import Timetable
 from scheduler.storage import budgets, definitions, freezes, runs, schedules, usage
+from scheduler.storage.account_questions import Billed
 from scheduler.storage.budget_desk import BudgetDesk, covers
 from scheduler.storage.budgets import Lately
 from scheduler.storage.database import Connection
 from scheduler.storage.usage import Group
+from scheduler.tools.invoice import InvoiceView, read_invoice
 from scheduler.tools.lineage import lineage, runs_left
 from scheduler.views.budgets import BudgetView, budget_view
 from scheduler.views.decoding import read_names
@@ -89,13 +92,18 @@ class BudgetForecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostsView:
-    """What *month*, in UTC, comes to; *total* counts each run once. *budgets* are this month's."""
+    """
+    What *month*, in UTC, comes to; *total* counts each run once. *budgets* are this month's.
+
+    *invoice* is what the upstream says that it bills, where it is asked.
+    """
 
     month: str
     by: CostsBy
     lines: tuple[CostLine, ...]
     total: CostLine
     budgets: tuple[BudgetForecast, ...]
+    invoice: InvoiceView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +172,21 @@ def read_costs(
         lines=tuple(_shown(name, _sum(lines[name]), has_prices) for name in sorted(lines)),
         total=_shown("total", total, has_prices),
         budgets=tuple(forecast_budgets(desk, coming)) if is_now else (),
+        invoice=read_invoice(conn, f"{start:%Y-%m}", partial(_names_of, by=by)),
     )
+
+
+def _names_of(billed: Billed, *, by: CostsBy) -> Sequence[str]:
+    """Return what a run that was billed is added up under."""
+    match by:
+        case CostsBy.LABEL:
+            return read_names(billed.labels) or (UNLABELLED,)
+        case CostsBy.SCHEDULE:
+            return (billed.schedule or BY_HAND,)
+        case CostsBy.COLLECTOR:
+            return (billed.collector or billed.subject,)
+        case CostsBy.ACCOUNT:
+            return (billed.account,)
 
 
 def forecast_budgets(desk: BudgetDesk, coming: Sequence[Coming]) -> Iterator[BudgetForecast]:

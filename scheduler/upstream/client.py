@@ -1,5 +1,6 @@
 """One account's upstream: every call it knows, and no other HTTP client in this program."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -12,6 +13,7 @@ import httpx
 
 from scheduler import __version__
 from scheduler.clock import Clock, boot_seconds, utc_now
+from scheduler.domain.account_questions import Balance, BilledBy, BilledLine, UpstreamCollector
 from scheduler.domain.answers import (
     CancelAnswer,
     Done,
@@ -26,8 +28,10 @@ from scheduler.domain.answers import (
     Unanswered,
 )
 from scheduler.domain.errors import InvalidAccount, InvalidInput, SchedulerError
+from scheduler.domain.relayed import RERUN_FAILED
 from scheduler.domain.reply import TriggerReply
 from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
+from scheduler.upstream.account_answers import read_balance, read_bill, read_collectors
 from scheduler.upstream.dataset import DatasetReader
 from scheduler.upstream.exchange import (
     BodyReader,
@@ -190,8 +194,29 @@ class Dca:
 
     async def get_errors(self, collection_id: str) -> ErrorsAnswer:
         """Ask which pages of a collection failed, and why."""
-        path = f"/dca/jobs/{quote(collection_id, safe='')}/hp_errors"
-        return read_errors(await self._ask("GET", path))
+        return read_errors(await self._ask("GET", _path_of_job(collection_id, "hp_errors")))
+
+    async def list_collectors(self) -> tuple[UpstreamCollector, ...] | Refused | Unanswered:
+        """Ask which collectors the account has."""
+        return read_collectors(await self._ask("GET", "/dca/collectors_list"))
+
+    async def get_balance(self) -> Balance | Refused | Unanswered:
+        """Ask what the account has."""
+        return read_balance(await self._ask("GET", "/customer/balance"))
+
+    async def export_costs(
+        self, by: BilledBy, *, from_date: date, to_date: date
+    ) -> tuple[BilledLine, ...] | Refused | Unanswered:
+        """Ask what was billed on the days from *from_date* until before *to_date*, in UTC."""
+        asked = {"dimension": by, "from": from_date.isoformat(), "to": to_date.isoformat()}
+        asking = self._exchange(
+            "POST",
+            "/costs/export/json",
+            CappedBody(_MOST_ANSWER),
+            RequestBody(json.dumps(asked).encode(), SendGuard(send_before=inf)),
+            content_type="application/json",
+        )
+        return read_bill(await self._exchanges.finish(asking), by)
 
     async def ask_time(self) -> Unanswered | None:
         """Ask something small, for the time that any answer bears: see `time_at`."""
@@ -200,9 +225,25 @@ class Dca:
 
     async def cancel(self, collection_id: str) -> CancelAnswer:
         """Ask the upstream to end a collection."""
-        return read_cancel(
-            await self._ask("POST", f"/dca/jobs/{quote(collection_id, safe='')}/cancel")
+        return await self.change(collection_id, "cancel")
+
+    async def change(self, collection_id: str, verb: str) -> CancelAnswer:
+        """Ask the upstream to `cancel`, `pause` or `resume` a collection."""
+        return read_cancel(await self._ask("POST", _path_of_job(collection_id, verb)))
+
+    async def rerun(
+        self, collection_id: str, *, failed_only: bool, send_before: float
+    ) -> TriggerReply:
+        """Have a collection run again: billed, and no more idempotent than a trigger."""
+        body = RequestBody(RERUN_FAILED * failed_only, SendGuard(send_before=send_before))
+        asking = self._exchange(
+            "POST",
+            _path_of_job(collection_id, "rerun"),
+            CappedBody(_MOST_TRIGGER_ANSWER),
+            body,
+            content_type="application/json" if failed_only else None,
         )
+        return read_trigger_reply(await self._exchanges.finish_here(asking))
 
     async def relay(
         self, method: str, path: str, content: bytes, forward: Forward
@@ -345,6 +386,10 @@ def _page_params(
 @lru_cache(maxsize=4096)  # the runs of a schedule have mostly the same
 def _path(path: str, params: Params) -> str:
     return f"{path}?{query_string(params)}"
+
+
+def _path_of_job(collection_id: str, what: str) -> str:
+    return f"/dca/jobs/{quote(collection_id, safe='')}/{what}"
 
 
 def _check_token(token: str) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Final
 
 _LONGEST_ID: Final = 200
@@ -107,6 +108,12 @@ def _read_number(value: object) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value
+
+
+def read_number(value: object) -> float | None:
+    """Return *value* if it is a number that can be reckoned with."""
+    number = _read_number(value)
+    return float(number) if number is not None and isfinite(number) else None
 
 
 def read_moment(value: object) -> datetime | None:

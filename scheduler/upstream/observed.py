@@ -15,7 +15,10 @@ def unobserved(_: str, __: str, ___: float) -> None:
 
 def call_of(path: str) -> str:
     """Return what a path of the upstream asks for, without ids: `trigger`, `log`, `jobs` …"""
-    first, *rest = path.partition("?")[0].removeprefix("/dca/").split("/")
+    path = path.partition("?")[0]
+    if not path.startswith("/dca/"):
+        return path.split("/")[-1] if path.startswith("/customer/") else path.split("/")[1]
+    first, *rest = path.removeprefix("/dca/").split("/")
     if first == "collector":
         return rest[0]
     return rest[-1] if first == "jobs" else first

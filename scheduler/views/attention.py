@@ -7,6 +7,7 @@ from typing import Final
 
 from scheduler.domain.notices import AlertKind
 from scheduler.domain.other_jobs import name_others
+from scheduler.domain.parking import parked_sentence
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
@@ -60,6 +61,12 @@ def _of_account(account: AccountView, now: datetime) -> Iterator[Need]:
         yield Need(sentence=sentence, subject=subject, since=account.paused_at)
     if account.error is not None:
         yield Need(sentence=f"account {account.name} is invalid: {account.error}", subject=subject)
+    if account.balance is not None and account.balance < (account.balance_below or 0):
+        sentence = (
+            f"the balance of account {account.name} is {account.balance:,.2f}, below"
+            f" {account.balance_below:,.2f} (at {display_time(account.balance_at or now)})"
+        )
+        yield Need(sentence=sentence, subject=subject, since=account.balance_at)
     if closed := why_closed(account, now):
         yield Need(sentence=f"account {account.name} {closed}", subject=subject)
 
@@ -187,6 +194,19 @@ def _unready(status: StatusView) -> Iterator[Need]:
             sentence=f"schedule {row.schedule} {how}: {row.detail}",
             subject=f"schedules.{row.schedule}",
             since=row.since,
+        )
+
+
+def _parked(status: StatusView) -> Iterator[Need]:
+    for parked in status.parked:
+        yield Need(
+            sentence=(
+                f"schedule {parked.schedule}: {parked_sentence(parked.count)}"
+                f" (dca-scheduler schedules parked {parked.schedule})"
+            ),
+            subject=f"schedules.{parked.schedule}",
+            since=parked.since,
+            is_chosen=True,
         )
 
 
@@ -398,6 +418,7 @@ _PARTS: Final = (
     _stale,
     _unready,
     _unsaved,
+    _parked,
     _ahead,
     _overdue,
     _astray,

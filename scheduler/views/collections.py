@@ -1,9 +1,11 @@
 """Collections on their own, whatever run they are of."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from scheduler.domain.errors import InvalidInput
-from scheduler.storage import collections_
+from scheduler.storage import collection_requests, collections_
+from scheduler.storage.collection_requests import CollectionRequest
 from scheduler.storage.collections_ import CollectionFilter
 from scheduler.storage.database import Connection
 from scheduler.views.decoding import view
@@ -11,6 +13,30 @@ from scheduler.views.page import MOST_COUNTED, Counted, Page, page_of
 from scheduler.views.runs import CollectionView
 
 __all__ = ["CollectionFilter", "count_collections", "get_collection", "list_collections"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionRequestView(CollectionRequest):
+    """
+    What a person asked the upstream to do with a collection, as it is shown.
+
+    *outcome* says what came of it, None while that is open; *made_run* is the run of a rerun.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionDetail(CollectionView):
+    """A collection, and what was asked about it by persons."""
+
+    requests: tuple[CollectionRequestView, ...]
+
+
+def list_requests(
+    conn: Connection, collection_ids: Sequence[str]
+) -> tuple[CollectionRequestView, ...]:
+    """Return what persons asked about these collections, in order."""
+    asked = collection_requests.list_of(conn, collection_ids)
+    return tuple(view(CollectionRequestView, one) for one in asked)
 
 
 def list_collections(
@@ -53,6 +79,7 @@ def count_collections(conn: Connection, wanted: CollectionFilter, *, look_throug
     return Counted.of(found, is_all=bound is None)
 
 
-def get_collection(conn: Connection, collection_id: str) -> CollectionView:
+def get_collection(conn: Connection, collection_id: str) -> CollectionDetail:
     """Return the collection of that id; raises NotFound."""
-    return view(CollectionView, collections_.get_collection(conn, collection_id))
+    found = collections_.get_collection(conn, collection_id)
+    return view(CollectionDetail, found, requests=list_requests(conn, [collection_id]))

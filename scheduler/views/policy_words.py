@@ -32,6 +32,7 @@ def policy_words(schedule: ScheduleView) -> tuple[str, ...]:
         f"A run may start up to {schedule.misfire_grace} late; after that it is missed.",
         _OVERLAP[schedule.overlap],
         _caught_up(schedule),
+        *_in_vain(schedule),
         *_ending(schedule),
         *_failing(schedule),
         *_results(schedule),
@@ -64,6 +65,13 @@ def _ending(schedule: ScheduleView) -> Iterator[str]:
         yield f"What is left until {schedule.finish_before} when it is sent is its deadline."
 
 
+def _in_vain(schedule: ScheduleView) -> Iterator[str]:
+    if schedule.only_if_changed:
+        yield "It is skipped while its inputs are those of its last good run."
+    if schedule.batch_max_age is not None:
+        yield f"It is skipped where the file of its batch is older than {schedule.batch_max_age}."
+
+
 def _failing(schedule: ScheduleView) -> Iterator[str]:
     if schedule.max_attempts is not None:
         yield f"A trigger that is not accepted is tried {schedule.max_attempts} times in all."
@@ -71,6 +79,8 @@ def _failing(schedule: ScheduleView) -> Iterator[str]:
         yield _UNCONFIRMED[schedule.on_unconfirmed]
     if schedule.retry_failed_inputs is not None:
         yield "Inputs that failed are sent once more, as a run of their own."
+    if schedule.park_after is not None:
+        yield f"An input that failed in {schedule.park_after} runs in a row is left out, parked."
     if schedule.pause_after_failures is not None:
         yield f"After {schedule.pause_after_failures} failed runs in a row it is paused."
 

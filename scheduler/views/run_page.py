@@ -11,6 +11,7 @@ from scheduler.domain.records import RunState
 from scheduler.storage import accounts, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.relatives import list_chunks, list_retries
+from scheduler.views.collections import CollectionRequestView, list_requests
 from scheduler.views.decoding import read_address
 from scheduler.views.run_inputs import RunInputs, list_run_inputs
 from scheduler.views.runs import RunDetail, RunView, run_view, show_run
@@ -26,7 +27,8 @@ class RunPage:
 
     *retries* send it once more, *chunks* are of the same occurrence. *inputs* are the first of
     them, None where it was given none. *curl* is its request, the token and the body only named.
-    *next_at* is when something is done about it next, which *next_step* says.
+    *next_at* is when something is done about it next, which *next_step* says. *requests* are what
+    persons asked the upstream to do with its collections.
     """
 
     run: RunDetail
@@ -36,6 +38,7 @@ class RunPage:
     curl: str | None
     next_step: str | None
     next_at: datetime | None
+    requests: tuple[CollectionRequestView, ...]
 
 
 def read_run_page(conn: Connection, run_id: int | str, *, now: datetime) -> RunPage:
@@ -51,6 +54,7 @@ def read_run_page(conn: Connection, run_id: int | str, *, now: datetime) -> RunP
         curl=_curl(conn, shown),
         next_step=next_step,
         next_at=next_at,
+        requests=list_requests(conn, [one.id for one in shown.collections]),
     )
 
 

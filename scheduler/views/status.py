@@ -17,6 +17,7 @@ from scheduler.storage import (
     definitions,
     freezes,
     held_daemons,
+    parked_inputs,
     readiness,
     restores,
     results,
@@ -25,12 +26,13 @@ from scheduler.storage import (
     standing,
 )
 from scheduler.storage.ahead import AheadSchedule, list_ahead
-from scheduler.storage.daemons import Daemon
+from scheduler.storage.daemons import SEEN_WITHIN, Daemon
 from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
 from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.storage.last_seen import find_put_back
 from scheduler.storage.origin import find_brought
+from scheduler.storage.parked_inputs import ParkedCount
 from scheduler.storage.restores import UnknownJob
 from scheduler.storage.runs import failing, followed, troubles
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
@@ -49,9 +51,6 @@ from scheduler.views.other_jobs import (
 )
 from scheduler.views.runs import RunView, run_view
 from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
-
-SEEN_WITHIN: Final = timedelta(minutes=2)
-"""A daemon that was not seen for so long is taken for dead, one of another machine that is."""
 
 LATE_AFTER: Final = timedelta(minutes=1)
 """What was due for so long and is not decided is late."""
@@ -128,6 +127,20 @@ class UnsavedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedView:
+    """How many inputs a schedule leaves out, since the first of them was parked."""
+
+    schedule: str
+    count: int
+    since: datetime
+
+
+def parked_view(parked: ParkedCount) -> ParkedView:
+    """Show how many inputs a schedule leaves out."""
+    return ParkedView(schedule=parked.schedule, count=parked.count, since=parked.since)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatusView:
     """
     What a person wants to know first.
@@ -145,7 +158,8 @@ class StatusView:
     on it. *stale* are schedules without a good result for too long; *alerts* counts what is wrong
     by kind, and *untold* are channels that do not get through. *worn_budgets* says of which
     budgets most is used. *unready* are broken promises of `ready_by`, and those about to break;
-    *unsaved_results* counts what `save_to` asks for and is not there.
+    *unsaved_results* counts what `save_to` asks for and is not there; *parked* the inputs that
+    schedules leave out.
     *other_jobs* run on our collectors and are in no run here;
     *unread_lists* are collectors of which that is not known. *astray* are runs
     that start late, overrun, or outlast their interval.
@@ -183,6 +197,7 @@ class StatusView:
     stale: tuple[StaleView, ...]
     unready: tuple[UnreadyView, ...]
     unsaved_results: UnsavedView
+    parked: tuple[ParkedView, ...]
     alerts: Mapping[AlertKind, int]
     untold: tuple[OutboxView, ...]
     other_jobs: tuple[OtherJobView, ...]
@@ -242,6 +257,7 @@ def read_status(
         stale=_stale(conn, now) if with_schedules else (),
         unready=_unready(conn, now) if with_schedules else (),
         unsaved_results=_unsaved(conn, now),
+        parked=tuple(map(parked_view, parked_inputs.count_parked(conn))),
         alerts=alerts.count_open(conn),
         untold=list_untold(conn, now=now),
         other_jobs=list_other_jobs(conn, now=now),

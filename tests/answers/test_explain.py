@@ -110,7 +110,7 @@ async def test_an_overlapped_occurrence_says_so(database_url: str) -> None:
         fates = [fate(room, hours) for hours in (1, 2)]
         sentence = answer(room, NINE + 2 * HOUR).sentence
 
-    assert sentence == "it was skipped, overlapped: an earlier run of the schedule had not ended"
+    assert sentence == "it was skipped, overlapped: run 1 of the schedule had not ended"
     assert fates == [
         (ExplainedVerdict.FIRED, Reason.DUE),
         (ExplainedVerdict.SKIPPED, Reason.OVERLAPPED),

@@ -64,6 +64,7 @@ def test_every_edit_of_a_timetable_is_noted_by_the_database(db: Database) -> Non
 def test_every_edit_of_another_key_asks_for_a_check(db: Database) -> None:
     unchecked = {"priority", "min_rows", "max_fall_percent", "on_end", "on_overrun"}  # any is right
     unchecked |= {"min_rows_per_input", "min_success_rate"}
+    unchecked |= {"only_if_changed", "park_after"}
     unchecked |= {"max_runs_per_day", "max_inputs_per_day"}
 
     with db.reading() as conn:

@@ -12,6 +12,7 @@ from scheduler.engine.fire import FireStep
 from scheduler.storage import audit, overrides
 from scheduler.views.schedules import list_overrides
 from tests.definitions.rig import FILE, Desk
+from tests.engine.rig import alone
 from tests.make import NINE, make_fallbacks, minutes
 
 TEN = NINE + minutes(60)
@@ -33,7 +34,7 @@ async def fired(desk: Desk, *times: datetime) -> list[dict[str, Any]]:
         db=desk.db,
         reader=BatchReader(),
         defaults=make_fallbacks,
-        wake_dispatch=lambda: None,
+        carry_out=alone(desk.db),
     )
     for moment in (NINE, *times):
         await step.run(moment)

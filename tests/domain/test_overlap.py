@@ -28,5 +28,5 @@ def test_an_overdue_run_holds_nobody_up_and_may_be_replaced(
 def test_beside_an_overdue_run_another_still_counts() -> None:
     both = [OVERDUE, RUNNING]
 
-    assert decide_overlap(Overlap.SKIP, both) == OverlapDecision(is_sent=False)
+    assert decide_overlap(Overlap.SKIP, both) == OverlapDecision(is_sent=False, held_by=2)
     assert decide_overlap(Overlap.QUEUE_ONE, both) == OverlapDecision(waits_for=2)

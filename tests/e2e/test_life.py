@@ -71,6 +71,13 @@ def test_systemd_is_told_of_a_whole_life(tmp_path: Path, database_url: str) -> N
         built.edit("[batches.y]", "[batches.x]")
         daemon.send(signal.SIGHUP)
         manager.hear("STATUS=next fire", within=15)
+        built.edit("[batches.x]", "[budgets.all]\npage_loads = 10\n\n[batches.x]")
+        daemon.send(signal.SIGHUP)
+        manager.hear("RELOADING=1")
+        manager.hear("READY=1")
+        built.edit('every = "2s"', 'every = "1s"')
+        daemon.send(signal.SIGHUP)
+        daemon.wait_until_it_said("of budget all: see dca-scheduler plan")
         daemon.send(signal.SIGTERM)
         manager.hear("STOPPING=1")
 

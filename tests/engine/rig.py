@@ -15,6 +15,7 @@ from scheduler.engine.accounts import Upstreams
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.dispatch import DispatchStep
 from scheduler.engine.fire import FireStep
+from scheduler.engine.fired import CarryOut
 from scheduler.engine.follow import FollowStep
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.sandbox import Fault, Sandbox, SandboxSettings
@@ -47,13 +48,18 @@ class Room(Rows):
     answered: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
     seen: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
 
-    def fire_step(self, db: Database | None = None, reader: BatchReader | None = None) -> FireStep:
-        """Return a step that fires what is due."""
+    def fire_step(
+        self,
+        db: Database | None = None,
+        reader: BatchReader | None = None,
+        carry_out: CarryOut | None = None,
+    ) -> FireStep:
+        """Return a step that fires what is due, and claims nothing unless *carry_out* does."""
         return FireStep(
             db=db or self.db,
             reader=reader or BatchReader(),
             defaults=lambda: RUN_DEFAULTS,
-            wake_dispatch=_nobody,
+            carry_out=carry_out or alone(db or self.db),
         )
 
     def dispatch_step(self, **parts: Any) -> DispatchStep:
@@ -242,6 +248,11 @@ def another_database(url: str) -> Iterator[Database]:
 
 def _read(token: list[str], reference: SecretReference) -> str:
     return token[0]
+
+
+def alone(db: Database) -> CarryOut:
+    """Return what makes a firing's transaction and claims nothing in it."""
+    return lambda firing, _: db.write(firing)
 
 
 def _nobody() -> None:

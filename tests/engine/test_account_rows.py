@@ -12,7 +12,8 @@ from scheduler.config import load_config
 from scheduler.config.account_rules import AccountLimits, what_is_wrong
 from scheduler.domain.records import RunState
 from scheduler.engine.accounts import Upstreams
-from scheduler.storage import accounts
+from scheduler.storage import accounts, audit, daemons
+from scheduler.views.accounts import list_accounts
 from tests.engine.rig import engine_room
 
 
@@ -113,6 +114,40 @@ async def test_a_row_takes_no_token_where_the_file_does_not_send_it(
         assert room.received == []
         assert room.run(run_id).state is RunState.QUEUED
         assert (why or "") in str(room.run(run_id).detail)
+
+
+async def test_a_row_that_a_daemon_may_not_use_is_told_as_such(
+    database_url: str,
+) -> None:
+    wrong = "token env:HOME may not be sent there"
+    told = {"main": wrong}
+    async with engine_room(database_url) as room:
+        seen = {"now": room.clock.now, "version": "1", "zone_data": "x"}
+        with room.db.writing() as conn:
+            daemons.insert_daemon(conn, "a", host="one", pid=1, **seen)
+            daemons.record_unusable(conn, "a", told)
+            (alone,) = list_accounts(conn, now=room.clock.now)
+            daemons.insert_daemon(conn, "b", host="two", pid=2, **seen)
+            (beside,) = list_accounts(conn, now=room.clock.now)
+            daemons.record_unusable(conn, "b", told)
+            daemons.record_stopped(conn, "a", now=room.clock.now)
+            daemons.record_unusable(conn, "b", {})
+            (mended,) = list_accounts(conn, now=room.clock.now)
+
+    assert alone.error == wrong
+    assert beside.error == f"the daemon with pid 1 on one does not use it: {wrong}"
+    assert mended.error is None
+
+
+async def test_the_audit_says_of_a_row_that_cannot_be_used_just_that(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.execute("UPDATE accounts SET base_url = 'http://somewhere.example'")
+        room.ask()
+        await room.dispatch()
+        with room.db.reading() as conn:
+            change, _ = audit.list_changes(conn, subject="accounts.main", limit=9)
+
+    assert "the token would travel unencrypted" in str(change.columns())
 
 
 @pytest.mark.parametrize("token", ["env:TOKEN", "env:OWN"], ids=["the files'", "the row's own"])

@@ -183,6 +183,7 @@ async def chores_of(room: Room, owner: str) -> Housekeeping:
         notifier=Notifier(None),
         witness=no_upstream,
         http_error=lambda: None,
+        account_limits=room.upstreams.limits,
         config=ConfigState(clock()),
         tally=type(room.upstreams.tally)(),
     )

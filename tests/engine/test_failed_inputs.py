@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from scheduler.domain.records import Reason, Run, RunState
@@ -12,6 +13,7 @@ from scheduler.engine.failed_inputs import FailedInputsStep
 from scheduler.sandbox import Fault, FaultKind, When
 from scheduler.storage import failed_inputs, runs
 from scheduler.storage.database import Connection
+from scheduler.storage.tables import runs as runs_table
 from scheduler.views.run_inputs import list_failed_inputs, list_run_inputs
 from scheduler.views.runs import show_run
 from tests.engine.rig import REQUEST_TIMEOUT, Room, engine_room
@@ -239,3 +241,18 @@ async def test_a_schedule_that_was_edited_meanwhile_is_asked_as_it_is_now(
 
         assert shown(room, run_id)[0] == 2
         assert shown(room, run_id)[2] == ()
+
+
+async def test_what_must_end_by_some_time_must_so_when_it_is_sent_once_more(
+    sqlite_url: str,
+) -> None:
+    async with engine_room(sqlite_url, inputs=INPUTS) as room:
+        run_id = await ended(room)
+        ends = room.clock() + timedelta(hours=3)
+        with room.db.writing() as conn:
+            conn.execute(update(runs_table).values(finish_by_at=ends))
+        await step_of(room).run(room.clock())
+        (child,) = shown(room, run_id)[2]
+        until = room.run(child).finish_by_at
+
+    assert until == ends

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from scheduler.actions.runs import retry_runs
 from scheduler.domain.records import Reason, RunState
 from scheduler.engine.limit_gate import LimitGate
 from scheduler.tools.calendar.explain import explain_time
@@ -97,3 +98,22 @@ async def test_a_row_that_is_no_time_of_day_makes_the_schedule_invalid(
         error = room.stored_schedule("night").error
 
     assert "finish_before: 'soon' is no time of day" in str(error)
+
+
+@pytest.mark.parametrize(("own", "sent"), [(None, None), ("90m", "90m")])
+async def test_a_retry_by_hand_has_the_whole_time_again(
+    database_url: str, own: str | None, sent: str | None
+) -> None:
+    async with engine_room(database_url) as room:
+        await fired(room, deadline=own, misfire_grace="6h")
+        room.clock.tick(minutes(110))
+        await room.dispatch()
+        (run,) = room.runs()
+        for _ in range(20):
+            await room.follow(after=30)
+        with room.db.writing() as conn:
+            (again,) = retry_runs(conn, [run.id], by="alice", now=room.clock(), confirmed=True)
+        await room.dispatch()
+
+    assert [query.get("deadline") for query in room.queries()] == ["10m", sent]
+    assert again.finish_by_at is None

@@ -116,7 +116,8 @@ async def test_what_cannot_be_reached_is_braked_for_that(database_url: str) -> N
         await room.dispatch()
         (hold,) = all_holds(room)
 
-    assert hold.present == "account main is braked: it cannot be reached"
+    why = "nothing can be sent: cannot connect to 127.0.0.1:9: Connection refused"
+    assert hold.present == f"account main is braked: {why}"
 
 
 async def test_a_full_collector_is_why_a_run_waits(database_url: str) -> None:
@@ -178,6 +179,7 @@ async def housekeeping(room: Room) -> Housekeeping:
         config=ConfigState(clock()),
         tally=Tally(),
         http_error=lambda: None,
+        account_limits=room.upstreams.limits,
     )
 
 

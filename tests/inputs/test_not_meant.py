@@ -185,6 +185,8 @@ def test_an_object_without_measure_is_refused(tmp_path: Path, text: str, problem
         ("a.jsonl", f'{{"urls":["{URL}"]}}\n', "a.jsonl:1: holds nothing but lists"),
         ("a.json", f'[{{"total":1,"shops":{{"a":{{"url":"{URL}"}}}}}}]', "nothing but lists"),
         ("a.json", '[{"url":null}]', "input 1: its url is no text"),
+        ("a.json", "[{}]", "input 1: has no fields"),
+        ("a.csv", f"url\n{URL}\u00a0\n", "a.csv:2: its url holds"),
         ("a.csv", "URL\nshop.example.com\n", "a.csv:2: its URL is no URL"),
         ("a.csv", "Link,n\n,1\n", "a.csv:2: its Link is empty"),
         ("a.json", '[{"product_url":"N/A"}]', "input 1: its product_url is no URL"),

@@ -162,4 +162,29 @@ CASES = (
         {_LAST_SUCCESS: None},
         ('DcaSchedulerNoSuccess{schedule="nightly"}',),
     ),
+    Case(
+        "a ready_by does not hold",
+        {'schedules_unready{kind="not_ready"}': "1x200"},
+        ('DcaSchedulerNotReady{kind="not_ready"}',),
+    ),
+    Case("a result is too old", {"schedules_stale": "1x200"}, ("DcaSchedulerStale",)),
+    Case(
+        "a result was given up",
+        {'results_unsaved{state="failed"}': "1x200"},
+        ('DcaSchedulerUnsaved{state="failed"}',),
+    ),
+    Case("a result waits to be saved", {'results_unsaved{state="waiting"}': "1x200"}),
+    Case(
+        "a budget is used up",
+        {
+            'budget_used{budget="all",unit="money"}': "100x200",
+            'budget_allowed{budget="all",unit="money"}': "100x200",
+        },
+        ('DcaSchedulerBudgetSpent{budget="all",unit="money"}',),
+    ),
+    Case(
+        "a notice does not arrive",
+        {'notices_oldest_timestamp_seconds{channel="ops"}': "0x200"},
+        ('DcaSchedulerNoticesStuck{channel="ops"}',),
+    ),
 )

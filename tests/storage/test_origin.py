@@ -1,5 +1,6 @@
 """Rows that were brought to a PostgreSQL database are known, however that was done."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable
@@ -11,9 +12,12 @@ import pytest
 from sqlalchemy import make_url
 
 from scheduler.actions.settle_restore import settle_moved
+from scheduler.domain.errors import DatabaseReplaced, DatabaseUnfit
+from scheduler.engine.fitness import FitnessStep
 from scheduler.storage import daemons
 from scheduler.storage.database import Database
 from scheduler.storage.origin import find_brought, mark_origin
+from scheduler.storage.restores import require_settled
 from tests import databases
 from tests.postgres import Server, find_programs, session_folder
 
@@ -103,11 +107,42 @@ def test_a_server_that_was_recovered_from_a_copy_is_known(
     recovered, soon = told(url, later), told(url, NOW + timedelta(minutes=2))
     beneath = told(url, None)
     mark(url)  # a daemon that lived through it, as when a standby takes over
+    nothing_lost, lost = lived_through(postgresql_url, url), lived_through(postgresql_url, url, 1)
 
     assert recovered is not None and "or one that was recovered since" in recovered
     assert (soon, beneath) == (None, None)
     assert told(url, later) is None
     assert told(postgresql_url, later) is None
+    assert nothing_lost is None
+    assert "was taken from a backup of 2026" in str(lost)
+    assert "was taken from a backup" in str(held(url))
+    assert held(postgresql_url) is None
+
+
+def lived_through(before: str, after: str, beats: int = 0) -> DatabaseReplaced | None:
+    """Look as a daemon whose server becomes another, and lacks so many of its heartbeats."""
+    with Database(before) as db, Database(after) as other:
+        for one, count in ((db, 1 + beats), (other, 1)):
+            for _ in range(count):
+                with one.writing() as conn:
+                    daemons.record_seen(conn, "d1", daemons.Pulse(), now=NOW)
+        step = FitnessStep(db=db, owner="d1")
+        asyncio.run(step.run(NOW))
+        step.db = other
+        try:
+            asyncio.run(step.run(NOW + timedelta(minutes=1)))
+        except DatabaseReplaced as error:
+            return error
+    return None
+
+
+def held(url: str) -> DatabaseUnfit | None:
+    with Database(url) as db, db.reading() as conn:
+        try:
+            require_settled(conn)
+        except DatabaseUnfit as error:
+            return error
+    return None
 
 
 def test_an_sqlite_file_tells_nothing(sqlite_url: str) -> None:

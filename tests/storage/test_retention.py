@@ -16,10 +16,16 @@ from scheduler.storage import alerts, notices, retention, tables
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import give_back_pages
 from scheduler.storage.invariants import list_violations
-from scheduler.storage.retention import Sweep, prune_others, prune_runs, pruned_until
+from scheduler.storage.retention import (
+    Sweep,
+    count_others,
+    prune_others,
+    prune_runs,
+    pruned_until,
+)
 from scheduler.storage.run_counts import list_day_counts
 from scheduler.storage.runs.sent import count_last_sent
-from scheduler.storage.upkeep_tables import run_counts
+from scheduler.storage.upkeep_tables import run_counts, usage
 from scheduler.storage.weaknesses import large_log
 from tests.make import NINE, make_body
 from tests.storage.rows import (
@@ -339,6 +345,28 @@ def test_what_was_told_goes_with_its_alert_once_both_are_over(db: Database) -> N
     gone = {name: sum(one[name] for one in counts) for name in ("alerts", "notices", "deliveries")}
     assert gone == {"alerts": 1, "notices": 1, "deliveries": 1}
     assert left == [3, 3, 3]
+
+
+def test_what_each_day_sent_is_forgotten_but_for_what_limits_and_budgets_read(
+    db: Database,
+) -> None:
+    key = {"account": "main", "collector": "shop", "labels": ""}
+    ages = (1, 61, 90, 100)
+    with db.writing() as conn:
+        insert_schedule(conn, name="seldom", min_interval="95d")
+        days = [f"{NOW - timedelta(days=age):%Y-%m-%d}" for age in ages]
+        rows = [{"day": day, "schedule": name, **key} for day in days for name in ("a", "b")]
+        conn.execute(insert(usage), rows)
+        told = count_others(conn, Retention(usage=timedelta(days=62)), now=NOW)
+        asked = {"now": NOW, "limit": 1}
+        gone = [prune_others(conn, Retention(usage=timedelta(days=62)), **asked) for _ in range(3)]
+        kept = prune_others(conn, Retention(), **asked)
+        left = sorted(set(conn.scalars(select(usage.c.day))))
+
+    assert told["usage"] == 2
+    assert [one["usage"] for one in gone] == [1, 1, 0]
+    assert "usage" not in kept
+    assert left == sorted(days[:3])
 
 
 def _tell(conn: Connection, at: datetime, *, is_over: bool, is_told: bool) -> None:

@@ -315,5 +315,5 @@ def test_apply_refuses_what_no_budget_allows_unless_told(home: Home) -> None:
 
     assert "budget all (soft): a month comes to" in told
     assert refused.code == 1
-    assert "of budget all: see dca-scheduler plan; --accept-growth applies it" in refused.err
+    assert "of budget all: see dca-scheduler plan; dca-scheduler apply" in refused.err
     assert home.call("plan").code == 0

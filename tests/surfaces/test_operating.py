@@ -126,6 +126,43 @@ def test_a_misspelt_name_stops_nothing_and_is_told(
     assert home.sql("SELECT 1 FROM freezes UNION SELECT 1 FROM queues WHERE paused_at > 0") == []
 
 
+@pytest.mark.parametrize("reason", ["", " \t", "\u200b\u00a0"], ids=["none", "blanks", "unseen"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "schedules pause hourly --reason",
+        "schedules override hourly priority=7 --for 1h --reason",
+        "queues pause nightly --reason",
+        "accounts pause main --reason",
+        "freeze all --reason",
+        "runs cancel 1 --why",
+        "runs cancel 1 2 --why",
+        "runs resend 3 --why",
+        "runs abandon 3 --why",
+        "runs adopt 3 j_1 --why",
+    ],
+)
+def test_a_reason_that_nobody_can_read_is_refused(home: Home, words: str, reason: str) -> None:
+    for columns in ({}, {}, LOST):
+        home.make_run(**columns)
+    before = home.sql("SELECT count(*) FROM changes")
+    answer = home.call(*words.split(), reason)
+
+    assert answer.code == ExitCode.REFUSED
+    assert answer.err == (
+        "error: the reason must be text, and not empty: say why, for whoever looks next\n"
+    )
+    assert home.sql("SELECT count(*) FROM changes") == before
+
+
+@pytest.mark.parametrize("scope", ["label:", "label: ", "collector: ", "", "label:,"])
+def test_a_scope_that_names_nothing_is_not_frozen(home: Home, scope: str) -> None:
+    refused = home.call("freeze", scope, "--reason", "x")
+
+    assert "write all, collector:NAME or label:NAME" in refused.err
+    assert home.sql("SELECT 1 FROM freezes") == []
+
+
 def test_a_freeze_says_how_many_schedules_it_stops(home: Home) -> None:
     answer = home.call("freeze", "collector:news", "--reason", "x")
     nobody = home.call("freeze", "label:none", "--reason", "x")

@@ -86,6 +86,8 @@ def test_json_holds_utc_times_values_and_fields() -> None:
                     "requests_per_second": 0.5,
                     "accept_unknown_collectors": False,
                     "price_per_thousand": None,
+                    "invoice": False,
+                    "balance_below": None,
                 }
             ],
         ],

@@ -77,6 +77,19 @@ def test_settling_freezes_from_the_backup_on_and_has_what_waited_looked_for(rest
     assert restored.run(waiting)["state"] == "dispatching"
 
 
+def test_what_was_fired_anew_after_the_loss_is_not_sent_by_a_thaw(restored: Home) -> None:
+    after = {"created_at": "2026-03-02 09:00:05.000000", "due_at": "2026-03-02 09:00:00.000000"}
+    fired = restored.make_run(**after, schedule="nightly", created_by=None)
+    by_hand = restored.make_run(**after)
+    restored.done("db", "settle-restore", "--yes")
+
+    states = [
+        (restored.run(run_id)["state"], restored.run(run_id)["reason"])
+        for run_id in (fired, by_hand)
+    ]
+    assert states == [("skipped", "frozen"), ("queued", "requested")]
+
+
 def test_after_a_move_nothing_is_frozen_or_looked_for(restored: Home) -> None:
     waiting = restored.make_run()
     words = ("db", "settle-restore", "--moved", "a new disk")
@@ -100,7 +113,7 @@ def test_a_move_without_a_reason_is_refused(restored: Home, reason: str) -> None
         check(restored)
 
     assert refused.code == 1
-    assert "needs its REASON" in refused.err
+    assert "the reason must be text" in refused.err
 
 
 def test_what_lacks_a_claim_that_left_was_not_only_moved(restored: Home) -> None:

@@ -21,7 +21,7 @@ def failed(home: Home) -> int:
         ENDED,
     )
     home.sql(
-        "INSERT INTO failed_inputs VALUES (?, 1, ?, 'infra_error', 'later')",
+        "INSERT INTO failed_inputs VALUES (?, 1, ?, 'infra_error', 'later', 0)",
         run_id,
         '{"url": "https://example.com/2"}',
     )
@@ -70,3 +70,26 @@ def test_all_that_a_run_sends_can_be_shown(home: Home) -> None:
 
 def test_a_run_that_is_not_there_is_refused(home: Home) -> None:
     assert home.call("runs", "inputs", "99").code == ExitCode.REFUSED
+
+
+def test_what_a_schedule_leaves_out_is_listed_and_sent_again_on_a_word(home: Home) -> None:
+    home.sql(
+        "INSERT INTO parked_inputs (schedule, digest, input, error, error_class, run_id, parked_at)"
+        " VALUES ('hourly', 'aa', ?, 'dead_page', 'never', 7, ?)",
+        '{"url": "https://example.com/2"}',
+        ENDED,
+    )
+    home.sql("UPDATE schedules SET park_after = 3")
+
+    (told,) = home.json("schedules", "parked", "hourly")["items"]
+    status = home.call("status").out
+    which = home.call("schedules", "unpark", "hourly")
+    done = home.done("schedules", "unpark", "hourly", str(told["id"])).out
+    left = home.json("schedules", "parked")["items"]
+
+    assert (told["error"], told["kind"], told["run_id"]) == ("dead_page", "never", 7)
+    assert told["input"] == {"url": "https://example.com/2"}
+    assert "schedule hourly: 1 input is parked" in status
+    assert which.code == ExitCode.USAGE
+    assert done == "1 input is parked no more\n"
+    assert left == []

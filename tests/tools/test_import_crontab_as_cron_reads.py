@@ -64,6 +64,9 @@ def said(found: Imported) -> str:
         ("function go() {{ {}; }}; go", "function go"),
         ("f() {{ if test -f /x; then {}; fi; }}; f", "function f"),
         ("f() {{ date; }}; f && {}", "f"),
+        ("exit 0; {}", "exit"),
+        ("date; exit; {}", "exit"),
+        ("until {}; do sleep 1; done", "until curl"),
     ],
 )
 def test_what_decides_on_a_call_disables_it_and_is_named(command: str, condition: str) -> None:
@@ -93,6 +96,7 @@ def test_what_decides_on_a_call_disables_it_and_is_named(command: str, condition
         "nice -n 5 {}",
         "flock /tmp/x {}",
         "timeout 60 sudo -u x {}",
+        "{}; exit 0",
     ],
 )
 def test_what_decides_nothing_leaves_it_enabled(command: str) -> None:
@@ -113,6 +117,12 @@ def test_what_decides_nothing_leaves_it_enabled(command: str) -> None:
         (f"0 9 * * * cd /srv/in; (cd /tmp && make); {FILE}\n", {}),
         (f"0 9 * * * cd /srv/in; sh -c 'cd /tmp; make'; {FILE}\n", {}),
         (f"0 9 * * * cd /srv/in; {{ {FILE}; }}\n", {}),
+        (f"0 9 * * * cd /srv/in && cd /tmp && cd - && {FILE}\n", {}),
+        (f"0 9 * * * cd -P -- /srv/in && {FILE}\n", {}),
+        (f"0 9 * * * pushd /srv/in && {FILE}\n", {}),
+        (f"0 9 * * * cd /srv/in && make | tee log; {FILE}\n", {}),
+        (f"0 9 * * * env -C /srv/in {FILE}\n", {}),
+        (f"0 9 * * * cd /srv; sudo --chdir=in {FILE}\n", {}),
     ],
 )
 def test_a_file_is_in_the_folder_where_the_shell_is(text: str, options: dict[str, Any]) -> None:
@@ -121,10 +131,29 @@ def test_a_file_is_in_the_folder_where_the_shell_is(text: str, options: dict[str
     assert [batch["file"] for batch in tables(found, "batches")] == ["/srv/in/a.json"]
 
 
-def test_the_folder_of_a_subshell_ends_with_it() -> None:
-    found = imported(f"0 9 * * * (cd /srv/in && make); {FILE}\n")
+@pytest.mark.parametrize(
+    "before",
+    [
+        "(cd /srv/in && make);",
+        "cd /srv/in & ",
+        "cd /srv/in && make & ",
+        "cd /srv/in | true;",
+        "true | cd /srv/in;",
+        "cd /srv/in; cd;",
+        "cd /srv/in; cd -;",
+    ],
+)
+def test_the_folder_of_a_subshell_ends_with_it(before: str) -> None:
+    found = imported(f"0 9 * * * {before} {FILE}\n")
 
     assert [batch["file"] for batch in tables(found, "batches")] == ["a.json"]
+
+
+def test_a_call_of_several_addresses_is_told_and_none_is_dropped() -> None:
+    found = imported(f'0 9 * * * {FILE} "{API}?collector=c_b"\n')
+
+    assert tables(found, "schedules") == []
+    assert "one call triggers several collectors" in said(found)
 
 
 @pytest.mark.parametrize("first", ["php /opt/x.php", "make -C /srv all", "docker run x"])

@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
 from scheduler.domain.notices import AlertKind, Observed
-from scheduler.storage import alerts
+from scheduler.storage import alerts, tables
+from scheduler.storage.tables import parked_inputs
 from tests.web.rig import Served
 
 ASKED: dict[str, Any] = {"collector": "products", "batch": "pages"}
@@ -452,6 +454,9 @@ WRONG: tuple[tuple[str, str, Any, int, str], ...] = (
     ("PATCH", "schedules/nobody", {"priority": 1}, 404, "nobody"),
     ("POST", "schedules/nightly/pause", {}, 422, "#/reason"),
     ("POST", "schedules/nightly/pause", {"reason": " "}, 422, "#/reason"),
+    ("POST", "accounts/main/pause", {"reason": "\u200b"}, 422, "#/reason"),
+    ("POST", "runs/1/cancel?why=%20", None, 422, "why"),
+    ("POST", "runs/1/abandon?why=", None, 422, "why"),
     ("POST", "schedules/nightly/pause", {"reason": "x", "until": "2001-01-01T00:00:00Z"}, 422, ""),
     ("POST", "schedules/nobody/fire", None, 404, "nobody"),
     ("PUT", "schedules/nightly/overrides/cron", {}, 422, "field"),
@@ -486,3 +491,62 @@ def _if(tag: str) -> dict[str, str]:
 
 def _kind(answer: httpx.Response) -> str:
     return str(answer.json()["type"]).rpartition(":")[2]
+
+
+def test_what_the_upstream_is_asked_of_a_collection_is_a_row_and_a_rerun_needs_a_word(
+    served: Served,
+) -> None:
+    run = served.post("/api/v1/runs", json=ASKED).json()["id"]
+    with served.db.writing() as conn:
+        for name, polled in (("j_open", utc_now()), ("j_over", None)):
+            conn.execute(
+                insert(tables.collections).values(
+                    id=name,
+                    run_id=run,
+                    account="main",
+                    collector_id="c_products",
+                    accepted_at=utc_now(),
+                    next_poll_at=polled,
+                )
+            )
+
+    paused = served.post("/api/v1/collections/j_open/pause?why=night", Scope.OPERATE)
+    unsaid = served.post("/api/v1/collections/j_over/rerun?failed_only=true", Scope.OPERATE)
+    meant = served.post("/api/v1/collections/j_over/rerun?failed_only=true&confirm=1")
+    dry = served.post("/api/v1/collections/rerun?dry_run=true")
+    unknown = served.post("/api/v1/collections/j_open/finish")
+
+    assert (paused.status_code, paused.json()["verb"], paused.json()["why"]) == (
+        202,
+        "pause",
+        "night",
+    )
+    assert (unsaid.status_code, unsaid.json()["count"]) == (409, 1)
+    assert (meant.status_code, meant.json()["failed_only"]) == (202, True)
+    assert (dry.status_code, dry.json()["items"]) == (200, [])
+    assert unknown.status_code == 404
+    shown = served.get("/api/v1/collections/j_over").json()
+    assert [(one["verb"], one["outcome"]) for one in shown["requests"]] == [("rerun", None)]
+    assert served.post("/api/v1/collections/j_open/pause", Scope.READ).status_code == 403
+
+
+def test_what_a_schedule_leaves_out_is_listed_and_sent_again(server_on_sqlite: Served) -> None:
+    parked = {"schedule": "nightly", "error": "dead_page", "error_class": "never", "run_id": 7}
+    with server_on_sqlite.db.writing() as conn:
+        for number in (1, 2):
+            row = {"digest": f"0{number}", "input": '{"url": "x"}', "parked_at": utc_now()}
+            conn.execute(insert(parked_inputs).values(parked | row))
+    place = "/api/v1/schedules/nightly"
+    first, second = server_on_sqlite.get(f"{place}/parked-inputs").json()["items"]
+    page = server_on_sqlite.get("/schedules/nightly.json").json()["parked"]
+    text = server_on_sqlite.get("/schedules/nightly").text
+    gone = server_on_sqlite.post(f"{place}/unpark", Scope.OPERATE, json={"ids": [first["id"]]})
+    unknown = server_on_sqlite.post(f"{place}/unpark", Scope.OPERATE, json={"ids": [99]})
+    all_of_them = server_on_sqlite.post(f"{place}/unpark", Scope.OPERATE, json={})
+
+    assert (first["input"], first["kind"]) == ({"url": "x"}, "never")
+    assert page == [first, second]
+    assert "Inputs that are left out" in text
+    assert gone.json() == {"schedule": "nightly", "ids": [first["id"]]}
+    assert unknown.status_code == 404
+    assert all_of_them.json()["ids"] == [second["id"]]

@@ -51,18 +51,18 @@ candidates AS MATERIALIZED (
           AND runs.collector_id = limited.collector_id
           -- may be sent:
           AND runs.not_before <= :now
-          AND NOT EXISTS (
+          AND (runs.past_pauses OR NOT EXISTS (
               SELECT * FROM queues
               WHERE queues.name = runs.queue AND queues.paused_at IS NOT NULL
                 AND (queues.paused_until IS NULL OR queues.paused_until > :now)
-          )
-          AND NOT EXISTS (
+          ))
+          AND (runs.past_pauses OR NOT EXISTS (
               SELECT * FROM schedules
               WHERE schedules.name = runs.schedule AND schedules.paused_at IS NOT NULL
                 AND (schedules.paused_until IS NULL OR schedules.paused_until > :now)
-          )
+          ))
           -- Not LIKE, which has signs of its own and, on SQLite, no cases.
-          AND NOT EXISTS (
+          AND (runs.past_pauses OR NOT EXISTS (
               SELECT * FROM freezes
               WHERE (freezes.until IS NULL OR freezes.until > :now)
                 AND (
@@ -72,7 +72,7 @@ candidates AS MATERIALIZED (
                         AND replace(runs.labels, ',' || substr(freezes.scope, 7) || ',', '')
                             <> runs.labels
                 )
-          )
+          ))
           AND NOT EXISTS (
               SELECT * FROM runs AS earlier
               WHERE earlier.id = runs.waits_for AND earlier.overdue_at IS NULL

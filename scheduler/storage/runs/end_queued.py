@@ -35,7 +35,7 @@ from scheduler.storage.tables import runs
 def _ended(
     *conditions: ColumnElement[bool] | TextClause,
     state: RunState | ColumnElement[str] = RunState.SKIPPED,
-    reason: Reason,
+    reason: Reason | ColumnElement[str],
     detail: str | ColumnElement[str] | None,
 ) -> Update:
     return (
@@ -144,18 +144,21 @@ def coalesce_waiting(
     now: datetime,
 ) -> None:
     """Skip runs of *schedules* that still wait since before *due_before*: a later one is due."""
-    coalesced = _ended(
-        runs.c.schedule.in_(schedules),
-        QUEUED,
-        runs.c.due_at < due_before,
-        runs.c.retry_of.is_(None),
-        # What a person asked for, such as a backfill, gives way to nothing.
-        runs.c.send_before.is_not(None),
-        state=_SKIPPED_IF_NEVER_SENT,
-        reason=reason,
-        detail="it still waited to be sent when the next occurrence was due",
-    )
-    conn.execute(coalesced, _at(conn, now))
+    due = {"schedules": list(schedules), "due_before": due_before, "reason": reason}
+    conn.execute(_COALESCE, _at(conn, now) | due)
+
+
+_COALESCE = _ended(
+    runs.c.schedule.in_(bindparam("schedules", expanding=True)),
+    QUEUED,
+    runs.c.due_at < bindparam("due_before", type_=runs.c.due_at.type),
+    runs.c.retry_of.is_(None),
+    # What a person asked for, such as a backfill, gives way to nothing.
+    runs.c.send_before.is_not(None),
+    state=_SKIPPED_IF_NEVER_SENT,
+    reason=bindparam("reason", type_=runs.c.reason.type),
+    detail="it still waited to be sent when the next occurrence was due",
+)
 
 
 def supersede(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> None:
@@ -187,6 +190,15 @@ def skip_waiting(conn: Connection, schedules: Sequence[str], *, detail: str, now
     if schedules:
         among = runs.c.schedule.in_(schedules)
         conn.execute(_ended(among, QUEUED, reason=Reason.FLUSHED, detail=detail), _at(conn, now))
+
+
+def skip_fired_since(conn: Connection, since: datetime, *, detail: str, now: datetime) -> None:
+    """Skip waiting runs that a daemon, and no person, has written after *since*."""
+    fired = (runs.c.schedule.is_not(None), runs.c.created_by.is_(None), runs.c.created_at > since)
+    skipped = _ended(
+        QUEUED, *fired, state=_SKIPPED_IF_NEVER_SENT, reason=Reason.FROZEN, detail=detail
+    )
+    conn.execute(skipped, _at(conn, now))
 
 
 def end_waiting(

@@ -4,10 +4,11 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
-from scheduler.domain.records import Run
+from scheduler.domain.in_vain import LastGood
+from scheduler.domain.records import Run, RunState
 from scheduler.storage.rows import records
 from scheduler.storage.runs.read import get_run
-from scheduler.storage.tables import bodies, runs, schedules
+from scheduler.storage.tables import bodies, in_state, runs, schedules
 
 
 def find_last_sent(conn: Connection, batch: str) -> Run | None:
@@ -48,6 +49,34 @@ def count_last_sent(conn: Connection, batches: Collection[str]) -> dict[str, int
                 .where(*_chunks_of(last))
             )
     return {batch: int(count) for batch, count in counts.items() if count is not None}
+
+
+def list_last_good(conn: Connection, schedules: Collection[str]) -> dict[str, LastGood]:
+    """Return the last occurrence of each of which a run succeeded, where all its chunks did."""
+    found = {schedule: _last_good(conn, schedule) for schedule in schedules}
+    return {schedule: good for schedule, good in found.items() if good is not None}
+
+
+def _last_good(conn: Connection, schedule: str) -> LastGood | None:
+    good = (
+        runs.c.schedule == schedule,
+        in_state(runs, RunState.SUCCEEDED),
+        runs.c.failed_inputs_of.is_(None),
+    )
+    newest = select(runs).where(*good).order_by(runs.c.id.desc()).limit(1)
+    last = next(iter(records(Run, conn.execute(newest))), None)
+    if last is None:
+        return None
+    of_it = select(runs.c.chunk, runs.c.body).where(*good, runs.c.due_at == last.due_at)
+    bodies_of = {row.chunk: row.body for row in conn.execute(of_it.order_by(runs.c.id))}
+    if len(bodies_of) != last.chunks:
+        return None
+    return LastGood(
+        run_id=last.id,
+        due_at=last.due_at,
+        collector_id=last.collector_id,
+        bodies=tuple(bodies_of[chunk] for chunk in sorted(bodies_of)),
+    )
 
 
 def list_chunks(conn: Connection, run: Run) -> list[Run]:

@@ -145,6 +145,8 @@ def _kind(row: Outturn) -> str:
     match row.state:
         case RunState.SUCCEEDED:
             return "good"
+        case RunState.SKIPPED if row.reason is Reason.UNCHANGED:
+            return "good"  # what it had is what there would be
         case RunState.PARTIAL | RunState.CANCELLED:
             return row.state.value
         case RunState.FAILED | RunState.SKIPPED if row.reason in _MISSED:

@@ -7,9 +7,10 @@ from typing import Final
 
 from scheduler.actions.guards import MOST_AT_ONCE, check_secrets, edited_meanwhile
 from scheduler.actions.limits import within_limits
+from scheduler.actions.past_pauses import Told, go_past_pauses
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
-from scheduler.domain.batch import Chunk, DueTime, DueTimeNeeded
+from scheduler.domain.batch import Chunk, DueTime, DueTimeNeeded, Parked, all_parked
 from scheduler.domain.definition import check_definition, timetable_of
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.new_run import Occurrence, scheduled_run
@@ -23,11 +24,12 @@ from scheduler.domain.records import (
     Schedule,
 )
 from scheduler.domain.timestamps import display_time, iso_time
-from scheduler.inputs import ANY_FILE, InputFiles, iter_bodies
+from scheduler.inputs import ANY_FILE, InputFiles, LeaveOut, iter_bodies
 from scheduler.storage import accounts, definitions, overrides, runs, schedules
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
+from scheduler.storage.parked_inputs import parked_of
 from scheduler.storage.retention import pruned_until
 from scheduler.storage.runs import occurrences
 from scheduler.tools.calendar.choose_backfill import (
@@ -42,13 +44,18 @@ from scheduler.views.decoding import view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a person asks for: a schedule's occurrences from *start* to *end*, both included."""
+    """
+    What a person asks for: a schedule's occurrences from *start* to *end*, both included.
+
+    *past_pauses* sends them in spite of pauses and freezes.
+    """
 
     schedule: str
     start: datetime
     end: datetime
     reprocess: Reprocess = Reprocess.NONE
     max_concurrent: int = 1
+    past_pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +145,7 @@ def prepare_backfill(
     chosen = choose_backfill(due, _known(conn, ask), ask.reprocess)
     refusals = tuple(_refusals(conn, schedule, collector, chosen))
     anew = [to_send.due_at for to_send in chosen if not to_send.as_it_was]
+    parked = parked_of(conn, schedule)
     return Backfill(
         ask=ask,
         schedule=schedule,
@@ -145,7 +153,7 @@ def prepare_backfill(
         batch=batch,
         occurrences=len(due),
         chosen=tuple(chosen),
-        chunks=_read_chunks(batch, schedule, anew, files) if anew else {},
+        chunks=_read_chunks(batch, schedule, anew, files, parked) if anew else {},
         refusals=refusals,
     )
 
@@ -172,8 +180,8 @@ def write_backfill(
     """
     Write the runs of *backfill* and return their ids; what got its run meanwhile is left out.
 
-    NeedsConfirmation for very many, and for what is beyond a limit; Conflict where it has refusals,
-    or where its batch was edited since it was prepared.
+    NeedsConfirmation for very many, for what is beyond a limit or goes past a pause; Conflict
+    where it has refusals, or where its batch was edited since it was prepared.
 
     At most *max_concurrent* occurrences are under way at once: each waits for the end of the
     one that many before it.
@@ -199,6 +207,9 @@ def write_backfill(
     _insert_bodies(conn, backfill, now)
     new = [run for group in groups for run in group]
     new = within_limits(conn, new, now=now, confirmed=confirmed)
+    told: Told = {}
+    if ask.past_pauses:
+        new, told = go_past_pauses(conn, new, now=now, confirmed=confirmed)
     written = occurrences.insert_backfilled(conn, ask.schedule, new, by=by)
     ids = [
         [written[key] for run in group if (key := (run.due_at, run.chunk, run.retry_of)) in written]
@@ -207,7 +218,7 @@ def write_backfill(
     ids = [group for group in ids if group]
     occurrences.set_waits_for(conn, _chained(ids, ask.max_concurrent))
     count = sum(map(len, ids))
-    _record(conn, ask, count, by, now)
+    _record(conn, ask, count, told, by, now)
     announce(conn)
     return [run_id for group in ids for run_id in group]
 
@@ -316,31 +327,36 @@ def _insert_bodies(conn: Connection, backfill: Backfill, now: datetime) -> None:
 _BODIES_AT_ONCE: Final = 500
 
 
-def _record(conn: Connection, ask: Ask, count: int, by: str, now: datetime) -> None:
-    columns = {
+def _record(conn: Connection, ask: Ask, count: int, told: Told, by: str, now: datetime) -> None:
+    columns: Told = {
         "from": (None, iso_time(ask.start)),
         "to": (None, iso_time(ask.end)),
         "reprocess": (None, ask.reprocess.value),
         "runs": (None, count),
+        **told,
     }
     record_change(conn, by, "backfill", f"schedules.{ask.schedule}", columns, now=now)
 
 
 def _read_chunks(
-    batch: Batch, schedule: Schedule, due_times: Sequence[datetime], files: InputFiles
+    batch: Batch,
+    schedule: Schedule,
+    dues: Sequence[datetime],
+    files: InputFiles,
+    parked: Parked,
 ) -> dict[datetime, Sequence[Chunk]]:
     """Render the batch once, or once for each due time that its inputs name."""
     try:
-        same = _render(batch, None, files)
-        return dict.fromkeys(due_times, same)
+        same = _render(batch, None, files, parked)
+        if not same:
+            raise Conflict(all_parked(batch.name, schedule.name))
+        return dict.fromkeys(dues, same)
     except DueTimeNeeded:
         chunks: dict[datetime, Sequence[Chunk]] = {}
         byte_count = 0
-        for due_at in due_times:
-            chunks[due_at] = _render(batch, DueTime(due_at, schedule.timezone), files)
-            byte_count += sum(
-                chunk.body.byte_count for chunk in chunks[due_at] if chunk.body is not None
-            )
+        for due_at in dues:
+            chunks[due_at] = _render(batch, DueTime(due_at, schedule.timezone), files, parked)
+            byte_count += sum(one.body.byte_count for one in chunks[due_at] if one.body)
             if byte_count > _MOST_HELD_BYTES:
                 raise InvalidInput(
                     f"batch {batch.name!r} is another one for each of these occurrences, which is"
@@ -352,8 +368,8 @@ def _read_chunks(
 _MOST_HELD_BYTES: Final = 512 * 1024**2
 
 
-def _render(batch: Batch, due: DueTime | None, files: InputFiles) -> list[Chunk]:
-    bodies = iter_bodies(batch, due, files=files)
+def _render(batch: Batch, due: DueTime | None, files: InputFiles, parked: Parked) -> list[Chunk]:
+    bodies = iter_bodies(batch, due, files=files, leave_out=LeaveOut(parked))
     return [
         Chunk(fingerprint=body.fingerprint, row_count=body.row_count, body=body) for body in bodies
     ]

@@ -300,7 +300,20 @@ def _when_it_starts(context: ExplainContext, instant: datetime) -> str:
     later = f" {delay.total_seconds():g} s later (jitter, spread)" if delay else ""
     others = f"; {context.others}" if context.others is not None else ""
     starts = f"it is due then, and its run starts{later or ' at once'}"
-    return f"{starts}{_finish(context, instant)}{others}"
+    return f"{starts}{_finish(context, instant)}{_in_vain(context.schedule)}{others}"
+
+
+def _in_vain(schedule: Schedule) -> str:
+    """Say when it is skipped by what its batch is then, which nobody can know yet."""
+    words = ""
+    if schedule.batch_max_age is not None:
+        words += (
+            "; it is skipped if its batch is older then than batch_max_age ="
+            f" {schedule.batch_max_age}"
+        )
+    if schedule.only_if_changed:
+        words += "; it is skipped if its inputs are those of its last good run (only_if_changed)"
+    return words
 
 
 def _finish(context: ExplainContext, instant: datetime) -> str:

@@ -20,6 +20,9 @@ _SKIPPED: Final[Mapping[Reason, str]] = {
     Reason.OVER_LIMIT: "it was beyond what may be sent",
     Reason.BUDGET: "its budget was spent",
     Reason.NO_TIME: "too little time was left until it had to have ended",
+    Reason.UNCHANGED: "its inputs had not changed (only_if_changed)",
+    Reason.PARKED: "all its inputs were parked (park_after)",
+    Reason.STALE_BATCH: "the file of its batch was too old (batch_max_age)",
     Reason.FLUSHED: "it waited, and was flushed",
 }
 _STATES: Final[Mapping[RunState, str]] = {

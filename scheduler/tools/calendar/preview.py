@@ -81,6 +81,8 @@ def _preview(firing: Firing, end: datetime) -> SchedulePreview:
         return replace(preview, note=f"max_runs_per_day = {daily}: what is beyond is skipped")
     if preview.note is None and firing.schedule.finish_before is not None:
         return replace(preview, note=_finish_note(firing, preview.first_due_at))
+    if preview.note is None and firing.schedule.only_if_changed:
+        return replace(preview, note="only_if_changed: what has not changed is skipped")
     return preview
 
 

@@ -28,6 +28,7 @@ _COMMANDS: Final = frozenset(
     | {"true", "false", "export", "set", "nohup", "chronic", "which", "exec", "time", "runuser"}
     | {"run-one", "cronic", "cronlock", "lckdo", "setlock", "solo", "xargs", "eval", "systemd-run"}
     | {"sleep", "echo", "printf", "cat", "sudo", "if", "command", "python", "python3", "run-parts"}
+    | {"while", "until", "for", "case", "pushd", "exit", "trap", "umask", "wait"}
 )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from scheduler.domain.errors import InvalidInput
@@ -21,7 +22,20 @@ _AROUND: Final = frozenset(
 )
 # They hardly fail, and nobody writes them to decide anything.
 _NO_CONDITIONS: Final = frozenset(
-    {"cd", "export", "true", ":", "sleep", "echo", "printf", "cat", "mkdir", "umask", "ulimit"}
+    {
+        "cd",
+        "pushd",
+        "export",
+        "true",
+        ":",
+        "sleep",
+        "echo",
+        "printf",
+        "cat",
+        "mkdir",
+        "umask",
+        "ulimit",
+    }
     | {"set", "logger", "touch", "date", "exit", "source", "."}
 )
 _OPENING: Final = {"if": "fi", "while": "done", "until": "done", "for": "done", "case": "esac"}
@@ -63,6 +77,7 @@ class _Scope:
 
     variables: Mapping[str, str]
     folder: str | None = None
+    folder_before: str | None = None
     gate: str | None = None
     chain: str | None = None
     stops_on_error: bool = False
@@ -113,9 +128,19 @@ def read_command(text: str, *, variables: Mapping[str, str], stdin: str | None) 
 
 
 def _read(walk: _Walk, text: str) -> None:
+    before, is_piped = walk.scope.folder, False
     for words, operator in _without_function_heads(walk, _segments(text)):
+        folder = walk.scope.folder
         if words:
             _read_segment(walk, words, operator)
+        # What is in a pipe has a shell of its own; in the background, a whole list has.
+        if is_piped or operator in ("|", "|&"):
+            walk.scope.folder = folder
+        is_piped = operator in ("|", "|&")
+        if operator == "&":
+            walk.scope.folder = before
+        if operator not in ("&&", "||", "|", "|&"):
+            before = walk.scope.folder
         if operator == "(":
             walk.enter()
             walk.scope.gate, walk.function = walk.function, None
@@ -183,7 +208,7 @@ def _read_segment(walk: _Walk, words: list[str], operator: str) -> None:
             Call(
                 program=_name(words[index]),
                 words=tuple(words[index + 1 :]),
-                folder=walk.scope.folder,
+                folder=_folder_around(walk.scope, words[:index]),
                 stdin=given,
                 stdin_file=stdin_file or piped[1],
                 condition=condition,
@@ -256,8 +281,8 @@ def _read_other(walk: _Walk, words: Sequence[str], operator: str) -> None:
     name = _name(words[0])
     assigned = words[1:] if name == "export" else words
     walk.last = name if name in _NO_CONDITIONS else told_condition(words[0])
-    if name == "cd" and len(words) > 1:
-        walk.scope.folder = _joined(walk.scope.folder, _expand(words[-1], walk.scope.variables))
+    if name in ("cd", "pushd"):
+        _change_folder(walk.scope, words[1:])
     elif operator == "|" and name in ("echo", "printf", "cat") and len(words) > 1:
         walk.piped = _output(name, words[1:], walk.scope.variables)
     elif _ASSIGNMENT.match(words[0]) and walk.calls and _is_trigger(walk.calls[-1]):
@@ -273,13 +298,34 @@ def _read_other(walk: _Walk, words: Sequence[str], operator: str) -> None:
         walk.scope.variables = {**walk.scope.variables, **expanded}
     elif name == "exit":
         # `cd /srv || exit` guards against a mistake; any other decides on all that follows.
-        if walk.condition is not None and walk.condition not in _NO_CONDITIONS:
-            walk.scope.gate = walk.condition
+        if walk.condition not in _NO_CONDITIONS:
+            walk.scope.gate = walk.condition or name
     elif name == "set" and any(re.match(r"-[a-z]*e", word) for word in words[1:]):
         walk.scope.stops_on_error = True
     elif name not in ("true", ":"):
         where = "after" if walk.calls else "before"
         walk.warn(f"{told_program(words[0])} {where} the call is not imported")
+
+
+def _change_folder(scope: _Scope, words: Sequence[str]) -> None:
+    """Follow a `cd`: without a folder it goes home, with `-` back to where it was before."""
+    options = ("-P", "-L", "-e", "--")
+    named = next((word for word in words if word not in options), None)
+    before = scope.folder
+    if named == "-":
+        scope.folder = scope.folder_before
+    else:
+        scope.folder = None if named is None else _joined(before, _expand(named, scope.variables))
+    scope.folder_before = before
+
+
+def _folder_around(scope: _Scope, around: Sequence[str]) -> str | None:
+    """Return the folder of a call that `env -C DIR` or `sudo -D DIR` may begin elsewhere."""
+    for word, following in pairwise([*around, ""]):
+        option, _, value = word.partition("=")
+        if option == "--chdir" or (word in ("-C", "-D") and _name(around[0]) in ("env", "sudo")):
+            return _joined(scope.folder, _expand(value or following, scope.variables))
+    return scope.folder
 
 
 def told_program(word: str) -> str:

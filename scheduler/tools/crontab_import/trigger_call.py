@@ -71,11 +71,13 @@ def read_trigger(call: Call, *, home: str | None) -> Trigger | None:
     Raises InvalidInput for one that cannot be had as a definition.
     """
     http = read_call(call)
-    url = next((url for url in map(_split_url, http.urls) if url.path.endswith(_PATH)), None)
-    if url is None:
+    found = [url for url in map(_split_url, http.urls) if url.path.endswith(_PATH)]
+    if not found:
         return None
+    if len(found) > 1:
+        raise InvalidInput("one call triggers several collectors: write a call for each")
     reader = _CallReader(http, call, home)
-    return reader.read(url)
+    return reader.read(found[0])
 
 
 def _split_url(url: str) -> SplitResult:

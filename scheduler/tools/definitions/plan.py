@@ -18,12 +18,12 @@ from scheduler.actions.definition_columns import TIMETABLE_COLUMNS, Columns, def
 from scheduler.config import Config
 from scheduler.domain.budgets import Budget
 from scheduler.domain.definition import duration_of, excluded_calendars, timetable_of
-from scheduler.domain.errors import InvalidInput
+from scheduler.domain.errors import Conflict, InvalidInput
 from scheduler.domain.firing import plan_firing
 from scheduler.domain.pauses import Freeze, stop_at
 from scheduler.domain.records import Calendar, CatchUp, Reason, Run, Schedule
 from scheduler.domain.timetable import Timetable
-from scheduler.storage import definition_tables, freezes, pruning, runs
+from scheduler.storage import budgets, definition_tables, freezes, pruning, runs
 from scheduler.storage.database import Connection
 from scheduler.storage.rows import record
 from scheduler.tools.costs import Planned
@@ -104,6 +104,27 @@ def plan_view(plan: DefinitionPlan) -> PlanView:
         waiting_runs=tuple(run.id for run in plan.waiting),
         growth=plan.growth,
     )
+
+
+def refuse_growth(
+    conn: Connection,
+    config: Config,
+    *,
+    now: datetime,
+    prune: bool = False,
+    file_id: str | None = None,
+) -> None:
+    """Raise Conflict where applying the file makes a month cost more than a budget."""
+    if not config.budgets and not budgets.any_budgets(conn):
+        return
+    plan = plan_definitions(conn, config, now=now, prune=prune, file_id=file_id)
+    beyond = plan.growth.beyond if plan.growth and not plan.is_empty else ()
+    if beyond:
+        told = ", ".join(f"{each.new_percent:g} % of budget {each.budget}" for each in beyond)
+        raise Conflict(
+            f"a month would come to {told}: see dca-scheduler plan;"
+            " dca-scheduler apply --accept-growth applies it"
+        )
 
 
 def plan_definitions(

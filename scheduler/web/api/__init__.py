@@ -3,8 +3,10 @@
 from fastapi import Depends
 
 from scheduler.web.api import (
+    account_questions,
     alerts,
     apply,
+    collection_acts,
     costs,
     definitions,
     events,
@@ -22,9 +24,11 @@ from scheduler.web.routing import Router
 router = Router(prefix="/api/v1", dependencies=[Depends(only_known)])
 
 for resource in (
+    account_questions,
     costs,
     status,
     alerts,
+    collection_acts,
     runs,
     run_actions,
     results,

@@ -17,6 +17,7 @@ from scheduler.actions.definitions import (
     override_definition,
 )
 from scheduler.config import Defaults
+from scheduler.domain.reasons import LONGEST
 from scheduler.views.batches import BatchView, get_batch
 from scheduler.views.budgets import BudgetView, get_budget
 from scheduler.views.calendars import CalendarView, get_calendar
@@ -28,7 +29,7 @@ from scheduler.views.schedules import ScheduleView, get_schedule
 from scheduler.web.access import Admin, Caller, takes_now
 from scheduler.web.api.bodies import CHANGES, NEW
 from scheduler.web.api.making import Confirm, IfMatch, Once, meant
-from scheduler.web.api.words import Moment, Name, Written
+from scheduler.web.api.words import CHECK_WHY, Moment, Name, Written
 from scheduler.web.models import answers, reply
 from scheduler.web.problems import Refused
 from scheduler.web.routing import Router
@@ -157,11 +158,12 @@ async def change_schedule(
         Query(description="Until then only, as overrides: also of a schedule that a file owns."),
     ] = None,
     reason: Annotated[
-        str | None, Query(max_length=1000, description="Why; goes with override.")
+        Annotated[str, CHECK_WHY] | None,
+        Query(max_length=LONGEST, description="Why; goes with override."),
     ] = None,
 ) -> Response:
     """Change a schedule: what the body names, and nothing else (RFC 7396)."""
-    if (override is None) != (not reason):
+    if (override is None) != (reason is None):
         raise Refused(422, "invalid", "override and reason go together: until when, and why")
     if override is None:
         return await _patched(caller, "schedules", name, body, tag)

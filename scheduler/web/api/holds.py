@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from scheduler.actions.overrides import override_field, restore_fields
+from scheduler.actions.parked_inputs import Unparked, unpark_inputs
 from scheduler.actions.pauses import (
     freeze,
     pause_account,
@@ -90,6 +91,21 @@ async def resume(caller: Operator, name: Name, confirm: Confirm = None) -> Respo
     return reply(await caller.act(meant, resume_schedule, confirm, name))
 
 
+class Unpark(Asked):
+    """Which parked inputs; without `ids` all of the schedule."""
+
+    model_config = example(ids=[17])
+
+    ids: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=1000)] | None = None
+    """Their ids, as `parked-inputs` lists them."""
+
+
+@router.post("/schedules/{name}/unpark", tags=["schedules"], **answers(Unparked, 404))
+async def unpark(caller: Operator, name: Name, body: Unpark) -> Response:
+    """Let a schedule send parked inputs again, from its next run on."""
+    return reply(await caller.act(unpark_inputs, name, body.ids))
+
+
 @router.post("/schedules/{name}/enable", tags=["schedules"], **answers(ScheduleView, 404))
 async def enable(caller: Operator, name: Name) -> Response:
     """Let a schedule fire, from now on; of a file's, until that is applied again."""
@@ -107,10 +123,26 @@ async def disable(caller: Operator, name: Name) -> Response:
     tags=["schedules"],
     **answers(Page[RunView], 404, 409, status_code=201),
 )
-async def fire(caller: Operator, once: Once, name: Name, confirm: Confirm = None) -> Response:
-    """Fire a schedule now, beside its timetable; very many runs only on a word."""
+async def fire(
+    caller: Operator,
+    once: Once,
+    name: Name,
+    confirm: Confirm = None,
+    past_pauses: Annotated[
+        bool, Query(description="Send it while its schedule or queue is paused or frozen, too.")
+    ] = False,
+) -> Response:
+    """Fire a schedule now, beside its timetable; very many, or past a pause, only on a word."""
     prepared = await caller.look_outside(prepare_fire, name, files=files_of(caller))
-    return await once.act(caller, meant, write_fire, confirm, prepared, config=caller.site.config)
+    return await once.act(
+        caller,
+        meant,
+        write_fire,
+        confirm,
+        prepared,
+        config=caller.site.config,
+        past_pauses=past_pauses,
+    )
 
 
 class NewOverride(Ending):

@@ -17,6 +17,7 @@ from scheduler.actions.runs import (
 )
 from scheduler.actions.trigger import Request as Trigger_
 from scheduler.actions.trigger import request_trigger
+from scheduler.domain.reasons import LONGEST
 from scheduler.domain.request import SendAs, secret_names
 from scheduler.domain.run_acts import RunAct
 from scheduler.tools.calendar.backfill import (
@@ -35,7 +36,7 @@ from scheduler.web.access import Caller, Operator, Trigger
 from scheduler.web.api.making import REPLAYED, Confirm, IdempotencyKey, Once, as_text, meant
 from scheduler.web.api.named import files_of
 from scheduler.web.api.runs import Wanted
-from scheduler.web.api.words import COLLECTION_ID, Asked, Moment, Name, RunId, example
+from scheduler.web.api.words import CHECK_WHY, COLLECTION_ID, Asked, Moment, Name, RunId, example
 from scheduler.web.models import answers, reply
 from scheduler.web.problems import Refused
 from scheduler.web.routing import Router
@@ -45,7 +46,8 @@ router = Router()
 _LARGEST = 2**31 - 1
 Object = dict[str, Any]
 Why = Annotated[
-    str | None, Query(min_length=1, max_length=1000, description="Why, for the run's history.")
+    Annotated[str, CHECK_WHY] | None,
+    Query(max_length=LONGEST, description="Why, for the run's history."),
 ]
 
 
@@ -234,6 +236,8 @@ class NewBackfill(Asked):
     """How many occurrences may be under way at once."""
     reprocess: Annotated[Reprocess, Field(strict=False)] = Reprocess.NONE
     """Also send again those whose run failed, or all that ended."""
+    past_pauses: bool = False
+    """Send them while the schedule or its queue is paused or frozen, too."""
 
 
 @router.post(
@@ -260,6 +264,7 @@ async def backfills(
         end=body.until,
         reprocess=body.reprocess,
         max_concurrent=body.max_concurrent,
+        past_pauses=body.past_pauses,
     )
     prepared = await caller.ask(prepare_backfill, ask, files=files_of(caller))
     if dry_run:

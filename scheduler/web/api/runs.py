@@ -10,6 +10,7 @@ from scheduler.domain.errors import NotFound
 from scheduler.domain.moves import RunEvent
 from scheduler.domain.records import Reason, RunState
 from scheduler.views.collections import (
+    CollectionDetail,
     CollectionFilter,
     count_collections,
     get_collection,
@@ -186,9 +187,9 @@ async def _counted(
     return await caller.ask(count, wanted, look_through=LOOKED_THROUGH)
 
 
-@router.get("/collections/{id}", tags=["collections"], **answers(CollectionView, 404))
+@router.get("/collections/{id}", tags=["collections"], **answers(CollectionDetail, 404))
 async def collection(
     caller: Reader, id: Annotated[str, Path(pattern=COLLECTION_ID, description="Its id.")]
 ) -> Response:
-    """Show one collection as it was last seen."""
+    """Show one collection as it was last seen, and what was asked about it."""
     return reply(await caller.ask(get_collection, id))

@@ -10,6 +10,7 @@ from scheduler.tools.calendar.explain import Explanations, explain_time
 from scheduler.tools.calendar.next import NextOccurrence, next_of_cron, next_of_schedule
 from scheduler.tools.calendar.preview import Preview, preview_schedules
 from scheduler.views.page import Page
+from scheduler.views.parked_inputs import ParkedInputView, list_parked_inputs
 from scheduler.views.schedules import (
     OverrideView,
     ScheduleFilter,
@@ -108,6 +109,16 @@ async def explain(
 async def overrides_of(caller: Reader, name: Name) -> Response:
     """List the overrides in force of one schedule."""
     return reply(await caller.ask(list_overrides, name))
+
+
+@router.get("/schedules/{name}/parked-inputs", **answers(Page[ParkedInputView], 404))
+async def parked(caller: Reader, pages: Pages, name: Name) -> Response:
+    """List the inputs that a schedule leaves out: each failed in `park_after` runs in a row."""
+    found = await caller.ask(list_parked_inputs, name, limit=_MOST_PARKED)
+    return pages.cut(found, lambda parked: f"{parked.id:020}")
+
+
+_MOST_PARKED = 100_000
 
 
 @router.get("/overrides", **answers(Page[OverrideView]))

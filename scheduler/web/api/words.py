@@ -20,6 +20,7 @@ from starlette.requests import Request
 from scheduler.clock import utc_now
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
+from scheduler.domain.reasons import LONGEST, check_reason
 from scheduler.web.problems import Refused, shape
 
 LARGEST_ID: Final = 2**63 - 1
@@ -62,10 +63,11 @@ def _read_wall(text: object) -> datetime:
         ) from None
 
 
-def _check_text(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise ValueError("must be text, and not empty")
-    return text
+def _check_why(text: str) -> str:
+    try:
+        return check_reason(text)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
 
 
 _APART_PATTERN: Final = r"^[+-]( *[0-9]{1,10} *[wdhms])+$"
@@ -87,10 +89,11 @@ Moment = Annotated[datetime, BeforeValidator(_read_moment), _time_schema(has_off
 """A time in ISO 8601 with its offset, or so long from now, such as `+2h`; UTC here."""
 WallTime = Annotated[datetime, BeforeValidator(_read_wall), _time_schema(has_offset=False)]
 """The same, or without an offset what a clock on the wall shows."""
+CHECK_WHY: Final = AfterValidator(_check_why)
 Why = Annotated[
     str,
-    AfterValidator(_check_text),
-    Field(max_length=1000, description="Why, for whoever looks next."),
+    CHECK_WHY,
+    Field(max_length=LONGEST, description="Why, for whoever looks next."),
 ]
 RunId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="The run's id.")]
 COLLECTION_ID: Final = shape(r"^j_\w{1,190}$", "must be a collection's id, such as j_abc123")

@@ -6,7 +6,9 @@ from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from scheduler.actions.collection_requests import request_act
 from scheduler.actions.runs import abandon_run, adopt_run, cancel_run, resend_run, retry_runs
+from scheduler.domain.collection_acts import CollectionAct
 from scheduler.domain.records import ENDED_STATES, RunState
 from scheduler.views.run_inputs import list_run_inputs
 from scheduler.views.run_page import read_run_page
@@ -46,6 +48,9 @@ async def run(caller: Reader, request: Request, run_id: RunReference) -> Shown:
             "gantt": draw_run(its, zone=zone_for(request, zone.key), now=caller.site.clock()),
             "is_lost": its.state in _LOST,
             "can_cancel": its.state in (RunState.QUEUED, RunState.COLLECTING),
+            "collection": next(
+                (one for one in its.collections if one.id == its.collection_id), None
+            ),
             "can_retry": its.state in ENDED_STATES and its.body is not None,
         },
     )
@@ -70,6 +75,21 @@ async def cancel(caller: Operator, form: Form, run_id: RunId) -> Response:
     """End a run that waits, or have its collection cancelled."""
     how = {"then": f"/runs/{run_id}", "done": f"run {run_id} is being cancelled"}
     return await form.act(caller, cancel_run, run_id, why=form.find("reason"), **how)
+
+
+@router.post("/runs/{run_id}/collection/{act}")
+async def ask(caller: Operator, form: Form, run_id: RunId, act: CollectionAct) -> Response:
+    """Have a daemon ask the upstream to pause, resume or rerun a collection."""
+    return await form.act(
+        caller,
+        request_act,
+        act,
+        [form.text("collection_id")],
+        why=form.find("reason"),
+        failed_only=form.find("failed_only") is not None,
+        then=f"/runs/{run_id}",
+        done=f"the upstream is asked to {act} the collection",
+    )
 
 
 @router.post("/runs/{run_id}/retry")

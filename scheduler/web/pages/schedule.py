@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.actions.overrides import override_field, restore_fields
+from scheduler.actions.parked_inputs import unpark_inputs
 from scheduler.actions.pauses import pause_schedule, resume_schedule
 from scheduler.actions.schedules import prepare_fire, set_enabled, write_fire
 from scheduler.domain.errors import InvalidInput, NeedsConfirmation, NotFound
@@ -26,6 +27,7 @@ from scheduler.views.collectors import CollectorView, get_collector
 from scheduler.views.day_limits import AllowedView, Sender, read_allowed
 from scheduler.views.history import RunFigures, YearOfRuns, list_series, read_year
 from scheduler.views.opening import Connection
+from scheduler.views.parked_inputs import ParkedInputView, list_parked_inputs
 from scheduler.views.policy_words import policy_words
 from scheduler.views.schedules import ScheduleView, get_schedule, zone_of
 from scheduler.web.access import Operator, Reader
@@ -43,6 +45,7 @@ _NEXT: Final = 10
 _CHANGES: Final = 20
 _YEAR: Final = timedelta(days=182)
 _RUNS: Final = 15
+_PARKED: Final = 50
 At = Annotated[str, Query(max_length=60)]
 
 
@@ -59,6 +62,7 @@ class SchedulePage:
     ahead: SchedulePreview
     allowed: AllowedView
     series: tuple[RunFigures, ...]
+    parked: tuple[ParkedInputView, ...]
     changes: tuple[ChangeView, ...]
     explained: Explanations | None
     problem: str | None
@@ -81,6 +85,7 @@ def read_schedule_page(
         ahead=preview_schedules(conn, [name], days=_YEAR.days, now=now).schedules[0],
         allowed=read_allowed(conn, _sender(schedule, collector), now=now),
         series=list_series(conn, name),
+        parked=list_parked_inputs(conn, name, now=now, limit=_PARKED),
         changes=tuple(list_changes(conn, subject=f"schedules.{name}", limit=_CHANGES).items),
         explained=None if at is None else explain_time(conn, name, at, now=now),
         problem=problem,
@@ -175,6 +180,16 @@ async def resume(caller: Operator, form: Form, name: Name) -> Response:
     return await form.act(caller, resume_schedule, name, then=_place(name), done="resumed")
 
 
+@router.post("/schedules/{name}/unpark")
+async def unpark(caller: Operator, form: Form, name: Name) -> Response:
+    """Send a parked input again, from the next run on."""
+    given = form.text("id")
+    if not given.isdecimal():
+        raise InvalidInput("id: must be that of a parked input")
+    how = {"then": _place(name), "done": "parked no more"}
+    return await form.act(caller, unpark_inputs, name, [int(given)], **how)
+
+
 @router.post("/schedules/{name}/enable")
 async def enable(caller: Operator, form: Form, name: Name) -> Response:
     """Let it fire; of a file's, until that is applied again."""
@@ -195,7 +210,12 @@ async def fire(caller: Operator, form: Form, name: Name) -> Response:
     prepared = await caller.look_outside(prepare_fire, name, files=files_of(caller))
     try:
         written = await caller.act(
-            meant, write_fire, form.confirm, prepared, config=caller.site.config
+            meant,
+            write_fire,
+            form.confirm,
+            prepared,
+            config=caller.site.config,
+            past_pauses=form.find("past_pauses") is not None,
         )
     except NeedsConfirmation as needed:
         return form.ask_back(caller, needed, _place(name))
