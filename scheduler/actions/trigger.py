@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from scheduler.actions.guards import check_secrets, edited_meanwhile
 from scheduler.actions.limits import within_limits
@@ -14,6 +15,7 @@ from scheduler.actions.once import check_key_of_run, shown_key
 from scheduler.actions.run_defaults import run_defaults_of
 from scheduler.config import Config
 from scheduler.domain.batch import Chunk, DueTime, split_run
+from scheduler.domain.definition import fill_placeholders
 from scheduler.domain.errors import Conflict, InvalidInput, KeyReused
 from scheduler.domain.new_run import requested_run
 from scheduler.domain.records import (
@@ -284,8 +286,6 @@ def _params(request: Request, collector: Collector, now: datetime) -> Params:
     name = template and render_name(
         template, schedule=collector.name, due_at=now, zone=find_zone("UTC")
     )
-    notify = request.notify or collector.notify
-    deliver = request.deliver or collector.deliver
     return trigger_params(
         TriggerOptions(
             collector_id=collector.collector_id,
@@ -301,10 +301,20 @@ def _params(request: Request, collector: Collector, now: datetime) -> Params:
                 collector.no_downloads if request.no_downloads is None else request.no_downloads
             ),
             deadline=request.deadline or collector.deadline,
-            notify=None if notify is None else read_object(notify, what="notify"),
-            deliver=None if deliver is None else read_object(deliver, what="deliver"),
+            notify=_filled("notify", request.notify or collector.notify, collector, now),
+            deliver=_filled("deliver", request.deliver or collector.deliver, collector, now),
         )
     )
+
+
+def _filled(
+    what: str, text: str | None, collector: Collector, now: datetime
+) -> dict[str, Any] | None:
+    """Return an object with its placeholders filled in as those of the name are."""
+    if text is None:
+        return None
+    written = read_object(text, what=what)
+    return fill_placeholders(written, collector.name, due_at=now, zone=find_zone("UTC"))
 
 
 def _bodies(

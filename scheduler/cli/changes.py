@@ -38,7 +38,7 @@ def list_(
     before: int | None,
     as_json: bool,
 ) -> None:
-    """List changes, the newest first. What an SQL client changed is not among them."""
+    """List changes, the newest first; what an SQL client did to definitions is by `sql`."""
     with session.reading() as conn:
         page = list_changes(conn, subject=subject, by=by, since=since, limit=limit, before=before)
     if as_json:

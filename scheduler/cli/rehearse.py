@@ -23,8 +23,9 @@ from scheduler.rehearsal.rehearse import RehearsalPlan, rehearse
 from scheduler.rehearsal.report import Rehearsal
 from scheduler.views.rehearsing import Past, read_past
 
-_SCHEDULES = ("schedule", "due", "sent", "inputs", "skipped", "failed", "open", "late", "most_late")
-_DAYS = ("day", "due", "sent", "inputs", "skipped", "failed")
+_COUNTS = ("due", "sent", "inputs", "page_loads", "money", "skipped", "failed")
+_SCHEDULES = ("schedule", *_COUNTS, "open", "late", "most_late")
+_DAYS = ("day", *_COUNTS)
 _LINES = ("collector", "queue", "most_waiting", "at", "longest_wait", "most_running")
 _RUNS = ("due_at", "triggered_at", "schedule", "queue", "state", "reason", "detail")
 
@@ -71,6 +72,9 @@ class Share(click.ParamType):  # type: ignore[type-arg]  # generic only since cl
     "--lose", type=Share(), default="0%", help="Of so many accepted triggers the answer is lost."
 )
 @click.option(
+    "--throttle", type=Share(), default="0%", help="So many of the triggers are answered with 429."
+)
+@click.option(
     "--duration",
     "durations",
     multiple=True,
@@ -89,6 +93,7 @@ def rehearse_(
     upstream_outages: Sequence[str],
     fail: float,
     lose: float,
+    throttle: float,
     durations: Sequence[str],
     seed: int,
     with_runs: bool,
@@ -114,6 +119,7 @@ def rehearse_(
         upstream_outages=[WeeklyStretch.parse(text, zone) for text in upstream_outages],
         fail=fail,
         lose=lose,
+        throttle=throttle,
         length=length,
         lengths=lengths,
         seed=seed,
@@ -133,7 +139,7 @@ def _past(session: Session) -> Past:
     """Return what the database knows; a file may be rehearsed before there is one."""
     try:
         with session.reading() as conn:
-            return read_past(conn)
+            return read_past(conn, now=session.clock())
     except SchemaError:
         return Past()
 
@@ -199,12 +205,17 @@ def _print_sum(rehearsal: Rehearsal, seconds: float) -> None:
         click.echo(one_line(f"note: {note}"), err=True)
     click.echo(
         f"until {display_time(rehearsal.end)}: {rehearsal.due} due, {rehearsal.sent} sent with"
-        f" {rehearsal.inputs} inputs, {rehearsal.skipped} skipped, {rehearsal.failed} failed,"
+        f" {rehearsal.inputs} inputs (some {rehearsal.page_loads:,} page loads"
+        f"{_priced(rehearsal.money)}), {rehearsal.skipped} skipped, {rehearsal.failed} failed,"
         f" {rehearsal.needs_attention} for a person, {rehearsal.open} open at the end"
     )
     click.echo(
         f"rehearsed in {seconds:.1f} s with seed {rehearsal.seed}: nothing was sent", err=True
     )
+
+
+def _priced(money: float | None) -> str:
+    return "" if money is None else f", {money:,.2f} of money"
 
 
 def _lasting(seconds: float | None) -> str | None:

@@ -159,3 +159,7 @@ class LoadsPerInput:
             if name is not None and name in known:
                 return known[name]
         return LOADS_UNTIL_KNOWN
+
+
+NOTHING_KNOWN: Final = LoadsPerInput({}, {}, {})
+"""What is expected before anything has ended: the least."""

@@ -14,7 +14,7 @@ from scheduler.actions.apply import apply_definitions
 from scheduler.config import Config
 from scheduler.domain.weekly import WeeklyStretch
 from scheduler.rehearsal.daemon import RehearsedSettings, SimulatedDaemon
-from scheduler.rehearsal.report import Rehearsal, report
+from scheduler.rehearsal.report import Rehearsal, Tariff, report
 from scheduler.rehearsal.upstream import SimulatedUpstream
 from scheduler.rehearsal.virtual_loop import VirtualLoop, pause, run_virtually
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
@@ -44,8 +44,9 @@ class RehearsalPlan:
     What is rehearsed: *days* from *start* on.
 
     *lengths* says how long collectors' collections take, by their names in the file; *length*,
-    how long those that it does not name do. *fail* and *lose* are shares: of the collections that
-    fail, and of the triggers that are accepted and whose answer is lost.
+    how long those that it does not name do. *fail*, *lose* and *throttle* are shares: of the
+    collections that fail, of the accepted triggers whose answer is lost, and of the triggers that
+    are answered with 429.
     """
 
     start: datetime
@@ -54,6 +55,7 @@ class RehearsalPlan:
     upstream_outages: Sequence[WeeklyStretch] = ()
     fail: float = 0.0
     lose: float = 0.0
+    throttle: float = 0.0
     length: timedelta | None = None
     lengths: Mapping[str, timedelta] = field(default_factory=dict)
     seed: int = 0
@@ -88,7 +90,8 @@ def rehearse(
                 runs = rehearsed.list_rehearsed(conn)
                 invalid = rehearsed.list_invalid(conn)
     notes = tuple(_notes(config, past, fates, invalid))
-    return report(runs, config, start=plan.start, end=plan.end, seed=plan.seed, notes=notes)
+    tariff = Tariff(config, past.loads_per_input)
+    return report(runs, config, tariff, plan.start, plan.end, seed=plan.seed, notes=notes)
 
 
 def _asking_less(config: Config, least: timedelta) -> Config:
@@ -147,16 +150,15 @@ async def _drive(
 
 
 def _faults(plan: RehearsalPlan) -> tuple[Fault, ...]:
-    if not plan.lose:
-        return ()
-    lost = Fault(
-        kind=FaultKind.LOST,
-        times=None,
-        probability=plan.lose,
-        seed=plan.seed,
-        when=When.AFTER,
+    shares = (
+        (FaultKind.THROTTLE, When.BEFORE, plan.throttle),
+        (FaultKind.LOST, When.AFTER, plan.lose),
     )
-    return (lost,)
+    return tuple(
+        Fault(kind=kind, times=None, probability=share, seed=plan.seed, when=when)
+        for kind, when, share in shares
+        if share
+    )
 
 
 def _is_in(stretches: Iterable[WeeklyStretch], now: datetime) -> bool:

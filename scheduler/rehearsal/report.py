@@ -4,10 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from scheduler.config import Config
+from scheduler.domain.budgets import NO_LOADS, Loads, LoadsPerInput, loads_of
 from scheduler.domain.lateness import meant_at
 from scheduler.domain.records import Reason, RunState
 from scheduler.domain.timetable import find_zone
@@ -34,6 +35,8 @@ class ScheduleOutlook:
     due: int
     sent: int
     inputs: int
+    page_loads: int
+    money: float | None
     skipped: int
     failed: int
     open: int
@@ -52,6 +55,8 @@ class DayOutlook:
     due: int
     sent: int
     inputs: int
+    page_loads: int
+    money: float | None
     skipped: int
     failed: int
 
@@ -71,7 +76,12 @@ class LineOutlook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """All that a rehearsal came to. *inputs* are those that were sent: the pages to be loaded."""
+    """
+    All that a rehearsal came to.
+
+    *inputs* are those that were sent; *page_loads*, so many for each as of late, one where nothing
+    is known; *money*, what these cost, None where no account says its price.
+    """
 
     start: datetime
     end: datetime
@@ -80,6 +90,8 @@ class Rehearsal:
     due: int
     sent: int
     inputs: int
+    page_loads: int
+    money: float | None
     skipped: int
     failed: int
     open: int
@@ -92,12 +104,38 @@ class Rehearsal:
     runs: tuple[RehearsedRun, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What inputs come to, in page loads and in money, by the file's prices."""
+
+    config: Config
+    loads_per_input: LoadsPerInput
+
+    def loads_of(self, runs: Iterable[RehearsedRun]) -> Loads:
+        """Return what it takes to load the inputs of *runs*."""
+        return sum(map(self._loads_of, runs), NO_LOADS)
+
+    @property
+    def has_prices(self) -> bool:
+        """Tell whether any account has a price."""
+        return any(one.price_per_thousand is not None for one in self.config.accounts.values())
+
+    def _loads_of(self, run: RehearsedRun) -> Loads:
+        collector = self.config.collectors[run.collector]
+        for_each = self.loads_per_input.of(
+            schedule=run.schedule, collector=run.collector, account=collector.account
+        )
+        price = self.config.accounts[collector.account].price_per_thousand
+        return loads_of((run.inputs or 0) * for_each, price)
+
+
 def report(
     runs: Sequence[RehearsedRun],
     config: Config,
-    *,
+    tariff: Tariff,
     start: datetime,
     end: datetime,
+    *,
     seed: int,
     notes: tuple[str, ...],
 ) -> Rehearsal:
@@ -113,14 +151,14 @@ def report(
         end=end,
         timezone=config.defaults.timezone,
         seed=seed,
-        **_counts(runs),
+        **_counts(runs, tariff),
         open=sum(_is_open(run) for run in runs),
         needs_attention=sum(run.state is RunState.NEEDS_ATTENTION for run in runs),
         schedules=tuple(
-            _outlook(name, config.schedules[name].collector, found)
+            _outlook(name, config.schedules[name].collector, found, tariff)
             for name, found in sorted(of_schedule.items())
         ),
-        days=tuple(_days(runs, zone, start, end)),
+        days=tuple(_days(runs, zone, start, end, tariff)),
         lines=tuple(
             _line(collector, queue, found, end)
             for (collector, queue), found in sorted(lines.items(), key=lambda line: str(line[0]))
@@ -131,12 +169,15 @@ def report(
     )
 
 
-def _counts(runs: Sequence[RehearsedRun]) -> dict[str, int]:
+def _counts(runs: Sequence[RehearsedRun], tariff: Tariff) -> dict[str, Any]:
     sent = [run for run in runs if run.triggered_at is not None]
+    loads = tariff.loads_of(sent)
     return {
         "due": sum(run.occurrences for run in runs),
         "sent": len(sent),
         "inputs": sum(run.inputs or 0 for run in sent),
+        "page_loads": round(loads.pages),
+        "money": round(loads.money, 2) if tariff.has_prices else None,
         "skipped": sum(run.occurrences for run in runs if run.state is RunState.SKIPPED),
         "failed": sum(run.state is RunState.FAILED for run in runs),
     }
@@ -146,7 +187,9 @@ def _is_open(run: RehearsedRun) -> bool:
     return run.ended_at is None and run.state is not RunState.NEEDS_ATTENTION
 
 
-def _outlook(name: str, collector: str, runs: Sequence[RehearsedRun]) -> ScheduleOutlook:
+def _outlook(
+    name: str, collector: str, runs: Sequence[RehearsedRun], tariff: Tariff
+) -> ScheduleOutlook:
     sent = sorted(run.triggered_at for run in runs if run.triggered_at is not None)
     late = sorted(
         max(0.0, (run.triggered_at - meant_at(run)).total_seconds())
@@ -156,7 +199,7 @@ def _outlook(name: str, collector: str, runs: Sequence[RehearsedRun]) -> Schedul
     return ScheduleOutlook(
         schedule=name,
         collector=collector,
-        **_counts(runs),
+        **_counts(runs, tariff),
         open=sum(_is_open(run) for run in runs),
         median_late_seconds=round(late[len(late) // 2], 3) if late else None,
         most_late_seconds=round(late[-1], 3) if late else None,
@@ -177,14 +220,14 @@ def _outcomes(runs: Iterable[RehearsedRun]) -> tuple[Outcome, ...]:
 
 
 def _days(
-    runs: Sequence[RehearsedRun], zone: ZoneInfo, start: datetime, end: datetime
+    runs: Sequence[RehearsedRun], zone: ZoneInfo, start: datetime, end: datetime, tariff: Tariff
 ) -> Iterable[DayOutlook]:
     of_day: dict[date, list[RehearsedRun]] = defaultdict(list)
     for run in runs:
         of_day[run.due_at.astimezone(zone).date()].append(run)
     day = start.astimezone(zone).date()
     while day <= (end - timedelta(microseconds=1)).astimezone(zone).date():
-        yield DayOutlook(day=day, **_counts(of_day[day]))
+        yield DayOutlook(day=day, **_counts(of_day[day], tariff))
         day += timedelta(days=1)
 
 

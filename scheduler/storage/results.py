@@ -147,6 +147,10 @@ def _path(row: Row[Any]) -> ResultPath:
     return render_result_path(row.save_to, of, zone=find_zone(row.timezone or "UTC"))
 
 
+STORE: Final = "(object store)"
+"""In place of a host, of what any daemon may remove."""
+
+
 class Place(StrEnum):
     """Where results stand that a daemon can save."""
 
@@ -283,10 +287,9 @@ def _settle(conn: Connection, condition: ColumnElement[bool], **values: Any) -> 
 
 def list_removable(conn: Connection, *, host: str, now: datetime, limit: int) -> list[Result]:
     """Return what is saved on *host*, or in an object store, and its time is over."""
-    is_there = or_(results.c.host == host, results.c.host.like("%://%"))
     rows = conn.execute(
         select(results)
-        .where(is_there, results.c.remove_at.is_not(None), results.c.remove_at <= now)
+        .where(results.c.host.in_((host, STORE)), results.c.remove_at <= now)
         .order_by(results.c.remove_at)
         .limit(limit)
     )

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from scheduler.domain.budgets import NOTHING_KNOWN, LoadsPerInput
 from scheduler.storage import rehearsed
+from scheduler.storage.budgets import list_loads_per_input
 from scheduler.storage.database import Connection
 from scheduler.storage.rehearsed import PastCollection
 from scheduler.storage.runs import count_open
@@ -20,10 +23,11 @@ class Past:
     schedules: Sequence[str] = ()
     paused: Sequence[str] = ()
     open_runs: int = 0
+    loads_per_input: LoadsPerInput = NOTHING_KNOWN
 
 
-def read_past(conn: Connection) -> Past:
-    """Return what there is."""
+def read_past(conn: Connection, *, now: datetime) -> Past:
+    """Return what there is; page loads are those of the thirty days before *now*."""
     found: dict[str, list[PastCollection]] = {}
     for one in rehearsed.list_past_collections(conn, limit=_MOST_PAST):
         found.setdefault(one.collector_id, []).append(one)
@@ -32,4 +36,5 @@ def read_past(conn: Connection) -> Past:
         schedules=rehearsed.list_schedule_names(conn),
         paused=rehearsed.list_paused_schedules(conn),
         open_runs=sum(count_open(conn).values()),
+        loads_per_input=list_loads_per_input(conn, now=now),
     )

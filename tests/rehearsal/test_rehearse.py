@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from scheduler.config import load_config
+from scheduler.domain.budgets import LoadsPerInput
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import Reason, RunState
 from scheduler.domain.weekly import WeeklyStretch
@@ -140,6 +141,29 @@ def test_durations_are_those_of_past_collections_with_as_many_inputs(tmp_path: P
     assert min(lasted) >= timedelta(minutes=10)
     assert max(lasted) < timedelta(minutes=13)
     assert rehearsal.notes == ()
+
+
+def test_it_tells_page_loads_and_money_by_what_inputs_came_to(tmp_path: Path) -> None:
+    priced = HOURLY.replace('"TOKEN" }', '"TOKEN" }\nprice_per_thousand = 50.0')
+    past = Past(loads_per_input=LoadsPerInput({"hourly": 2.5}, {}, {}))
+
+    known = rehearsed(tmp_path, priced, past=past)
+    unknown = rehearsed(tmp_path, HOURLY)
+
+    assert (known.inputs, known.page_loads, known.money) == (48, 120, 6.0)
+    assert sum(day.page_loads for day in known.days) == 120
+    assert (unknown.page_loads, unknown.money) == (48, None)
+
+
+def test_an_upstream_that_throttles_is_heeded_and_everything_is_sent(tmp_path: Path) -> None:
+    calm = rehearsed(tmp_path, HOURLY)
+    throttled = rehearsed(tmp_path, HOURLY, replace(PLAN, throttle=0.5))
+
+    assert throttled.sent == calm.sent == 24
+    (late,), (punctual,) = throttled.schedules, calm.schedules
+    assert late.most_late_seconds is not None
+    assert punctual.most_late_seconds is not None
+    assert late.most_late_seconds > punctual.most_late_seconds + 5
 
 
 def test_what_is_paused_or_not_in_the_file_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run asked for by hand."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -299,3 +300,14 @@ def test_a_limit_without_waiting_is_wrong_usage(home: Home) -> None:
 
     assert answer.code == 2
     assert "--timeout goes with --wait or --wait-for" in answer.err
+
+
+def test_what_is_sent_by_hand_has_its_placeholders_filled_in(home: Home) -> None:
+    deliver = (
+        '{"type":"s3","directory":"{schedule}/{due_at:%Y-%m-%d}","filename":{"template":"{x}"}}'
+    )
+    words = ("trigger", "news", "--input", "a=b", "--deliver", deliver, "--dry-run", "--json")
+    sent = json.loads(home.done(*words).json["params"]["deliver"])
+
+    assert sent["directory"] == "news/2026-03-02"
+    assert sent["filename"]["template"] == "{x}"

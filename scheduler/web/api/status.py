@@ -78,7 +78,7 @@ async def changes(
     """
     List who changed what through this program, the newest first.
 
-    What an SQL client changed is not among it.
+    What an SQL client did to definitions is among it, by `sql`.
     """
     wanted = {"subject": subject, "by": by, "since": since}
     page = await caller.ask(list_changes, limit=pages.limit, before=pages.number, **wanted)
