@@ -26,6 +26,7 @@ from scheduler.storage import (
     run_events,
     runs,
     schedules,
+    standing,
     tables,
 )
 from scheduler.storage.collections_ import Polled
@@ -324,6 +325,7 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
         conn, channel="ops", only_open=True, limit=50
     ),
     "list_queue_depths": runs.list_queue_depths,
+    "list_astray": lambda conn: course.list_astray(conn, now=NINE),
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),
     "list_runs of a schedule": lambda conn: runs.list_runs(
         conn, RunFilter(schedule="s1"), limit=50
@@ -346,6 +348,15 @@ def test_no_statement_of_the_hot_path_reads_through_what_grows(grown: Database, 
 
     assert statements
     assert complaints == []
+
+
+def test_what_stands_is_found_without_a_look_through_all_runs(grown: Database) -> None:
+    with caught(grown) as (conn, statements):
+        standing.list_standing(conn, now=NINE)
+        found = [scan for statement in statements for scan in scans(conn, *statement)]
+
+    assert statements
+    assert [scan for scan in found if "runs" in scan] == []
 
 
 def test_the_first_page_of_runs_is_read_from_the_newest_back(grown: Database) -> None:

@@ -1,6 +1,5 @@
 """`/changes`: who changed what, and how it was before."""
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from shlex import quote
 from typing import Annotated, Any, Final
@@ -55,19 +54,9 @@ async def changes(
             "wanted": wanted,
             "is_first": before is None,
             "place_of": place_of,
-            "parts_of": parts_of,
         },
     )
 
 
 def _word(value: object) -> str:
     return iso_time(value) if isinstance(value, datetime) else str(value)
-
-
-def parts_of(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Yield of each column its name, how it was and is; or its value alone, and that it is so."""
-    for name, value in columns.items():
-        if isinstance(value, list) and len(value) == 2:
-            yield name, value[0], value[1], True
-        else:
-            yield name, None, value, False
