@@ -170,8 +170,6 @@ def _select_astray() -> Select[Any]:
     is_past_next = and_(keeps_time, or_(next_due < collections.c.expected_end_at, next_due < now))
     starts_late = and_(collections.c.started_at.is_(None), runs.c.start_eta <= before)
     overruns = and_(collections.c.overruns_at.is_not(None), collections.c.overruns_at <= now)
-    # Through the index of those that collect: in the order of ids there are all others.
-    collecting = select(runs.c.id).where(in_state(runs, RunState.COLLECTING))
     return (
         select(
             *(runs.c.id, runs.c.schedule, runs.c.collector, runs.c.labels, runs.c.collection_id),
@@ -184,7 +182,7 @@ def _select_astray() -> Select[Any]:
         .join(collections, collections.c.id == runs.c.collection_id)
         .join(schedules, schedules.c.name == runs.c.schedule, isouter=True)
         .where(
-            runs.c.id.in_(collecting),
+            in_state(runs, RunState.COLLECTING),
             or_(starts_late, overruns, is_past_next),
         )
         .order_by(runs.c.id + 0)  # by the index of what collects, not all runs by id

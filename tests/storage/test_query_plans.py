@@ -325,7 +325,6 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
         conn, channel="ops", only_open=True, limit=50
     ),
     "list_queue_depths": runs.list_queue_depths,
-    "list_astray": lambda conn: course.list_astray(conn, now=NINE),
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),
     "list_runs of a schedule": lambda conn: runs.list_runs(
         conn, RunFilter(schedule="s1"), limit=50
