@@ -16,7 +16,8 @@ from scheduler.storage.database import Connection, Database
 from scheduler.views.changes import list_changes
 from scheduler.views.collections import CollectionFilter, list_collections
 from scheduler.views.json_document import json_document
-from scheduler.views.runs import LOOKED_THROUGH, RunFilter, list_runs
+from scheduler.views.page import LOOKED_THROUGH
+from scheduler.views.runs import RunFilter, list_runs
 from scheduler.views.schedules import ScheduleFilter, page_schedules
 from scheduler.views.status import read_status
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from bench.bare import Pace, bare
 from bench.figures import Figure, percentile
 from bench.lists import lists
+from bench.pages import pages
 from bench.place import Databases, wait_until
 from bench.rows import (
     analyze,
@@ -305,6 +306,18 @@ def _transactions(db: Database) -> int:
 MEASURES: dict[str, Callable[[Databases, Sizes], Figures]] = {
     measure.__name__.replace("_", "-"): measure
     for measure in (
-        *(clients, triggers, punctual, served, same_second, stored, history, lists, fleet, idle),
+        *(
+            clients,
+            triggers,
+            punctual,
+            served,
+            same_second,
+            stored,
+            history,
+            lists,
+            pages,
+            fleet,
+            idle,
+        ),
     )
 }

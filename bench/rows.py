@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from scheduler.clock import utc_now
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import text_of
+from scheduler.storage.tables import schedules
 
 _BODY = "bench"
 _AT_ONCE = 100_000
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def queue_runs(db: Database, number: int, accounts: int) -> None:
@@ -91,12 +93,19 @@ def _make_history(conn: Connection, first: int, number: int) -> None:
     )
 
 
-def make_ended(db: Database, number: int, schedules: int) -> None:
-    """Write *number* runs of so many schedules as they are at their end, without how they came."""
-    at, late = datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, 0, 5, tzinfo=UTC)
+def make_ended(
+    db: Database, number: int, of: int, *, since: datetime = _LONG_AGO, days: int = 0
+) -> None:
+    """
+    Write *number* runs *of* so many schedules as they are at their end, without how they came.
+
+    They were due at *since*, or evenly spread over *days* from then on; one in fifty failed.
+    """
+    apart = days * 86400 / number
     for first in range(0, number, _AT_ONCE):
         run, few = f"({first} + i)", min(_AT_ONCE, number - first)
         with db.writing() as conn, _without_triggers(conn, "runs"):
+            at, late = (_moment(conn, f"{run} * {apart} + {more}") for more in (0, 300))
             _insert_body(conn)
             _execute(
                 conn,
@@ -105,24 +114,32 @@ def make_ended(db: Database, number: int, schedules: int) -> None:
                     query, order_key, state, reason, not_before, attempt_count, max_attempts,
                     backoff_initial, backoff_max, on_unconfirmed, fence, triggered_at,
                     collection_id, created_at, ended_at, chunk, chunks)
-                SELECT {run}, 's' || ({run} % {schedules}), :at, 'a0', 'k' || (i % 16),
+                SELECT {run}, 's' || ({run} % {of}), {at}, 'a0', 'k' || (i % 16),
                     'c_' || (i % 16), '{_BODY}', 'collector=c_' || (i % 16), 'schedule:' || i,
-                    'succeeded', 'done', :at, 1, 5, '30s', '15m', 'resend', 1, :at,
-                    'j_old' || {run}, :at, :late, 1 + {run} / {schedules}, {number}
+                    CASE {run} / {of} % 50 WHEN 7 THEN 'failed' ELSE 'succeeded' END,
+                    CASE {run} / {of} % 50 WHEN 7 THEN 'collection_failed' ELSE 'done' END,
+                    {at}, 1, 5, '30s', '15m', 'resend', 1, {at},
+                    'j_old' || {run}, {at}, {late}, 1 + {run} / {of}, {number}
                 FROM n""",
                 few,
-                at=at,
-                late=late,
+                since=since,
             )
             _execute(
                 conn,
                 f"""
                 INSERT INTO collections (id, run_id, account, collector_id, status, accepted_at)
-                SELECT 'j_old' || {run}, {run}, 'a0', 'c_' || (i % 16), 'done', :at FROM n""",
+                SELECT 'j_old' || {run}, {run}, 'a0', 'c_' || (i % 16), 'done', {at} FROM n""",
                 few,
-                at=at,
+                since=since,
             )
     analyze(db)
+
+
+def _moment(conn: Connection, seconds: str) -> str:
+    """Return SQL for the moment so many seconds after :since."""
+    if conn.dialect.name == "sqlite":
+        return f"datetime(:since, '+' || CAST({seconds} AS INTEGER) || ' seconds') || '.000000'"
+    return f"(CAST(:since AS timestamptz) + ({seconds}) * interval '1 second')"
 
 
 @contextmanager
@@ -159,6 +176,46 @@ def store_schedules(db: Database, number: int, *, due_at: datetime) -> None:
                 due=due_at,
             )
     analyze(db)
+
+
+def store_timetables(db: Database, number: int) -> None:
+    """Write *number* schedules as there are in earnest, planned: most due daily or hourly."""
+    crons = ("{m} {h} * * *", "{m} * * * *", "*/10 * * * *", "{m} */6 * * 1-5", "{m} 3,4 1 * *")
+    zones = ("UTC", "Europe/Berlin", "America/New_York")
+    now = utc_now()
+    rows = [
+        {
+            "name": f"s{i}",
+            "collector": f"k{i % 16}",
+            "batch": "one",
+            "cron": crons[i % len(crons)].format(m=i % 60, h=i // 60 % 24),
+            "timezone": zones[i % len(zones)],
+            "labels": f",team{i % 12},",
+            "planned_at": now,
+            "fired_until": now,
+            "next_fire_at": now + timedelta(minutes=1 + i % 600),
+        }
+        for i in range(number)
+    ]
+    with db.writing() as conn:
+        conn.execute(insert(schedules), rows)
+
+
+def store_usage(db: Database, of: int, *, until: datetime, days: int) -> None:
+    """Write what was sent on each of *days* days up to *until*, *of* so many schedules."""
+    for day in range(days):
+        with db.writing() as conn:
+            _execute(
+                conn,
+                """
+                INSERT INTO usage (day, account, collector, schedule, labels, runs, inputs, pages,
+                    paged_inputs, last_meant_at)
+                SELECT :day, 'a0', 'k' || (i % 16), 's' || i, ',team' || (i % 12) || ',', 24, 24,
+                    48, 24, :at FROM n""",
+                of,
+                day=f"{until - timedelta(days=day):%Y-%m-%d}",
+                at=until - timedelta(days=day),
+            )
 
 
 def store_beat(db: Database) -> None:

@@ -74,9 +74,9 @@ def sandbox(
     Kinds are lost, reset, half, drip, hang, slow, error, throttle, job_limit, html, page,
     redirect, broken_json, no_id, no_eta, no_status, empty, building_as_200, json_lines,
     huge, late_listing, late_count, other_name, other_keys, numbers_as_text, wrapped,
-    other_word, no_rows and bare_rows. Once is usual, "times": null is always. Other keys are
-    collector, skip, probability, seed, when (before, after), seconds, retry_after, status,
-    word and megabytes.
+    other_word, no_rows, failed_inputs and bare_rows. Once is usual, "times": null is always.
+    Other keys are collector, skip, probability, seed, when (before, after), seconds,
+    retry_after, status, word, error and megabytes.
 
     An input with a key `sandbox_error` brings that error in place of a row; `sandbox_status`
     says how its job ends. While it runs, from this machine:

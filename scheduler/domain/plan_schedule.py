@@ -127,9 +127,7 @@ def plan_schedule(
             occurrence = occurrence.with_reason(Reason.BAD_INPUTS, str(chunks))
         sent = chunks if isinstance(chunks, tuple) else ()
         if occurrence.reason is Reason.DUE:
-            last_good = context.good.get(schedule.name)
-            in_vain = why_in_vain(schedule, collector, sent, last_good, context.now)
-            occurrence = occurrence if in_vain is None else occurrence.with_reason(*in_vain)
+            occurrence = _worth_it(schedule, collector, occurrence, sent, context)
         _add(decision, schedule, collector, batch, occurrence, sent, context)
     return decision
 
@@ -276,6 +274,25 @@ def _reason(
 
 def _due_time(schedule: Schedule, occurrence: Occurrence) -> DueTime:
     return DueTime(occurrence.due_at, schedule.timezone)
+
+
+def _worth_it(
+    schedule: Schedule,
+    collector: Collector,
+    occurrence: Occurrence,
+    chunks: Chunks,
+    context: Context,
+) -> Occurrence:
+    """Return a due occurrence with why it is not sent, if it would be paid for in vain."""
+    last_good = context.good.get(schedule.name)
+    in_vain = why_in_vain(schedule, collector, chunks, last_good, context.now)
+    if in_vain is not None:
+        return occurrence.with_reason(*in_vain)
+    parked = chunks[0].parked_count
+    if not parked:
+        return occurrence
+    left_out = f"{parked} parked input{' is' if parked == 1 else 's are'} left out"
+    return occurrence.with_reason(Reason.DUE, left_out)
 
 
 def _chunks_of(

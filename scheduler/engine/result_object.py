@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from scheduler.domain.results import ResultPath
 from scheduler.engine.result_file import MARKER, InTheWay
+from scheduler.storage.results import STORE
 
 _PIECE: Final = 8 * 1024 * 1024
 _PARTS_AT_ONCE: Final = 2
@@ -54,8 +55,8 @@ class ResultObject:
 
     @property
     def host(self) -> str | None:
-        """Return who may remove it."""
-        return self.path.store
+        """Return who may remove it: any daemon."""
+        return STORE
 
     @property
     def place(self) -> str:

@@ -137,7 +137,9 @@ class SaveStep:
         """Wait for all that is under way."""
         await asyncio.gather(*self._saving.values())
 
-    def _claim(self, conn: Connection, *, of: Place, room: int, now: datetime) -> list[_Work]:
+    def _claim(
+        self, conn: Connection, *, of: Place = Place.ALL, room: int, now: datetime
+    ) -> list[_Work]:
         taken: list[_Work] = []
         for name in results.list_accounts(conn, of=of, now=now):
             account = accounts.find_account(conn, name)

@@ -89,5 +89,7 @@ class SandboxAccount:
                 job.listed_at = until
             case FaultKind.LATE_COUNT:
                 job.counted_at = until
+            case FaultKind.FAILED_INPUTS:
+                job.error_of_others = fault.error
             case FaultKind.OTHER_NAME:
                 job.listed_name = "the scraper's own name"

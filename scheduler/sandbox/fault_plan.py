@@ -20,7 +20,7 @@ class When(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What goes wrong. `seconds`, `status`, `retry_after`, `word`, `megabytes` are its own."""
+    """What goes wrong, in the words of `Fault`."""
 
     LOST = "lost"  # the connection is closed without an answer
     RESET = "reset"  # the connection is reset (RST) without an answer
@@ -50,6 +50,7 @@ class FaultKind(StrEnum):
     WRAPPED = "wrapped"  # the answer within `data`
     OTHER_WORD = "other_word"  # a job's log with `word` for its status
     NO_ROWS = "no_rows"  # the log of a job that brought nothing, and in which nothing failed
+    FAILED_INPUTS = "failed_inputs"  # each other input of the created job fails, with `error`
     BARE_ROWS = "bare_rows"  # the jobs list tells id and status of a job, and no more
 
 
@@ -111,6 +112,7 @@ class Fault:
     status: int = 500
     retry_after: int | None = None
     word: str = "completed"
+    error: str = "infra_error"
     megabytes: int = 100
 
     def __post_init__(self) -> None:

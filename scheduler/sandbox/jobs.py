@@ -76,6 +76,8 @@ class Job:
     # Shown there without its inputs until then, and under this name.
     counted_at: datetime | None = None
     listed_name: str | None = None
+    # What each other of its inputs fails with, the first to begin with.
+    error_of_others: str | None = None
     build_time: timedelta
     time_per_input: timedelta
     # How it ends when all is loaded, unless an input says otherwise.
@@ -105,6 +107,13 @@ class Job:
         if self.taken_at is None:
             return JobStatus.QUEUED
         return JobStatus.BUILDING if self.started_at is None else JobStatus.RUNNING
+
+    def error_of(self, number: int) -> str | None:
+        """Return why the input of that *number*, from 0, fails; None if it does not."""
+        own = self.order.inputs[number].get(ERROR_FIELD)
+        if own:
+            return str(own)
+        return None if number % 2 else self.error_of_others
 
     @property
     def ended(self) -> bool:

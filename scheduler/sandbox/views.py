@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from scheduler.sandbox.answers import timestamp
 from scheduler.sandbox.bodies import Input
-from scheduler.sandbox.jobs import ERROR_FIELD, Job, JobStatus
+from scheduler.sandbox.jobs import Job, JobStatus
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -67,16 +67,16 @@ def list_view(job: Job, now: datetime, *, carry_name: bool) -> dict[str, object]
 
 def rows_view(job: Job, now: datetime) -> list[dict[str, object]]:
     """Return the dataset: one row per loaded input, each with its `input`, failed ones included."""
-    return [_row(item) for item in job.order.inputs[: job.reached(now)]]
+    return [_row(job, number) for number in range(job.reached(now))]
 
 
 def errors_view(job: Job, now: datetime) -> dict[str, object]:
     """Return the answer of hp_errors; inputs that the job's end cut off are `aborted_page`."""
     reached = job.reached(now)
     errors = [
-        _page_error(item, str(item[ERROR_FIELD]))
-        for item in job.order.inputs[:reached]
-        if item.get(ERROR_FIELD)
+        _page_error(item, error)
+        for number, item in enumerate(job.order.inputs[:reached])
+        if (error := job.error_of(number))
     ]
     if job.ended:
         errors += [_page_error(item, "aborted_page") for item in job.order.inputs[reached:]]
@@ -86,8 +86,9 @@ def errors_view(job: Job, now: datetime) -> dict[str, object]:
 def failed_inputs(job: Job, now: datetime) -> tuple[Input, ...]:
     """Return the inputs that a rerun with failed_only loads again."""
     reached = job.reached(now)
-    failed = tuple(item for item in job.order.inputs[:reached] if item.get(ERROR_FIELD))
-    return failed + job.order.inputs[reached:]
+    inputs = job.order.inputs
+    failed = tuple(inputs[number] for number in range(reached) if job.error_of(number))
+    return failed + inputs[reached:]
 
 
 def judge_view(job: Job, now: datetime) -> dict[str, object]:
@@ -105,15 +106,15 @@ def _trigger(job: Job) -> dict[str, object]:
 
 
 def _failed_pages(job: Job, pages: int) -> int:
-    return sum(1 for item in job.order.inputs[:pages] if item.get(ERROR_FIELD))
+    return sum(1 for number in range(pages) if job.error_of(number))
 
 
 def _duplicates(inputs: tuple[Input, ...]) -> int:
     return len(inputs) - len({json.dumps(item, sort_keys=True) for item in inputs})
 
 
-def _row(item: Input) -> dict[str, object]:
-    code = item.get(ERROR_FIELD)
+def _row(job: Job, number: int) -> dict[str, object]:
+    item, code = job.order.inputs[number], job.error_of(number)
     if code:
         return {"input": item, "error": f"The page failed: {code}", "error_code": code}
     return {**item, "input": item}

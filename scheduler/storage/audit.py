@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, func, insert, or_, select
 
 from scheduler.domain.timestamps import iso_time
+from scheduler.storage import bounds
 from scheduler.storage.rows import records
 from scheduler.storage.tables import changes
 
@@ -95,13 +96,15 @@ def list_changes(
     since: datetime | None = None,
     limit: int,
     before_id: int | None = None,
+    from_id: int | None = None,
 ) -> list[RecordedChange]:
     """
     Return the newest changes first; *subject* is a whole one, or a table such as `schedules`.
 
-    *by* is a user or a token, by whatever stands with it: bob is also `root (sudo by bob)`.
+    *by* is a user or a token, by whatever stands with it: bob is also `root (sudo by bob)`. None
+    below *from_id* is looked at.
     """
-    conditions = _conditions(subject, by, since)
+    conditions = _conditions(subject, by, since, from_id)
     query = select(changes).where(*conditions).order_by(changes.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(changes.c.id < before_id)
@@ -115,10 +118,28 @@ def count_changes(
     by: str | None = None,
     since: datetime | None = None,
     most: int,
+    from_id: int | None = None,
 ) -> int:
     """Return how many changes `list_changes` has; they are counted up to *most*."""
-    chosen = select(changes.c.id).where(*_conditions(subject, by, since)).limit(most)
+    conditions = _conditions(subject, by, since, from_id)
+    chosen = select(changes.c.id).where(*conditions).limit(most)
     return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def find_bound(
+    conn: Connection,
+    *,
+    subject: str | None = None,
+    by: str | None = None,
+    since: datetime | None = None,
+    most: int,
+    before_id: int | None,
+) -> int | None:
+    """Return from which change on a list may be looked through; None where an index finds them."""
+    is_any = subject is None and by is None and since is None
+    if is_any or _is_whole(subject):
+        return None
+    return bounds.find_bound(conn, changes.c.id, most=most, before=before_id)
 
 
 def list_after(conn: Connection, change_id: int, *, limit: int) -> list[RecordedChange]:
@@ -133,10 +154,14 @@ def newest_id(conn: Connection) -> int:
 
 
 def _conditions(
-    subject: str | None, by: str | None, since: datetime | None
+    subject: str | None, by: str | None, since: datetime | None, from_id: int | None
 ) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if subject is not None:
+    if from_id is not None:
+        conditions.append(changes.c.id >= from_id)
+    if subject is not None and _is_whole(subject):
+        conditions.append(changes.c.subject == subject)
+    elif subject is not None:
         within = changes.c.subject.startswith(f"{subject}.", autoescape=True)
         conditions.append(or_(changes.c.subject == subject, within))
     if since is not None:
@@ -146,6 +171,11 @@ def _conditions(
         by_http = changes.c.by.startswith(f"http:{by}@", autoescape=True)
         conditions.append(or_(changes.c.by == by, through_sudo, by_http))
     return conditions
+
+
+def _is_whole(subject: str | None) -> bool:
+    """Tell whether it names one thing, and no table: its changes are found by an index."""
+    return subject is not None and "." in subject
 
 
 def _as_text(value: object) -> str:

@@ -1,5 +1,6 @@
 """What is used of each budget, and what a run would add: counted as one transaction sees it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +9,7 @@ from sqlalchemy import Connection
 
 from scheduler.domain.budgets import (
     MOST_OF_IT,
+    NO_LOADS,
     Budget,
     BudgetMode,
     Loads,
@@ -20,7 +22,6 @@ from scheduler.domain.budgets import (
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.limits import Scope, ScopeKind
 from scheduler.storage import budgets, usage
-from scheduler.storage.usage import Group
 
 
 class Belonging(Protocol):
@@ -48,7 +49,8 @@ class BudgetDesk:
     The budgets of the month of *now*, less what `take` has been told.
 
     Who *spends* holds them until the end: they may be of several accounts, each of which another
-    daemon may send for. *among* are others than those that the database has.
+    daemon may send for. *among* are others than those that the database has. *ended* and
+    *on_the_way* are what the month has had so far, *lately* what is usual.
     """
 
     def __init__(
@@ -62,12 +64,12 @@ class BudgetDesk:
         self.month = month_of(now)
         found = budgets.list_budgets(conn, hold=spends) if among is None else among
         self.budgets = [one for one in found if _can_be_read(one)]
-        self._prices = budgets.list_prices(conn)
-        self._loads = budgets.list_loads_per_input(conn, now=now)
+        self.prices = budgets.list_prices(conn)
+        self.lately = budgets.read_lately(conn, now=now)
         # What is on the way first: what ends in between counts twice rather than not at all.
-        on_the_way = budgets.list_on_the_way(conn)
-        ended = usage.list_groups(conn, since=f"{self.month}-01")
-        self._spent = {one.name: self._spent_of(one, ended, on_the_way) for one in self.budgets}
+        self.on_the_way = budgets.list_on_the_way(conn)
+        self.ended = usage.list_groups(conn, since=f"{self.month}-01")
+        self._spent = {one.name: self._spent_of(one) for one in self.budgets}
 
     def spent(self, budget: Budget) -> Spent:
         """Return what is used of a budget, and expected."""
@@ -80,8 +82,9 @@ class BudgetDesk:
 
     def expected(self, run: Belonging, inputs: int) -> Loads:
         """Return what so many inputs of *run* will come to."""
-        each = self._loads.of(schedule=run.schedule, collector=run.collector, account=run.account)
-        return loads_of(inputs * each, self._prices.get(run.account))
+        loads = self.lately.loads
+        each = loads.of(schedule=run.schedule, collector=run.collector, account=run.account)
+        return loads_of(inputs * each, self.prices.get(run.account))
 
     def what_is_spent(self, run: Belonging, inputs: int) -> str | None:
         """Say which hard budget does not allow so many inputs of *run*; None if all do."""
@@ -100,17 +103,16 @@ class BudgetDesk:
             if covers(budget.covers, run):
                 self._spent[budget.name] = self.spent(budget).plus(more)
 
-    def _spent_of(
-        self, budget: Budget, ended: Iterable[Group], on_the_way: Iterable[Group]
-    ) -> Spent:
-        spent = Spent()
-        for group in ended:
+    def _spent_of(self, budget: Budget) -> Spent:
+        pages: Counter[str] = Counter()
+        for group in self.ended:
             if covers(budget.covers, group):
-                loads = loads_of(group.pages, self._prices.get(group.account))
-                spent = Spent(ended=spent.ended + loads, expected=spent.expected)
-        for group in on_the_way:
+                pages[group.account] += group.pages
+        loads = (loads_of(sent, self.prices.get(account)) for account, sent in pages.items())
+        spent = Spent(ended=sum(loads, NO_LOADS))
+        for group in self.on_the_way:
             if covers(budget.covers, group):
-                known = loads_of(group.pages, self._prices.get(group.account))
+                known = loads_of(group.pages, self.prices.get(group.account))
                 spent = spent.plus(max(known, self.expected(group, group.inputs), key=_pages))
         return spent
 

@@ -1,5 +1,7 @@
 """Budgets, and what is used of them: `usage` for what ended, the open runs for what has not."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -7,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    case,
     exists,
     func,
     select,
@@ -50,40 +53,45 @@ def list_prices(conn: Connection) -> dict[str, float]:
     return {row.name: row.price_per_thousand for row in rows}
 
 
-def list_loads_per_input(conn: Connection, *, now: datetime) -> LoadsPerInput:
-    """Return how many page loads an input came to in the last thirty days."""
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What the last thirty days tell of a run: its page loads for an input, and its inputs."""
+
+    loads: LoadsPerInput
+    inputs_per_run: Mapping[str, float]
+
+
+def read_lately(conn: Connection, *, now: datetime) -> Lately:
+    """Read both, in one look through these days."""
+    is_paged = usage.c.paged_inputs > 0
     rows = conn.execute(
         select(
             *(usage.c[name] for name in ("account", "collector", "schedule")),
-            func.sum(usage.c.pages).label("pages"),
-            func.sum(usage.c.paged_inputs).label("inputs"),
-        )
-        .where(usage.c.day >= day_of(now - _LATE), usage.c.paged_inputs > 0)
-        .group_by(usage.c.account, usage.c.collector, usage.c.schedule)
-    ).all()
-    found: dict[str, dict[str, float]] = {}
-    for key in ("schedule", "collector", "account"):
-        sums: dict[str, tuple[int, int]] = {}
-        for row in rows:
-            name = getattr(row, key)
-            pages, inputs = sums.get(name, (0, 0))
-            sums[name] = (pages + int(row.pages), inputs + int(row.inputs))
-        found[key] = {name: pages / inputs for name, (pages, inputs) in sums.items() if name}
-    return LoadsPerInput(found["schedule"], found["collector"], found["account"])
-
-
-def list_inputs_per_run(conn: Connection, *, now: datetime) -> dict[str, float]:
-    """Return how many inputs a run of each schedule had in the last thirty days."""
-    rows = conn.execute(
-        select(
-            usage.c.schedule,
-            func.sum(usage.c.inputs).label("inputs"),
+            func.sum(case((is_paged, usage.c.pages), else_=0)).label("pages"),
+            func.sum(usage.c.paged_inputs).label("paged_inputs"),
+            func.sum(case((usage.c.runs > 0, usage.c.inputs), else_=0)).label("inputs"),
             func.sum(usage.c.runs).label("runs"),
         )
-        .where(usage.c.day >= day_of(now - _LATE), usage.c.runs > 0, usage.c.schedule != "")
-        .group_by(usage.c.schedule)
+        .where(usage.c.day >= day_of(now - _LATE))
+        .group_by(usage.c.account, usage.c.collector, usage.c.schedule)
+    ).all()
+    by = {
+        key: _shares((getattr(row, key), row.pages, row.paged_inputs) for row in rows)
+        for key in ("schedule", "collector", "account")
+    }
+    return Lately(
+        loads=LoadsPerInput(by["schedule"], by["collector"], by["account"]),
+        inputs_per_run=_shares((row.schedule, row.inputs, row.runs) for row in rows),
     )
-    return {row.schedule: int(row.inputs) / int(row.runs) for row in rows}
+
+
+def _shares(counts: Iterable[tuple[str, Any, Any]]) -> dict[str, float]:
+    """Return for each name what there is for one, of so many; nobody has no name."""
+    sums: dict[str, tuple[int, int]] = {}
+    for name, what, of in counts:
+        so_far = sums.get(name, (0, 0))
+        sums[name] = (so_far[0] + int(what), so_far[1] + int(of))
+    return {name: what / of for name, (what, of) in sums.items() if name and of > 0}
 
 
 def list_on_the_way(conn: Connection) -> list[Group]:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import UNRESOLVED_STATES, Collection, RunState, SentRun
 from scheduler.domain.transition import Transition
+from scheduler.storage import bounds
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.rows import records
@@ -170,10 +171,8 @@ def find_bound(
     """Return from which run on *wanted* may be looked for; None where there are no more."""
     if wanted.is_open or wanted == CollectionFilter():
         return None
-    run_id = collections.c.run_id
-    newest = after[0] if after else conn.scalar(select(func.max(run_id))) or 0
-    bound = int(newest) - most
-    return bound if bound > (conn.scalar(select(func.min(run_id))) or 0) else None
+    before = after[0] if after else None
+    return bounds.find_bound(conn, collections.c.run_id, most=most, before=before)
 
 
 def count_collections(

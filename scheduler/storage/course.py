@@ -185,7 +185,7 @@ def _select_astray() -> Select[Any]:
             in_state(runs, RunState.COLLECTING),
             or_(starts_late, overruns, is_past_next),
         )
-        .order_by(runs.c.id)
+        .order_by(runs.c.id + 0)  # by the index of what collects, not all runs by id
         .limit(_MOST)
     )
 

@@ -7,9 +7,21 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from scheduler.domain.notices import NewNotice
+from scheduler.storage import bounds
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.rows import records
 from scheduler.storage.tables import alerts, deliveries, notices
@@ -240,10 +252,11 @@ def list_page(
     only_open: bool,
     limit: int,
     before_id: int | None = None,
+    from_id: int | None = None,
 ) -> list[tuple[Notice, Delivery | None]]:
-    """Return notices with the messages they are in, the newest first."""
-    query = _narrowed(select(notices), channel, only_open).order_by(notices.c.id.desc())
-    query = query.limit(limit)
+    """Return notices with their messages, the newest first; none below *from_id* is looked at."""
+    query = _narrowed(select(notices), channel, only_open, from_id)
+    query = query.order_by(notices.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(notices.c.id < before_id)
     found = records(Notice, conn.execute(query))
@@ -253,19 +266,45 @@ def list_page(
     return [(one, messages.get(one.delivery or "")) for one in found]
 
 
-def count_page(conn: Connection, *, channel: str | None, only_open: bool, most: int) -> int:
+def count_page(
+    conn: Connection,
+    *,
+    channel: str | None,
+    only_open: bool,
+    most: int,
+    from_id: int | None = None,
+) -> int:
     """Return how many notices `list_page` has; they are counted up to *most*."""
-    chosen = _narrowed(select(notices.c.id), channel, only_open).limit(most)
+    chosen = _narrowed(select(notices.c.id), channel, only_open, from_id).limit(most)
     return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
 
 
-def _narrowed(query: Select[Any], channel: str | None, only_open: bool) -> Select[Any]:
+def find_bound(
+    conn: Connection, *, channel: str | None, only_open: bool, most: int, before_id: int | None
+) -> int | None:
+    """Return from which notice on a list may be looked through; None where an index finds them."""
+    if only_open or channel is None:
+        return None
+    return bounds.find_bound(conn, notices.c.id, most=most, before=before_id)
+
+
+def _narrowed(
+    query: Select[Any], channel: str | None, only_open: bool, from_id: int | None
+) -> Select[Any]:
+    if from_id is not None:
+        query = query.where(notices.c.id >= from_id)
     if channel is not None:
         query = query.where(notices.c.channel == channel)
-    if not only_open:
-        return query
-    joined = query.outerjoin(deliveries, deliveries.c.id == notices.c.delivery)
-    return joined.where(deliveries.c.settled_at.is_(None))
+    return query.where(notices.c.id.in_(_open())) if only_open else query
+
+
+def _open() -> CompoundSelect[Any]:
+    """Return the ids of what has not arrived: each part by an index of what is open."""
+    unsettled = select(deliveries.c.id).where(deliveries.c.settled_at.is_(None))
+    return union_all(
+        select(notices.c.id).where(notices.c.delivery.is_(None)),
+        select(notices.c.id).where(notices.c.delivery.in_(unsettled)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,20 +320,7 @@ class Outbox:
 
 def list_outboxes(conn: Connection, *, given_up_since: datetime) -> list[Outbox]:
     """Return the channels in which something waits, or was given up since then, by name."""
-    waiting = {
-        channel: (count, at)
-        for channel, count, at in conn.execute(
-            select(notices.c.channel, func.count(), func.min(notices.c.created_at))
-            .outerjoin(deliveries, deliveries.c.id == notices.c.delivery)
-            .where(
-                or_(
-                    notices.c.delivery.is_(None),
-                    and_(notices.c.delivery == deliveries.c.id, deliveries.c.settled_at.is_(None)),
-                )
-            )
-            .group_by(notices.c.channel)
-        )
-    }
+    waiting = count_open(conn)
     given_up = conn.execute(
         select(deliveries.c.channel, func.count().label("lost"))
         .where(deliveries.c.outcome == "given_up", deliveries.c.settled_at >= given_up_since)
@@ -311,6 +337,16 @@ def list_outboxes(conn: Connection, *, given_up_since: datetime) -> list[Outbox]
         )
         for channel in sorted({*waiting, *lost})
     ]
+
+
+def count_open(conn: Connection) -> dict[str, tuple[int, datetime]]:
+    """Return how much has not arrived, and since when, in each channel where there is such."""
+    query = (
+        select(notices.c.channel, func.count(), func.min(notices.c.created_at))
+        .where(notices.c.id.in_(_open()))
+        .group_by(notices.c.channel)
+    )
+    return {channel: (count, oldest_at) for channel, count, oldest_at in conn.execute(query)}
 
 
 def _last_error(conn: Connection, channel: str) -> str | None:

@@ -32,6 +32,7 @@ from scheduler.domain.results import (
 )
 from scheduler.domain.timetable import find_zone
 from scheduler.domain.verdict import KEPT_FOR
+from scheduler.storage import bounds
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import records
 from scheduler.storage.tables import (
@@ -145,6 +146,10 @@ def _path(row: Row[Any]) -> ResultPath:
         is_one_of_several=row.retry_of is not None or row.chunks > 1,
     )
     return render_result_path(row.save_to, of, zone=find_zone(row.timezone or "UTC"))
+
+
+STORE: Final = "(object store)"
+"""In place of a host, of what any daemon may remove."""
 
 
 class Place(StrEnum):
@@ -283,10 +288,9 @@ def _settle(conn: Connection, condition: ColumnElement[bool], **values: Any) -> 
 
 def list_removable(conn: Connection, *, host: str, now: datetime, limit: int) -> list[Result]:
     """Return what is saved on *host*, or in an object store, and its time is over."""
-    is_there = or_(results.c.host == host, results.c.host.like("%://%"))
     rows = conn.execute(
         select(results)
-        .where(is_there, results.c.remove_at.is_not(None), results.c.remove_at <= now)
+        .where(results.c.host.in_((host, STORE)), results.c.remove_at <= now)
         .order_by(results.c.remove_at)
         .limit(limit)
     )
@@ -337,16 +341,62 @@ def list_page(
     states: Collection[ResultState],
     limit: int,
     before: int | None = None,
+    from_run: int | None = None,
 ) -> list[Result]:
-    """Return results, those of the newest runs first."""
-    query = select(results).order_by(results.c.run_id.desc()).limit(limit)
-    if schedule is not None:
-        query = query.where(results.c.schedule == schedule)
-    if states:
-        query = query.where(results.c.state.in_(states))
+    """Return results, those of the newest runs first; none below *from_run* is looked at."""
+    narrowed = _conditions(schedule, states, from_run)
+    query = select(results).where(*narrowed).order_by(results.c.run_id.desc()).limit(limit)
     if before is not None:
         query = query.where(results.c.run_id < before)
     return records(Result, conn.execute(query))
+
+
+def count_page(
+    conn: Connection,
+    *,
+    schedule: str | None,
+    states: Collection[ResultState],
+    most: int,
+    from_run: int | None = None,
+) -> int:
+    """Return how many results `list_page` has; they are counted up to *most*."""
+    chosen = select(results.c.run_id).where(*_conditions(schedule, states, from_run)).limit(most)
+    return conn.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+
+
+def find_bound(
+    conn: Connection,
+    *,
+    schedule: str | None,
+    states: Collection[ResultState],
+    most: int,
+    before: int | None,
+) -> int | None:
+    """Return from which run on results may be looked through; None where an index finds them."""
+    is_any = schedule is None and not states
+    if is_any or _are_unsaved(states):
+        return None
+    return bounds.find_bound(conn, results.c.run_id, most=most, before=before)
+
+
+def _conditions(
+    schedule: str | None, states: Collection[ResultState], from_run: int | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if schedule is not None:
+        conditions.append(results.c.schedule == schedule)
+    if states:
+        conditions.append(results.c.state.in_(states))
+    if _are_unsaved(states):
+        # Says nothing new, but lets the index of what is unsaved be used.
+        conditions.append(IS_UNSAVED)
+    if from_run is not None:
+        conditions.append(results.c.run_id >= from_run)
+    return conditions
+
+
+def _are_unsaved(states: Collection[ResultState]) -> bool:
+    return bool(states) and set(states) <= set(_UNSAVED)
 
 
 def try_again(conn: Connection, run_id: int, *, now: datetime) -> Result:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
+from operator import itemgetter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
@@ -41,17 +42,18 @@ def reader(
     Its fields' columns begin with *prefix*. They are looked up once, for any number of rows.
     """
     index_of = {column: index for index, column in enumerate(columns)}
-    getters = [
-        (name, index_of[prefix + name], convert)
-        for name, convert in _converters(kind)  # type: ignore[arg-type]  # a class is hashable
-    ]
-    as_they_are = [(name, index) for name, index, convert in getters if convert is _as_it_is]
-    converted = [(name, index, to) for name, index, to in getters if to is not _as_it_is]
+    converters = _converters(kind)  # type: ignore[arg-type]  # a class is hashable
+    names = [name for name, _ in converters]
+    converted = [(name, convert) for name, convert in converters if convert is not _as_it_is]
+    places = [index_of[prefix + name] for name in names]
+    # One column alone is given as it is, and not as a tuple of one.
+    pick = itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
 
     def read(row: Sequence[Any]) -> Record:
-        values = {name: row[index] for name, index in as_they_are}
-        for name, index, convert in converted:
-            values[name] = value if (value := row[index]) is None else convert(value)
+        values = dict(zip(names, pick(row), strict=True))
+        for name, convert in converted:
+            if (value := values[name]) is not None:
+                values[name] = convert(value)
         return kind(**values)
 
     return read

@@ -232,7 +232,7 @@ def _of_runs(
         runs.c.created_at,
         runs.c[since].label("since"),
     )
-    for row in conn.execute(query.where(condition).order_by(runs.c.id).limit(_MOST)):
+    for row in conn.execute(query.where(condition).order_by(runs.c.id + 0).limit(_MOST)):
         why = f"{row.reason}: {row.detail}" if row.detail else row.reason
         yield Observed(
             kind=kind,

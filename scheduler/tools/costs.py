@@ -1,7 +1,7 @@
 """What a month has cost and will cost, by schedule, label, collector or account; budgets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -14,7 +14,6 @@ from scheduler.domain.budgets import (
     NO_LOADS,
     Budget,
     Loads,
-    LoadsPerInput,
     Spent,
     loads_of,
     month_of,
@@ -23,12 +22,13 @@ from scheduler.domain.budgets import (
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.limits import day_of
-from scheduler.domain.pauses import stop_at
+from scheduler.domain.pauses import stop_at, stops_change_at
 from scheduler.domain.records import Calendar, Schedule
 from scheduler.domain.timetable import Timetable
 from scheduler.storage import budgets, definitions, freezes, runs, schedules, usage
 from scheduler.storage.account_questions import Billed
 from scheduler.storage.budget_desk import BudgetDesk, covers
+from scheduler.storage.budgets import Lately
 from scheduler.storage.database import Connection
 from scheduler.storage.usage import Group
 from scheduler.tools.invoice import InvoiceView, read_invoice
@@ -141,25 +141,35 @@ def read_costs(
     """Return what *month* (`2026-11`), this one by default, has cost and will; or InvalidInput."""
     start, end = _span(month or month_of(now))
     desk = BudgetDesk(conn, now)
-    groups = usage.list_groups(conn, since=f"{start:%Y-%m-%d}", until=f"{end:%Y-%m-%d}")
-    coming = list_coming(
-        conn, list_planned(conn), since=max(now, start - _A_MOMENT), until=end - _A_MOMENT, now=now
-    )
     is_now = start <= now < end
-    on_the_way = budgets.list_on_the_way(conn) if is_now else []
-    prices = budgets.list_prices(conn)
+    groups = (
+        desk.ended
+        if is_now
+        else usage.list_groups(conn, since=f"{start:%Y-%m-%d}", until=f"{end:%Y-%m-%d}")
+    )
+    coming = list_coming(
+        conn,
+        list_planned(conn),
+        since=max(now, start - _A_MOMENT),
+        until=end - _A_MOMENT,
+        now=now,
+        lately=desk.lately,
+    )
     parts = [
-        *(_past(group, prices) for group in groups),
-        *(_pending(group, desk) for group in on_the_way),
+        *(_past(group, desk.prices) for group in groups),
+        *(_pending(group, desk) for group in (desk.on_the_way if is_now else ())),
         *(_to_come(each) for each in coming),
     ]
-    lines = _added_up((name, part.line) for part in parts for name in _names(part, by))
-    total = _added_up(("total", part.line) for part in parts).get("total", _NOTHING)
-    has_prices = bool(prices)
+    lines: dict[str, list[_Line]] = {}
+    for part in parts:
+        for name in _names(part, by):
+            lines.setdefault(name, []).append(part.line)
+    total = _sum(part.line for part in parts)
+    has_prices = bool(desk.prices)
     return CostsView(
         month=f"{start:%Y-%m}",
         by=by,
-        lines=tuple(_shown(name, line, has_prices) for name, line in sorted(lines.items())),
+        lines=tuple(_shown(name, _sum(lines[name]), has_prices) for name in sorted(lines)),
         total=_shown("total", total, has_prices),
         budgets=tuple(forecast_budgets(desk, coming)) if is_now else (),
         invoice=read_invoice(conn, f"{start:%Y-%m}", partial(_names_of, by=by)),
@@ -241,11 +251,13 @@ def list_coming(
     now: datetime,
     calendars: Mapping[str, Calendar] | None = None,
     sizes: Mapping[str, int] | None = None,
+    lately: Lately | None = None,
 ) -> list[Coming]:
     """
     Return what is due between two moments; MOST_COUNTED occurrences of a schedule are looked at.
 
-    *sizes* are how many inputs batches have, where that is known better than by what was sent.
+    *sizes* are how many inputs batches have, where that is known better than by what was sent
+    *lately*.
     """
     if until <= since:
         return []
@@ -254,48 +266,60 @@ def list_coming(
     frozen = freezes.list_freezes(conn)
     limited = [each.schedule.name for each in planned if each.schedule.max_runs is not None]
     made = runs.count_made(conn, limited)
-    estimate = Estimate.read(conn, now=now)
+    estimate = Estimate(
+        lately=lately or budgets.read_lately(conn, now=now), prices=budgets.list_prices(conn)
+    )
     most = min(MOST_COUNTED, max(1, _MOST_IN_ALL // max(1, len(planned))))
+    evenly = [since + (until - since) * ((place + 0.5) / most) for place in range(most)]
     coming = []
     for each in planned:
         try:
             timetable = timetable_of(each.line[-1], calendars)
         except InvalidInput:
             continue
-        seen, scale = _moments(timetable, each.schedule, since, until, most=most)
-        at = [
-            moment
-            for moment in seen
-            if not any(stop_at(moment, member, frozen) for member in each.line)
-        ]
+        seen, scale = _moments(timetable, each.schedule, since, until, evenly)
+        stopped = [member for member in each.line if stops_change_at(member, frozen)]
+        at = (
+            seen
+            if not stopped
+            else [
+                moment
+                for moment in seen
+                if not any(stop_at(moment, member, frozen) for member in stopped)
+            ]
+        )
         left = runs_left(each.line, made)
         at = at if left is None else at[: ceil(left / scale)]
         if at:
             size = (sizes or {}).get(each.schedule.batch)
-            coming.append(replace(estimate.coming(each, at, size), scale=scale))
+            coming.append(estimate.coming(each, at, size, scale=scale))
     return coming
 
 
 def _moments(
-    timetable: Timetable, schedule: Schedule, since: datetime, until: datetime, *, most: int
-) -> tuple[list[datetime], float]:
+    timetable: Timetable,
+    schedule: Schedule,
+    since: datetime,
+    until: datetime,
+    evenly: Sequence[datetime],
+) -> tuple[Sequence[datetime], float]:
     """
     Return when a schedule is due, but for what `max_runs_per_day` leaves out, and each stands for.
 
-    Of more than *most* they are as many moments, evenly spread, where they can be counted without
-    a look at each; else the first of them, as if it went on like that.
+    Of more they are the moments that are spread *evenly*, where they can be counted without a
+    look at each; else the first of them, as if it went on like that.
     """
+    most = len(evenly)
     count = timetable.count(since, until)
     if count is None or count <= most:
         seen = list(islice(timetable.occurrences(since, until), most))
         is_whole = len(seen) < most or count == most
         scale = 1.0 if is_whole else (until - since) / (seen[-1] - since)
         return _within_days(schedule, seen), scale
-    apart = (until - since) / most
     days = (until - since) / timedelta(days=1)
     allowed = schedule.max_runs_per_day
     whole = count if allowed is None else min(count, ceil(allowed * max(days, 1)))
-    return [since + apart * (place + 0.5) for place in range(most)], whole / most
+    return evenly, whole / most
 
 
 def _within_days(schedule: Schedule, at: Sequence[datetime]) -> list[datetime]:
@@ -311,24 +335,16 @@ def _within_days(schedule: Schedule, at: Sequence[datetime]) -> list[datetime]:
 class Estimate:
     """How many inputs and page loads a run of a schedule has, as of late."""
 
-    loads: LoadsPerInput
-    inputs: Mapping[str, float]
+    lately: Lately
     prices: Mapping[str, float]
 
-    @classmethod
-    def read(cls, conn: Connection, *, now: datetime) -> "Estimate":
-        """Read them from what was sent of late."""
-        return cls(
-            loads=budgets.list_loads_per_input(conn, now=now),
-            inputs=budgets.list_inputs_per_run(conn, now=now),
-            prices=budgets.list_prices(conn),
-        )
-
-    def coming(self, planned: Planned, at: Sequence[datetime], size: int | None) -> Coming:
+    def coming(
+        self, planned: Planned, at: Sequence[datetime], size: int | None, *, scale: float
+    ) -> Coming:
         """Return what a schedule will send at these moments, *size* inputs each if it is known."""
         schedule = planned.schedule
-        inputs = size or self.inputs.get(schedule.name, LOADS_UNTIL_KNOWN)
-        each = self.loads.of(
+        inputs = size or self.lately.inputs_per_run.get(schedule.name, LOADS_UNTIL_KNOWN)
+        each = self.lately.loads.of(
             schedule=schedule.name, collector=schedule.collector, account=planned.account
         )
         return Coming(
@@ -339,7 +355,7 @@ class Estimate:
             at=at,
             inputs=inputs,
             loads=loads_of(inputs * each, self.prices.get(planned.account)),
-            scale=1.0,
+            scale=scale,
         )
 
 
@@ -350,18 +366,6 @@ class _Line:
     loads: Loads = NO_LOADS
     more_runs: int = 0
     more: Loads = NO_LOADS
-
-    def __add__(self, other: "_Line") -> "_Line":
-        return _Line(
-            runs=self.runs + other.runs,
-            inputs=self.inputs + other.inputs,
-            loads=self.loads + other.loads,
-            more_runs=self.more_runs + other.more_runs,
-            more=self.more + other.more,
-        )
-
-
-_NOTHING: Final = _Line()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,11 +399,20 @@ def _names(part: _Part, by: CostsBy) -> Sequence[str]:
             return (part.of.account,)
 
 
-def _added_up(lines: Iterable[tuple[str, _Line]]) -> dict[str, _Line]:
-    sums: dict[str, _Line] = {}
-    for name, line in lines:
-        sums[name] = sums.get(name, _NOTHING) + line
-    return sums
+def _sum(lines: Iterable[_Line]) -> _Line:
+    runs = inputs = more_runs = 0
+    pages = money = more_pages = more_money = 0.0
+    for line in lines:
+        runs, inputs, more_runs = runs + line.runs, inputs + line.inputs, more_runs + line.more_runs
+        pages, money = pages + line.loads.pages, money + line.loads.money
+        more_pages, more_money = more_pages + line.more.pages, more_money + line.more.money
+    return _Line(
+        runs=runs,
+        inputs=inputs,
+        loads=Loads(pages=pages, money=money),
+        more_runs=more_runs,
+        more=Loads(pages=more_pages, money=more_money),
+    )
 
 
 def _shown(name: str, line: _Line, has_prices: bool) -> CostLine:

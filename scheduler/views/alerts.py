@@ -10,7 +10,7 @@ from scheduler.storage import alerts, notices
 from scheduler.storage.database import Connection
 from scheduler.storage.notices import Delivery, Notice, Outbox
 from scheduler.views.decoding import read_json, read_names, view
-from scheduler.views.page import MOST_COUNTED, Page, page_of
+from scheduler.views.page import MOST_COUNTED, Counted, Page, bounded, page_of
 
 UNTOLD_AFTER: Final = timedelta(minutes=15)
 """A channel in which something has waited for so long is told in `status`."""
@@ -108,12 +108,19 @@ def list_notices(
     only_open: bool = False,
     limit: int,
     before: int | None = None,
+    look_through: int | None = None,
 ) -> Page[NoticeView]:
-    """Return a page of what was told, or is to be, the newest first: those *before* an id."""
-    found = notices.list_page(
-        conn, channel=channel, only_open=only_open, limit=limit + 1, before_id=before
-    )
-    return page_of([_notice(*row) for row in found], limit=limit)
+    """
+    Return a page of what was told, or is to be, the newest first: those *before* an id.
+
+    Where so many were *looked through* it may have fewer than *limit*, and go on all the same.
+    """
+    wanted: dict[str, Any] = {"channel": channel, "only_open": only_open}
+    bound = None
+    if look_through is not None:
+        bound = notices.find_bound(conn, **wanted, most=look_through, before_id=before)
+    found = notices.list_page(conn, **wanted, limit=limit + 1, before_id=before, from_id=bound)
+    return bounded(page_of([_notice(*row) for row in found], limit=limit), bound)
 
 
 def count_alerts(conn: Connection, *, with_recovered: bool = False) -> int:
@@ -121,9 +128,14 @@ def count_alerts(conn: Connection, *, with_recovered: bool = False) -> int:
     return alerts.count_page(conn, with_recovered=with_recovered, most=MOST_COUNTED + 1)
 
 
-def count_notices(conn: Connection, *, channel: str | None = None, only_open: bool = False) -> int:
-    """Return how many notices there are; more than MOST_COUNTED is one more than that."""
-    return notices.count_page(conn, channel=channel, only_open=only_open, most=MOST_COUNTED + 1)
+def count_notices(
+    conn: Connection, *, channel: str | None = None, only_open: bool = False, look_through: int
+) -> Counted:
+    """Return how many notices there are of these, so many of the newest looked through."""
+    wanted: dict[str, Any] = {"channel": channel, "only_open": only_open}
+    bound = notices.find_bound(conn, **wanted, most=look_through, before_id=None)
+    found = notices.count_page(conn, **wanted, most=MOST_COUNTED + 1, from_id=bound)
+    return Counted.of(found, is_all=bound is None)
 
 
 def _notice(notice: Notice, delivery: Delivery | None) -> NoticeView:

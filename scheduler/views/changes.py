@@ -8,7 +8,7 @@ from typing import Any
 from scheduler.storage import audit
 from scheduler.storage.database import Connection
 from scheduler.views.decoding import view
-from scheduler.views.page import MOST_COUNTED, Page, page_of
+from scheduler.views.page import MOST_COUNTED, Counted, Page, bounded, page_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,18 @@ def list_changes(
     since: datetime | None = None,
     limit: int,
     before: int | None = None,
+    look_through: int | None = None,
 ) -> Page[ChangeView]:
-    """Return a page of changes of a subject or table, the newest first: those *before* an id."""
-    page = audit.list_changes(
-        conn, subject=subject, by=by, since=since, limit=limit + 1, before_id=before
-    )
+    """
+    Return a page of changes of a subject or table, the newest first: those *before* an id.
+
+    Where so many were *looked through* it may have fewer than *limit*, and go on all the same.
+    """
+    wanted: dict[str, Any] = {"subject": subject, "by": by, "since": since}
+    bound = wanted["from_id"] = _bound(conn, wanted, look_through, before)
+    page = audit.list_changes(conn, **wanted, limit=limit + 1, before_id=before)
     views = [view(ChangeView, row, columns=row.columns()) for row in page]
-    return page_of(views, limit=limit)
+    return bounded(page_of(views, limit=limit), bound)
 
 
 def count_changes(
@@ -46,6 +51,16 @@ def count_changes(
     subject: str | None = None,
     by: str | None = None,
     since: datetime | None = None,
-) -> int:
-    """Return how many changes there are of these; more than MOST_COUNTED is one more than that."""
-    return audit.count_changes(conn, subject=subject, by=by, since=since, most=MOST_COUNTED + 1)
+    look_through: int,
+) -> Counted:
+    """Return how many changes there are of these, so many of the newest looked through."""
+    wanted: dict[str, Any] = {"subject": subject, "by": by, "since": since}
+    bound = wanted["from_id"] = _bound(conn, wanted, look_through, None)
+    found = audit.count_changes(conn, **wanted, most=MOST_COUNTED + 1)
+    return Counted.of(found, is_all=bound is None)
+
+
+def _bound(
+    conn: Connection, wanted: Mapping[str, Any], most: int | None, before: int | None
+) -> int | None:
+    return None if most is None else audit.find_bound(conn, **wanted, most=most, before_id=before)

@@ -1,7 +1,7 @@
 """The one shape of a list."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -9,6 +9,10 @@ Key = int | str
 
 MOST_COUNTED: Final = 10_000
 """No list is counted further, whatever it holds."""
+
+
+LOOKED_THROUGH: Final = 20_000
+"""So many rows a surface looks through before it answers, however few it has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ def page_of(
     shown = items[:limit]
     read = key or _id_of
     return Page(items=shown, next=read(shown[-1]) if len(items) > limit else None)
+
+
+def bounded(page: Page[Item], bound: int | None) -> Page[Item]:
+    """Return a page of what was looked through down to *bound*: there it goes on, in any case."""
+    return page if page.next is not None else replace(page, next=bound)
 
 
 def cut(

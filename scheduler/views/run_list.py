@@ -8,8 +8,8 @@ from scheduler.domain.records import RunState
 from scheduler.storage import runs
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.lately import LOOKED_AT, count_lately
-from scheduler.views.page import Page
-from scheduler.views.runs import LOOKED_THROUGH, RunFilter, RunView, list_runs
+from scheduler.views.page import LOOKED_THROUGH, Page
+from scheduler.views.runs import RunFilter, RunView, list_runs
 
 NEWEST: Final = LOOKED_AT
 """So many of the newest runs are counted by state."""

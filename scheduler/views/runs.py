@@ -1,7 +1,7 @@
 """Runs, their attempts and their collections, as every surface shows them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -17,7 +17,7 @@ from scheduler.storage.database import Connection
 from scheduler.storage.run_events import list_events
 from scheduler.storage.runs import RunFilter
 from scheduler.views.decoding import Duration, read_json, view
-from scheduler.views.page import MOST_COUNTED, Counted, Page, page_of
+from scheduler.views.page import MOST_COUNTED, Counted, Page, bounded, page_of
 from scheduler.views.results import ResultView, find_result
 from scheduler.views.waiting import HeldUp, held_up, why_waits
 
@@ -76,10 +76,6 @@ def run_view(run: Run) -> RunView:
     return view(RunView, run, params=_params(run.query))
 
 
-LOOKED_THROUGH: Final = 20_000
-"""So many runs a surface looks through before it answers, however few it has found."""
-
-
 def list_runs(
     conn: Connection,
     wanted: RunFilter,
@@ -100,8 +96,7 @@ def list_runs(
     found = runs.list_runs(conn, wanted, limit=limit + 1, before_id=before, from_id=bound)
     if not found and bound is None:
         _check_names(conn, wanted)
-    page = page_of(tuple(map(run_view, found)), limit=limit)
-    return page if page.next is not None else replace(page, next=bound)
+    return bounded(page_of(tuple(map(run_view, found)), limit=limit), bound)
 
 
 def count_runs(conn: Connection, wanted: RunFilter, *, look_through: int) -> Counted:

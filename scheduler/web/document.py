@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from scheduler.web.dropin.documents import error_answer
 from scheduler.web.models import ProblemDocument, problem_answer
 from scheduler.web.problems import MEDIA_TYPE
 from scheduler.web.routing import list_routes
@@ -35,6 +36,9 @@ _TAGS: Final = {
     "events": "What happens, as it does.",
     "status": "How everything is doing, and who changed what.",
 }
+
+_OF_ANY_REQUEST: Final = (400, 421, 431)
+_OF_A_BODY: Final = (408, 413, 415)
 
 _PROBLEM: Final = {
     "type": "urn:dca-scheduler:problem:not-found",
@@ -79,9 +83,13 @@ def _share_problems(made: dict[str, Any]) -> dict[str, Any]:
     """Let every operation refer to the same problems; return them by name."""
     shared: dict[str, Any] = {}
     for path, operations in made["paths"].items():
+        answer = error_answer if path.startswith("/dca/") else problem_answer
         for operation in operations.values():
-            if path.startswith("/api/") and "requestBody" in operation:
-                operation["responses"] |= {"400": problem_answer(400), "413": problem_answer(413)}
+            read = (*_OF_ANY_REQUEST, *(_OF_A_BODY if "requestBody" in operation else ()))
+            operation["responses"] = {
+                **{str(status): answer(status) for status in read},
+                **operation["responses"],
+            }
     for operation in _operations(made):
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]  # the framework's, which nobody is answered with

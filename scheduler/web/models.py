@@ -53,15 +53,19 @@ def problem_answer(status: int) -> dict[str, Any]:
 
 
 _PROBLEMS: Final[Mapping[int, str]] = {
-    400: "The body cannot be read.",
+    400: "The request, or its body, cannot be read.",
     401: "No token, or one that lets nobody in.",
     403: "The token's scope or collectors do not allow this.",
     404: "Nothing has that name or id.",
+    408: "The body came too slowly: send it again.",
     409: "Its state does not allow this, a file owns it, or it needs a word: `confirm`.",
     412: "It was changed since it was read.",
     413: "The body is too large.",
+    415: "The body is of another type, or compressed.",
+    421: "`Host` is no name of this server.",
     422: "The request can never be carried out as it stands: `errors` says where.",
     429: "Too many requests: `Retry-After` says when.",
+    431: "The head of the request is too large: send less.",
     503: "The database, or the time for an answer, was not enough: ask again.",
 }
 

@@ -115,3 +115,13 @@ def test_parts_that_would_cancel_each_other_are_told(tmp_path: Path) -> None:
     [problem] = problems(tmp_path, text)
 
     assert problem.startswith("schedules.nightly.confirm_cancel: batch pages has max_inputs")
+
+
+def test_only_a_batch_that_is_a_file_can_be_too_old(tmp_path: Path) -> None:
+    text = SOUND + 'batch_max_age = "24h"\n'
+    of_a_file = text.replace('inputs = [{ url = "https://example.com/" }]', 'file = "urls.csv"')
+
+    [problem] = problems(tmp_path, text)
+
+    assert problem.startswith("schedules.nightly.batch_max_age: batch pages has its inputs in")
+    assert load(tmp_path, of_a_file).schedules["nightly"].batch_max_age == "24h"

@@ -12,6 +12,7 @@ from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.records import RunState
 from scheduler.engine.collection_requests import CollectionRequestsStep
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
+from scheduler.storage import restores
 from scheduler.views.collections import get_collection
 from scheduler.views.runs import RunFilter
 from tests.engine.rig import LOOKUP_AFTER, REQUEST_TIMEOUT, SOON, Room, engine_room
@@ -166,6 +167,7 @@ async def test_a_rerun_that_waits_in_a_backup_is_looked_for_and_not_sent(sqlite_
         job = await ended(room)
         ask(room, RERUN, job, confirmed=True)
         with room.db.writing() as conn:
+            restores.insert_restore(conn, backup_at=room.clock())
             settle_restore(conn, by="ann", now=room.clock(), confirmed=True)
 
         await carry_out(room)

@@ -251,7 +251,7 @@ def test_lost_answers_are_a_table_of_every_way_to_lose_one() -> None:
         FaultKind.NO_STATUS, FaultKind.BUILDING_AS_200, FaultKind.JSON_LINES,
         FaultKind.LATE_LISTING, FaultKind.LATE_COUNT, FaultKind.OTHER_NAME, FaultKind.OTHER_KEYS,
         FaultKind.NUMBERS_AS_TEXT, FaultKind.WRAPPED, FaultKind.OTHER_WORD, FaultKind.NO_ROWS,
-        FaultKind.BARE_ROWS, FaultKind.HUGE,
+        FaultKind.BARE_ROWS, FaultKind.HUGE, FaultKind.FAILED_INPUTS,
     }  # fmt: skip
 
     assert {fault.kind for fault in LOST_ANSWERS} | harmless == set(FaultKind)

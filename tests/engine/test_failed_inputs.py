@@ -256,3 +256,17 @@ async def test_what_must_end_by_some_time_must_so_when_it_is_sent_once_more(
         until = room.run(child).finish_by_at
 
     assert until == ends
+
+
+async def test_inputs_fail_for_a_time_by_a_fault(sqlite_url: str) -> None:
+    fine = [{"url": f"https://example.org/{number}"} for number in range(3)]
+    async with engine_room(sqlite_url, inputs=fine) as room:
+        room.arm(Fault(kind=FaultKind.FAILED_INPUTS, error="blocked"))
+        run_id = await ended(room)
+        await step_of(room).run(room.clock())
+        told = shown(room, run_id)
+        room.clock.tick(timedelta(minutes=31))
+        child = await collected(room, told[2][0])
+
+    assert told[:2] == (2, [(0, "blocked"), (2, "blocked")])
+    assert child.state is RunState.SUCCEEDED

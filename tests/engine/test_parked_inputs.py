@@ -77,6 +77,7 @@ async def test_what_fails_in_each_run_is_left_out_and_told(database_url: str) ->
     assert early == []
     assert late == [(DEAD, "dead_page", second.id)]
     assert sent == [GOOD]
+    assert third.detail == "1 parked input is left out"
     assert good.state is RunState.SUCCEEDED
     alert = next(one for one in told if one.kind is AlertKind.PARKED)
     assert (alert.subject, str(alert.detail)[:17]) == ("schedules.hourly", "1 input is parked")

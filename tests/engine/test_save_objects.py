@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.config import Config, references
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.results import check_result_path
 from scheduler.engine import result_object
@@ -51,7 +52,7 @@ async def test_it_is_uploaded_once_with_its_checksum_and_the_marker_comes_last(
         assert [json.loads(line) for line in content.decode().splitlines()] == ROWS
         assert result.sha256 == hashlib.sha256(content).hexdigest()
         assert told == {"x-amz-meta-sha256": result.sha256}
-        assert (result.path, result.host) == (f"s3://rows/{KEY}", "s3://rows")
+        assert (result.path, result.host) == (f"s3://rows/{KEY}", "(object store)")
         marker = json.loads(store.objects[f"{KEY}.done"][0])
         assert (marker["sha256"], marker["row_count"]) == (result.sha256, 2)
         assert [one for one in store.asked if one.startswith("PUT")] == [
@@ -154,6 +155,17 @@ async def test_without_the_extra_it_is_left_to_a_daemon_that_has_it(
 
     assert summary(result) == ("waiting", None)
     assert result is not None and result.attempt_count == 0
+
+
+def test_without_the_extra_config_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = {"id": "c_a", "account": "main", "save_to": SAVE_TO}
+    config = Config.model_validate({"collectors": {"a": shop}})
+    assert list(references.saved_nowhere(config)) == []
+
+    monkeypatch.setattr(references, "find_spec", lambda _: None)
+
+    (sentence,) = references.saved_nowhere(config)
+    assert "collectors.a: save_to: object stores need the extra" in sentence
 
 
 @pytest.mark.parametrize(

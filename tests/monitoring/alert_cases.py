@@ -33,6 +33,7 @@ WELL: Series = {
     _REFUSED: "5x200",
     _MISSED: "5x200",
     _OLDEST: "0+60x200",
+    'alerts_open{kind="overrun"}': "0x200",
     **{_TO_BE_SENT % bound: "0+9x200" for bound in ("0.5", "900", "+Inf")},
     _SENT: "0+9x200",
     _LAST_END: f"{_DAY}x200",
@@ -146,6 +147,11 @@ CASES = (
         "a row is set aside",
         {'invalid_rows{table="schedules"}': "1x200"},
         ('DcaSchedulerSetAside{table="schedules"}',),
+    ),
+    Case(
+        "a collection runs for longer than usual",
+        {'alerts_open{kind="overrun"}': "1x200"},
+        ('DcaSchedulerAstray{kind="overrun"}',),
     ),
     Case(
         "a schedule succeeded two days ago, and has ended otherwise since",

@@ -11,7 +11,10 @@ from sqlalchemy import Connection, event
 from scheduler.storage import tables
 from scheduler.storage.database import Database
 
-GROWING: Final = ("runs", "schedules", "attempts", "collections", "bodies", "last_ends")
+GROWING: Final = (
+    *("runs", "schedules", "attempts", "collections", "bodies", "last_ends"),
+    *("alerts", "notices", "deliveries"),
+)
 
 _GROWING_INDEXES: Final = (
     "uq_runs_schedule_due_at_chunk",

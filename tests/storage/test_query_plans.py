@@ -17,13 +17,16 @@ from scheduler.storage import (
     accounts,
     collections_,
     counted_events,
+    course,
     definition_tables,
     gauges,
     last_ends,
+    notices,
     other_jobs,
     run_events,
     runs,
     schedules,
+    standing,
     tables,
 )
 from scheduler.storage.collections_ import Polled
@@ -121,6 +124,18 @@ def _grow(conn: Connection) -> None:
             " polls)",
             "'j_' || i, i, 'main', 'c_shop', 'done', '2026-03-01 00:00:00.000000',"
             " '2026-03-01 00:10:00.000000', 3",
+            ENDED,
+        ),
+        (
+            "deliveries (id, channel, created_at, settled_at, outcome)",
+            "'d' || i, 'ops', '2026-03-01 00:00:00.000000', '2026-03-01 00:00:01.000000',"
+            " 'delivered'",
+            ENDED,
+        ),
+        (
+            "notices (id, channel, kind, change, subject, event, created_at, delivery)",
+            "i, 'ops', 'failing', 'event', 'runs.' || i, '{{}}', '2026-03-01 00:00:00.000000',"
+            " 'd' || i",
             ENDED,
         ),
         ("last_ends (schedule, ended_at)", "'s' || i, '2026-03-01 00:00:00.000000'", SCHEDULES),
@@ -304,6 +319,11 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "last_ends.record": lambda conn: last_ends.record(
         conn, [last_ends.LastEnd(schedule="s1", ended_at=NINE, succeeded_at=None)]
     ),
+    "list_astray": lambda conn: course.list_astray(conn, now=NINE),
+    "notices.count_open": notices.count_open,
+    "list_notices that are open": lambda conn: notices.list_page(
+        conn, channel="ops", only_open=True, limit=50
+    ),
     "list_queue_depths": runs.list_queue_depths,
     "list_attempts": lambda conn: runs.list_attempts(conn, 1),
     "list_runs of a schedule": lambda conn: runs.list_runs(
@@ -327,6 +347,15 @@ def test_no_statement_of_the_hot_path_reads_through_what_grows(grown: Database, 
 
     assert statements
     assert complaints == []
+
+
+def test_what_stands_is_found_without_a_look_through_all_runs(grown: Database) -> None:
+    with caught(grown) as (conn, statements):
+        standing.list_standing(conn, now=NINE)
+        found = [scan for statement in statements for scan in scans(conn, *statement)]
+
+    assert statements
+    assert [scan for scan in found if "runs" in scan] == []
 
 
 def test_the_first_page_of_runs_is_read_from_the_newest_back(grown: Database) -> None:

@@ -1,5 +1,6 @@
 """`config check`: what a right file names, and cannot be read here and now."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,27 @@ def test_a_calendar_that_nobody_renewed_is_a_warning(sound: Home) -> None:
         "calendar old excludes nothing: its last day has passed",
         "calendar none excludes nothing: it has no events",
     ]
+
+
+def test_a_file_that_is_too_old_for_its_schedule_is_a_warning(sound: Home) -> None:
+    file = sound.config.parent / "urls.csv"
+    file.write_text("url\nhttps://example.com/1\n")
+    os.utime(file, (0, 1_700_000_000))
+    text = (
+        CONFIG
+        + f"""
+[batches.exported]
+file = "{file}"
+max_change_percent = 50
+
+[schedules.aged]
+collector = "products"
+batch = "exported"
+every = "1h"
+batch_max_age = "24h"
+"""
+    )
+
+    (told,) = warnings(sound, text)
+
+    assert told.startswith(f"schedules.aged.batch_max_age: {file} was last written at 2023-11-14")

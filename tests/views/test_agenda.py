@@ -1,17 +1,22 @@
 """What will run in the hours to come, what will not and why, by the hour, and as a calendar."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
 
 from scheduler.domain.timetable import DstMark
-from scheduler.storage.database import Database
-from scheduler.tools.calendar.agenda import Agenda, read_agenda, read_load, why_then
+from scheduler.storage.database import Connection, Database
+from scheduler.tools.calendar.agenda import Agenda, read_agenda, read_agenda_and_load, why_then
 from scheduler.tools.calendar.agenda_ics import agenda_ics
-from scheduler.tools.calendar.hours import day_of
+from scheduler.tools.calendar.desk import Desk
+from scheduler.tools.calendar.hours import Load, walk_day
 from tests.make import NINE, make_schedule
 from tests.storage.rows import insert_schedule
 
 HOUR = timedelta(hours=1)
+SPRING = datetime(2026, 3, 27, 9, tzinfo=UTC)
 
 
 def agenda_of(db: Database, *schedules: Mapping[str, object], now: datetime = NINE) -> Agenda:
@@ -20,6 +25,10 @@ def agenda_of(db: Database, *schedules: Mapping[str, object], now: datetime = NI
         for columns in schedules:
             insert_schedule(conn, **columns)
         return read_agenda(conn, now=now)
+
+
+def load_of_a_week(conn: Connection, now: datetime) -> Load:
+    return read_agenda_and_load(conn, hours=24, load_hours=168, now=now)[1]
 
 
 def test_entries_are_in_order_and_say_why_then(db: Database) -> None:
@@ -98,7 +107,7 @@ def test_the_load_has_every_hour_and_counts_what_fires(db: Database) -> None:
         {"name": "off", "cron": "* * * * *", "enabled": False},
     )
     with db.reading() as conn:
-        load = read_load(conn, hours=168, now=NINE + timedelta(minutes=10))
+        load = load_of_a_week(conn, NINE + timedelta(minutes=10))
 
     assert load.start == NINE
     assert len(load.hours) == 169
@@ -107,15 +116,58 @@ def test_the_load_has_every_hour_and_counts_what_fires(db: Database) -> None:
     assert load.uncounted == ()
 
 
-def test_of_very_many_the_rest_is_counted_the_next_time(db: Database) -> None:
-    agenda_of(db, *({"name": f"each-{n}", "cron": f"{n}-59 * * * *"} for n in range(2)))
-    day_of.cache_clear()
+def test_of_very_many_that_must_be_looked_at_the_rest_is_counted_the_next_time(
+    db: Database,
+) -> None:
+    agenda_of(db, *({"name": f"each-{n}", "cron": "* * * * *; 0 1 * * *"} for n in range(2)))
+    walk_day.cache_clear()
     with db.reading() as conn:
-        first = read_load(conn, hours=168, now=NINE)
-        second = read_load(conn, hours=168, now=NINE)
+        first = load_of_a_week(conn, NINE)
+        second = load_of_a_week(conn, NINE)
 
-    assert first.uncounted
+    assert first.uncounted == ("each-1",)
     assert second.uncounted == ()
+
+
+def test_the_load_counts_what_becomes_of_each_kind_of_timetable(db: Database) -> None:
+    stop = {"paused_at": NINE, "paused_by": "anna", "paused_reason": "x"}
+    rows: list[dict[str, Any]] = [
+        {"cron": "*/7 1-5 * * *", "timezone": "Asia/Kathmandu"},
+        {"cron": "30 2 * * *", "timezone": "Europe/Berlin"},  # the clock changes on the 29th
+        {"cron": "0 */4 * * *; 30 12 * * *"},
+        {"cron": None, "every": "47m"},
+        {"cron": None, "at": "2026-03-28T12:00:00Z"},
+        {"cron": None, "calendar_interval": "day at 06:00"},
+        {"cron": "0 * * * *", "max_runs": 30},
+        {"cron": "15 * * * *", "valid_until": "2026-03-29T00:00:00Z"},
+        {"cron": "20 * * * *", **stop, "paused_until": SPRING + 50 * HOUR},
+        {"cron": None, "every": "30m", **stop, "paused_until": SPRING + 2 * HOUR, "max_runs": 9},
+    ]
+    for row in rows:
+        agenda_of(db, {"name": "one", **row})
+        with db.reading() as conn:
+            load = load_of_a_week(conn, SPRING)
+            desk = Desk.read(conn, start=SPRING, end=SPRING + 168 * HOUR)
+        (firing,) = desk.firings()
+        assert firing.timetable is not None
+        begin = firing.start - (firing.start - SPRING) % HOUR - timedelta(seconds=1)
+        times = firing.timetable.occurrences(begin, SPRING + 168 * HOUR - timedelta(seconds=1))
+        counted = Counter((at - SPRING) // HOUR for at in islice(times, firing.left))
+        assert {n: hour.count for n, hour in enumerate(load.hours) if hour.count} == counted, row
+
+
+def test_the_first_of_very_many_entries_are_in_order_and_the_rest_is_told(db: Database) -> None:
+    often = [{"name": f"o{n:02}", "cron": f"{n} * * * *"} for n in range(50)]
+    agenda = agenda_of(db, *often, {"name": "o99", "cron": "59 * * * *; 0 0 1 1 *"})
+
+    assert not agenda.is_whole
+    assert len(agenda.entries) == 1000
+    places = [(entry.due_at, entry.schedule) for entry in agenda.entries]
+    assert places == sorted(places)
+    assert places[:2] == [
+        (NINE + timedelta(minutes=1), "o01"),
+        (NINE + timedelta(minutes=2), "o02"),
+    ]
 
 
 def test_why_then_names_what_is_left_out() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from scheduler.domain.records import Outcome, RunState
 from scheduler.storage.database import Database
+from scheduler.storage.runs import series
 from scheduler.views.history import (
     count_lately,
     figures_of,
@@ -15,7 +16,7 @@ from scheduler.views.history import (
     read_year,
 )
 from tests.make import NINE
-from tests.storage.rows import insert_attempt, insert_collection, insert_run
+from tests.storage.rows import insert_attempt, insert_collection, insert_run, insert_schedule
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -84,6 +85,7 @@ def test_the_figures_of_a_schedule_are_of_its_last_twenty(db: Database) -> None:
 
 def test_lately_has_what_ended_since_and_what_is_open(db: Database) -> None:
     with db.writing() as conn:
+        insert_schedule(conn, name="nightly")
         insert_ended(conn, 30)
         insert_ended(conn, 2, late=1)
         insert_run(conn, schedule="nightly")
@@ -100,6 +102,7 @@ def test_lately_has_what_ended_since_and_what_is_open(db: Database) -> None:
 def test_lately_counts_what_began_within_ten_minutes_and_is_alike(db: Database) -> None:
     begin = NINE - 2 * HOUR
     with db.writing() as conn:
+        insert_schedule(conn, name="nightly")
         for number, (minute, state) in enumerate(
             ((1, "succeeded"), (9, "succeeded"), (9, "failed"), (11, "succeeded"))
         ):
@@ -156,3 +159,14 @@ def test_the_last_hour_of_an_account_has_its_triggers_and_429s(db: Database) -> 
         hours = read_last_hour(conn, now=NINE)
 
     assert hours["main"].sends == hours["main"].throttles == (NINE - SECOND * 60,)
+
+
+def test_lately_has_the_newest_of_what_ended_very_often(db: Database) -> None:
+    with db.writing() as conn:
+        insert_schedule(conn, name="nightly")
+        for number in range(1, 6):
+            at = NINE - HOUR - SECOND * number
+            insert_ended(conn, number, due_at=at, triggered_at=at, ended_at=at, chunk=number)
+        (found,) = series.count_lately(conn, ["nightly"], since=NINE - 12 * HOUR, limit=3)
+
+    assert (found.count, found.start) == (3, NINE - HOUR - SECOND * 3)

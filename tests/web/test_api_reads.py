@@ -181,7 +181,7 @@ FEW: dict[str, list[str]] = {
 def test_what_hardly_anything_passes_is_looked_for_in_steps(
     served: Served, monkeypatch: pytest.MonkeyPatch, path: str, states: list[str]
 ) -> None:
-    monkeypatch.setattr("scheduler.web.api.runs.LOOKED_THROUGH", 3)
+    monkeypatch.setattr("scheduler.web.api.paging.LOOKED_THROUGH", 3)
     asked = {"collector": "products", "batch": "pages"}
     first = served.post("/api/v1/runs", json=asked).json()["id"]
     served.post(f"/api/v1/runs/{first}/cancel", Scope.OPERATE)
@@ -201,6 +201,39 @@ def test_what_hardly_anything_passes_is_looked_for_in_steps(
     assert counted["total_is_capped"] is not is_open
     # Of what is open there is an index: no step is taken.
     assert len(pages) == (1 if "queued" in path else 4)
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "is_capped"),
+    [
+        ("changes?by=a-admin", 7, True),
+        ("changes?by=nobody", 0, True),
+        ("changes?subject=runs&by=a-admin", 6, True),
+        ("changes?subject=runs.1", 1, False),
+        ("results?state=saved", 0, False),
+        ("notices?channel=nowhere", 0, False),
+    ],
+)
+def test_changes_are_looked_through_in_steps_but_those_of_one_thing(
+    served: Served, monkeypatch: pytest.MonkeyPatch, path: str, found: int, is_capped: bool
+) -> None:
+    """As are results and notices, of which there are none here."""
+    monkeypatch.setattr("scheduler.web.api.paging.LOOKED_THROUGH", 2)
+    for _ in range(6):
+        served.post("/api/v1/runs", json={"collector": "products", "batch": "pages"})
+    served.post("/api/v1/schedules/nightly/pause", json={"reason": "sale"})
+
+    pages, link = [], f"/api/v1/{path}"
+    while link:
+        answer = served.get(link)
+        assert len(answer.json()["items"]) <= 2 or not is_capped
+        pages += [row["subject"] for row in answer.json()["items"]]
+        link = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+    counted = served.get(f"/api/v1/{path}&count=true").json()
+
+    assert (len(pages), len(set(pages))) == (found, found)
+    assert counted["total_is_capped"] is is_capped
+    assert counted["total_count"] <= found
 
 
 def test_a_page_stays_where_it_was_while_new_rows_come(served: Served) -> None:

@@ -66,6 +66,11 @@ def changes_after(zone: ZoneInfo, instant: datetime) -> Iterator[ClockChange]:
         yield from (change for change in _changes_in(zone, year) if change.at > instant)
 
 
+def next_change(zone: ZoneInfo, instant: datetime) -> ClockChange:
+    """Return the first of them."""
+    return next(change for change in _changes_in(zone, instant.year) if change.at > instant)
+
+
 def folds_around(zone: ZoneInfo, instant: datetime) -> Iterator[ClockChange]:
     """Yield the folds whose second pass holds *instant*."""
     for change in changes_after(zone, instant - _DAY):

@@ -1,19 +1,23 @@
 """Many occurrences at once: how many there are, without a look at each where that is possible."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from scheduler.domain.timetable.clock_changes import changes_after, wall_of
+from scheduler.domain.timetable.clock_changes import SECOND, changes_after, next_change, wall_of
 from scheduler.domain.timetable.cron_calendar import CronCalendar
 from scheduler.domain.timetable.trigger import WallClockTrigger
 
 NextAfter = Callable[[datetime], datetime | None]
 
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
 _AROUND_A_CHANGE = timedelta(minutes=1)
 
 
@@ -52,24 +56,111 @@ def count_quickly(
     return None
 
 
+def count_hours_quickly(
+    triggers: tuple[BaseTrigger, ...], next_after: NextAfter, start: datetime, end: datetime
+) -> list[int] | None:
+    """Count each hour from *start* to *end*, whole ones of UTC; None where each is looked at."""
+    if len(triggers) != 1:
+        return None
+    (trigger,) = triggers
+    if isinstance(trigger, IntervalTrigger):
+        return _hours_of_interval(trigger, next_after, start, end)
+    if isinstance(trigger, WallClockTrigger) and isinstance(trigger.calendar, CronCalendar):
+        return _hours_of_cron(trigger.calendar, trigger.zone, next_after, start, end)
+    return None
+
+
+def guess_previous(
+    triggers: tuple[BaseTrigger, ...], next_after: NextAfter, end: datetime
+) -> datetime | None:
+    """Return what is, on most days, the last occurrence before *end*: who asks has to look."""
+    if len(triggers) != 1:
+        return None
+    (trigger,) = triggers
+    if isinstance(trigger, IntervalTrigger):
+        return next_after(end - trigger.interval - SECOND)
+    if isinstance(trigger, WallClockTrigger) and isinstance(trigger.calendar, CronCalendar):
+        wall = trigger.calendar.previous_wall(wall_of(trigger.zone, end))
+        return None if wall is None else end - (wall_of(trigger.zone, end) - wall)
+    return None
+
+
+def _hours_of_interval(
+    trigger: IntervalTrigger, next_after: NextAfter, start: datetime, end: datetime
+) -> list[int]:
+    first = next_after(start - SECOND)
+    hours = range((end - start) // _HOUR)
+    if first is None:
+        return [0 for _ in hours]
+    step, lead = trigger.interval // SECOND, (first - start) // SECOND
+    # How many there are before each hour begins; its own are the difference.
+    before = [max(0, -((lead - 3600 * hour) // step)) for hour in (*hours, len(hours))]
+    return [after - until for until, after in pairwise(before)]
+
+
+def _hours_of_cron(
+    calendar: CronCalendar, zone: ZoneInfo, next_after: NextAfter, start: datetime, end: datetime
+) -> list[int]:
+    counts: list[int] = []
+    for since, until, offset in _parts(zone, start, end):
+        if offset is not None:
+            counts += calendar.count_hours(since, until, offset)
+        else:
+            moments = _each(next_after, since - SECOND, until - SECOND)
+            each = Counter((moment - since) // _HOUR for moment in moments)
+            counts += [each[hour] for hour in range((until - since) // _HOUR)]
+    return counts
+
+
 def _count_cron(
     calendar: CronCalendar, zone: ZoneInfo, next_after: NextAfter, start: datetime, end: datetime
 ) -> int:
     """Count by days where no clock is changed, and one by one around a change."""
-    count = 0
-    for change in changes_after(zone, start):
+    return sum(
+        sum(1 for _ in _each(next_after, since, until))
+        if offset is None
+        else calendar.count(_wall(since, offset), _wall(until, offset))
+        for since, until, offset in _parts(zone, start, end)
+    )
+
+
+def _wall(instant: datetime, offset: timedelta) -> datetime:
+    return (instant + offset).replace(tzinfo=None)
+
+
+def _parts(
+    zone: ZoneInfo, start: datetime, end: datetime
+) -> Iterator[tuple[datetime, datetime, timedelta | None]]:
+    """
+    Yield the parts of the time from *start* to *end*, each with how far the clock is ahead.
+
+    That is None for the hours around a change of it: there, each time is to be looked at.
+    """
+    calm = next_change(zone, start - _DAY)
+    if start < end < calm.at - _DAY:
+        yield start, end, calm.before
+        return
+    for change in changes_after(zone, start - _DAY):
         if start >= end:
-            break
-        if not change.size and change.at < end:
-            continue  # a new year
+            return
+        if not change.size:  # a new year
+            if change.at < end:
+                continue
+            yield start, end, change.before
+            return
         margin = abs(change.size) + _AROUND_A_CHANGE
-        before, after = min(change.at - margin, end), min(change.at + margin, end)
+        before = min(_whole_hour(change.at - margin), end)
+        after = min(_whole_hour(change.at + margin) + _HOUR, end)
         if before > start:
-            count += calendar.count(wall_of(zone, start), wall_of(zone, before))
+            yield start, before, change.before
             start = before
-        count += sum(1 for _ in _each(next_after, start, after))
-        start = max(start, after)
-    return count
+        if after > start:
+            yield start, after, None
+            start = after
+
+
+def _whole_hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _each(next_after: NextAfter, start: datetime, end: datetime) -> Iterator[datetime]:

@@ -16,7 +16,13 @@ from scheduler.domain.timetable.clock_changes import (
 )
 from scheduler.domain.timetable.delay import delay
 from scheduler.domain.timetable.exclusions import Exclusion
-from scheduler.domain.timetable.stretch import Stretch, count_quickly, walk
+from scheduler.domain.timetable.stretch import (
+    Stretch,
+    count_hours_quickly,
+    count_quickly,
+    guess_previous,
+    walk,
+)
 from scheduler.domain.timetable.trigger import WallClockTrigger
 
 # What bounds the search when exclusions leave nothing: about eleven years of excluded days.
@@ -109,6 +115,17 @@ class Timetable:
         end = min(end, self.valid_until or end)
         return count_quickly(self.triggers, self.next_after, start, end)
 
+    def count_hours(self, start: datetime, end: datetime) -> list[int] | None:
+        """
+        Count the occurrences of each hour from *start* to *end*, both whole hours of UTC.
+
+        None if each must be looked at.
+        """
+        is_valid = (self.valid_from or start) <= start and end <= (self.valid_until or end)
+        if self.exclusions or not is_valid:
+            return None
+        return count_hours_quickly(self.triggers, self.next_after, start, end)
+
     def stretch(self, start: datetime, end: datetime, *, most: int) -> Stretch | None:
         """
         Return all occurrences later than *start*, up to *end*, as one; None when there is none.
@@ -127,6 +144,9 @@ class Timetable:
         end = moment.astimezone(UTC)
         if end <= _EARLIEST:
             return None
+        guess = guess_previous(self.triggers, self.next_after, end)
+        if guess is not None and self._is_last_before(end, guess):
+            return guess
         back = SECOND
         while (last := self._next_between(end - back, end)) is None:
             back *= 4
@@ -186,9 +206,13 @@ class Timetable:
         # APScheduler's triggers answer "at or after", some of them in floating-point
         # seconds: every occurrence is on a whole second, so ask from the next one on.
         now = moment.replace(microsecond=0) + SECOND
-        times = (trigger.get_next_fire_time(None, now) for trigger in self.triggers)
-        # A DateTrigger answers with its date even when that has passed.
-        return min((x.astimezone(UTC) for x in times if x is not None and x >= now), default=None)
+        first = None
+        for trigger in self.triggers:
+            at = trigger.get_next_fire_time(None, now)
+            # A DateTrigger answers with its date even when that has passed.
+            if at is not None and at >= now and (first is None or at < first):
+                first = at
+        return None if first is None else first.astimezone(UTC)
 
     def _exclusion_at(self, instant: datetime) -> tuple[str, datetime] | None:
         if not self.exclusions:
@@ -210,6 +234,10 @@ class Timetable:
             return MomentKind.NO_LONGER_VALID, None
         excluded_by = self.excluded_by(instant)
         return MomentKind.EXCLUDED if excluded_by else MomentKind.OCCURRENCE, excluded_by
+
+    def _is_last_before(self, end: datetime, guess: datetime) -> bool:
+        is_one = guess < end and self.next_after(guess - SECOND) == guess
+        return is_one and self._next_between(guess, end) is None
 
     def _next_between(self, start: datetime, end: datetime) -> datetime | None:
         occurrence = self.next_after(start)

@@ -18,6 +18,7 @@ from scheduler.domain.timetable.clock_changes import (
     ClockChange,
     changes_after,
     folds_around,
+    next_change,
     wall_of,
 )
 
@@ -26,6 +27,7 @@ from scheduler.domain.timetable.clock_changes import (
 # what a fold repeats runs again.
 _LARGEST_GAP = timedelta(hours=3) - timedelta(minutes=1)
 _LARGEST_FOLD = timedelta(hours=3)
+_DAY = timedelta(days=1)
 
 
 class WallCalendar(Protocol):
@@ -75,13 +77,18 @@ class WallClockTrigger(BaseTrigger):  # type: ignore[misc]
 
     def _next_after(self, instant: datetime) -> datetime | None:
         """
-        Walk from clock change to clock change.
+        Walk from clock change to clock change; on most days there is none on the way.
 
         1. The next wall-clock time after now's comes before the next change: that is it.
         2. It lies in the gap: it happens at the gap's end, or the next one after the gap counts.
         3. The change is a fold: the search starts again at the fold's beginning,
            unless what it repeats has had its turn.
         """
+        calm = next_change(self.zone, instant - _DAY)
+        if calm.at > instant:
+            wall = self.calendar.next_wall((instant + calm.before).replace(tzinfo=None))
+            if wall is not None and wall < calm.wall_before:
+                return wall.replace(tzinfo=UTC) - calm.before
         wall = self.calendar.next_wall(self._wall_done(instant))
         for change in changes_after(self.zone, instant):
             if wall is None:

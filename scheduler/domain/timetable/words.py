@@ -1,6 +1,7 @@
 """A timetable in a sentence: `at 06:00 on Monday to Friday`."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Protocol
 
@@ -63,6 +64,7 @@ def timetable_words(schedule: Timed) -> str:
     return next((f"{word} {value}" for word, value in told if value is not None), "by hand only")
 
 
+@lru_cache(maxsize=4096)
 def cron_words(text: str, *, name: str) -> str:
     """Say what crontab text means; raises InvalidInput for text that is none."""
     return "; and ".join(_expression(crontab) for crontab in parse_crontab(text, name=name))

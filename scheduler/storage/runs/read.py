@@ -27,6 +27,7 @@ from scheduler.domain.records import (
     Run,
     RunState,
 )
+from scheduler.storage import bounds
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.rows import record, records
 from scheduler.storage.tables import (
@@ -124,10 +125,7 @@ def find_bound(
         if before_id is not None:
             among = among.where(runs.c.id < before_id)
         return conn.scalar(among.order_by(runs.c.id.desc()).offset(most // 5).limit(1))
-    newest = before_id or (conn.scalar(select(func.max(runs.c.id))) or 0) + 1
-    oldest = conn.scalar(select(func.min(runs.c.id))) or 0
-    bound = int(newest) - most
-    return bound if bound > oldest else None
+    return bounds.find_bound(conn, runs.c.id, most=most, before=before_id)
 
 
 def count_runs(

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
 from scheduler.domain.records import OPEN_STATES, Reason, RunState
 from scheduler.storage.dialect import hour_of, ten_minutes_of
 from scheduler.storage.rows import records
-from scheduler.storage.tables import attempts, collections, in_state, runs
+from scheduler.storage.tables import attempts, collections, in_state, runs, schedules
 
 MOST_OF_A_YEAR: Final = 20_000
 """So many of a schedule's newest runs are counted by hour."""
@@ -85,17 +85,26 @@ class RunsAlike:
 
 
 def count_lately(
-    conn: Connection, schedules: Sequence[str], *, since: datetime, limit: int
+    conn: Connection, names: Sequence[str], *, since: datetime, limit: int
 ) -> list[RunsAlike]:
     """Count what of each schedule has ended since then, *limit* at most, and all that is open."""
     wanted = (runs.c.schedule, runs.c.state, runs.c.triggered_at, runs.c.due_at, runs.c.ended_at)
     # The open ones are few, and have an index of their own.
     is_open = in_state(runs, *OPEN_STATES)
-    found = _count_alike(conn, select(*wanted).where(runs.c.schedule.in_(schedules), is_open))
-    for schedule in schedules:
-        ended = select(*wanted).where(runs.c.schedule == schedule, runs.c.ended_at >= since)
-        found += _count_alike(conn, ended.order_by(runs.c.ended_at.desc()).limit(limit))
-    return found
+    found = _count_alike(conn, select(*wanted).where(runs.c.schedule.in_(names), is_open))
+    of_one = runs.alias("of_one")
+    oldest = (
+        select(of_one.c.ended_at)
+        .where(of_one.c.schedule == schedules.c.name, of_one.c.ended_at >= since)
+        .order_by(of_one.c.ended_at.desc())
+        .offset(limit)
+        .limit(1)
+        .scalar_subquery()
+    )
+    after = func.coalesce(oldest, since - timedelta.resolution, type_=runs.c.ended_at.type)
+    its = and_(runs.c.schedule == schedules.c.name, runs.c.ended_at > after)
+    ended = select(*wanted).select_from(schedules.join(runs, its))
+    return found + _count_alike(conn, ended.where(schedules.c.name.in_(names)))
 
 
 def _count_alike(conn: Connection, chosen: Select[Any]) -> list[RunsAlike]:

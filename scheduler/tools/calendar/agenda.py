@@ -1,8 +1,9 @@
 """What will run in the hours to come, in order; what will not, and why."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import merge
 from itertools import islice
 from typing import Final
 
@@ -12,7 +13,7 @@ from scheduler.domain.timetable import DstMark, Timetable
 from scheduler.domain.timetable.words import timetable_words
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.desk import Desk, Firing
-from scheduler.tools.calendar.hours import Load, load_of, times_between
+from scheduler.tools.calendar.hours import Load, load_of
 from scheduler.views.schedules import ScheduleView
 
 MOST_OF_ONE: Final = 24
@@ -57,7 +58,7 @@ class Agenda:
     The runs between *start* and *end*, the first of them first; *load* has them by the hour.
 
     *held* are the schedules that somebody stopped, or that are invalid; *never* those that have no
-    time to come. *is_whole* is False where there were more than MOST_ENTRIES.
+    time to come. *is_whole* is False where there were more than MOST_ENTRIES, or than asked for.
     """
 
     start: datetime
@@ -71,30 +72,47 @@ class Agenda:
 
 def read_agenda(conn: Connection, *, hours: int = 24, now: datetime) -> Agenda:
     """Return what runs in so many hours from *now* on."""
-    end = now + timedelta(hours=hours)
-    firings = list(Desk.read(conn, start=now, end=end).firings())
-    dues = sorted(_dues(firings, end), key=lambda due: (due.at, due.firing.schedule.name))
+    return read_agenda_and_load(conn, hours=hours, load_hours=hours, now=now)[0]
+
+
+def read_agenda_and_load(
+    conn: Connection, *, hours: int, load_hours: int, most: int = MOST_ENTRIES, now: datetime
+) -> tuple[Agenda, Load]:
+    """
+    Return the same, of the entries the first *most*.
+
+    And how many runs each hour of a longer time from *now* on will have.
+    """
+    end, far = now + timedelta(hours=hours), now + timedelta(hours=load_hours)
+    desk = Desk.read(conn, start=now, end=end)
+    firings = list(desk.firings())
+    # What fires by *end* does later, too; what is stopped until then may not be for ever.
+    longer = desk.until(conn, far)
+    later = (one if one.timetable is not None else longer.find(one.schedule) for one in firings)
+    load = load_of(later, start=now, end=far)
+    return _agenda(firings, load.until(end), most, start=now, end=end), load
+
+
+def _agenda(
+    firings: Sequence[Firing], load: Load, most: int, *, start: datetime, end: datetime
+) -> Agenda:
+    # Which are the first is found out without a look at all others.
+    dues = merge(*(_dues_of(firing, end) for firing in firings), key=_Due.place)
+    first = list(islice(dues, most + 1))
     idle = [firing for firing in firings if firing.timetable is None]
-    times = [firing for firing in firings if firing.timetable is not None]
-    gone = [firing for firing in times if not _has_time(firing)]
+    gone = [one for one in firings if one.timetable is not None and not _has_time(one)]
     return Agenda(
-        start=now,
+        start=start,
         end=end,
-        entries=tuple(map(_entry, dues[:MOST_ENTRIES])),
+        entries=tuple(_entry(due, end) for due in first[:most]),
         held=tuple(_not_firing(firing) for firing in idle if not firing.schedule.manual),
         never=tuple(
             [_not_firing(firing) for firing in idle if firing.schedule.manual]
             + [_not_firing(firing, "no time of its timetable is to come") for firing in gone]
         ),
-        load=load_of(times, start=now, end=end),
-        is_whole=len(dues) <= MOST_ENTRIES,
+        load=load,
+        is_whole=len(first) <= most,
     )
-
-
-def read_load(conn: Connection, *, hours: int = 168, now: datetime) -> Load:
-    """Return how many runs each hour from *now* on will have."""
-    end = now + timedelta(hours=hours)
-    return load_of(Desk.read(conn, start=now, end=end).firings(), start=now, end=end)
 
 
 def why_then(schedule: Schedule | ScheduleView) -> str:
@@ -135,32 +153,37 @@ class _Due:
     count: int = 1
     until: datetime | None = None
 
-
-def _dues(firings: Iterable[Firing], end: datetime) -> Iterator[_Due]:
-    for firing in firings:
-        # Of one that comes after another, nobody knows when.
-        if firing.timetable is not None and firing.schedule.after is None:
-            yield from _dues_of(firing, firing.timetable, end)
+    def place(self) -> tuple[datetime, str]:
+        """Return what entries are in the order of."""
+        return self.at, self.firing.schedule.name
 
 
-def _dues_of(firing: Firing, timetable: Timetable, end: datetime) -> Iterator[_Due]:
-    due = times_between(timetable, firing.start, end)
-    most = MOST_OF_ONE + 1 if firing.left is None else min(MOST_OF_ONE + 1, firing.left)
-    first = list(islice(due, most))
-    if len(first) <= MOST_OF_ONE:
-        yield from (_Due(at, firing, timetable) for at in first)
+def _dues_of(firing: Firing, end: datetime) -> Iterator[_Due]:
+    """Yield when a schedule is due, once if that is very often."""
+    timetable = firing.timetable
+    # Of one that comes after another, nobody knows when.
+    if timetable is None or firing.schedule.after is not None or firing.left == 0:
         return
-    last = timetable.previous_before(end + _SECOND) or first[-1]
+    times = timetable.occurrences(firing.start, end)
     count = timetable.count(firing.start, end)
     if count is None or firing.left is not None:
-        rest = MOST_ENTRIES if firing.left is None else firing.left - most
-        more = list(islice(due, rest))
-        count, last = len(first) + len(more), (more or first)[-1]
-    yield _Due(first[0], firing, timetable, count, last)
+        most = MOST_ENTRIES if firing.left is None else firing.left
+        seen = list(islice(times, most))
+        if len(seen) > MOST_OF_ONE:
+            yield _Due(seen[0], firing, timetable, len(seen), seen[-1])
+            return
+        times, count = iter(seen), len(seen)
+    if count <= MOST_OF_ONE:
+        yield from (_Due(at, firing, timetable) for at in times)
+    else:
+        yield _Due(next(times), firing, timetable, count)
 
 
-def _entry(due: _Due) -> AgendaEntry:
+def _entry(due: _Due, end: datetime) -> AgendaEntry:
     schedule = due.firing.schedule
+    until = due.until
+    if until is None and due.count > 1:
+        until = due.timetable.previous_before(end + _SECOND)
     return AgendaEntry(
         schedule=schedule.name,
         collector=schedule.collector,
@@ -170,5 +193,5 @@ def _entry(due: _Due) -> AgendaEntry:
         why="; ".join(filter(None, (why_then(schedule), due.firing.note))),
         dst=due.timetable.dst_mark(due.at),
         count=due.count,
-        until=due.until,
+        until=until,
     )

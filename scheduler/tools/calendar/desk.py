@@ -1,7 +1,7 @@
 """Which schedules fire what their timetables have, from when on, and why others do not."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from scheduler.domain.definition import timetable_of
@@ -61,6 +61,11 @@ class Desk:
             start=start,
             end=end,
         )
+
+    def until(self, conn: Connection, end: datetime) -> "Desk":
+        """Return the same for the time up to a later *end*."""
+        waits = list_waits(conn, self.schedules.values(), at=end)
+        return replace(self, waits=waits, end=end)
 
     def firings(self) -> Iterator[Firing]:
         """Yield what becomes of each schedule, by name."""

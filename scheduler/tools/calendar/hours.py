@@ -1,11 +1,11 @@
 """What will fire in the hours to come: how many runs each hour, and of which schedules."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from itertools import islice
+from itertools import accumulate, pairwise
 from typing import Final
 
 from scheduler.domain.timetable import Timetable
@@ -14,11 +14,9 @@ from scheduler.tools.calendar.desk import Firing
 HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
-_MANY: Final = 100
-"""Of more occurrences in a day, hours are counted without a look at each, where that can be."""
 
-MOST_WALKED: Final = 6_000
-"""So many occurrences are looked for at most, those that were counted before left aside."""
+MOST_WALKED: Final = 3_000
+"""So many occurrences are looked at one by one at most, those of days that were before aside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +41,11 @@ class Load:
     hours: tuple[HourLoad, ...]
     uncounted: tuple[str, ...]
 
+    def until(self, end: datetime) -> "Load":
+        """Return its hours up to an earlier *end*."""
+        hours = tuple(hour for hour in self.hours if hour.start < end)
+        return replace(self, end=end, hours=hours)
+
 
 def whole_hour(moment: datetime) -> datetime:
     """Return the beginning of the moment's hour."""
@@ -52,75 +55,38 @@ def whole_hour(moment: datetime) -> datetime:
 def load_of(firings: Iterable[Firing], *, start: datetime, end: datetime) -> Load:
     """Sum up what fires; the first and the last hour are whole, however much of them is over."""
     start = whole_hour(start)
-    total: Counter[datetime] = Counter()
+    total = [0] * -(-(end - start) // HOUR)
+    last = start + HOUR * len(total)
     uncounted = []
     walked = 0
     for firing in firings:
         if firing.timetable is None:
             continue
-        cold = day_of.cache_info().misses
-        if walked > MOST_WALKED:
-            uncounted.append(firing.schedule.name)
-            continue
-        counts = Counter(dict(_hours_of(firing, start, end)))
-        walked += counts.total() if day_of.cache_info().misses > cold else 0
-        total.update(counts)
-    hours = (start + HOUR * number for number in range(-(-(end - start) // HOUR)))
+        counts = firing.timetable.count_hours(start, last)
+        if counts is None:
+            if walked > MOST_WALKED:
+                uncounted.append(firing.schedule.name)
+                continue
+            known = walk_day.cache_info().misses
+            counts = _walk_hours(firing.timetable, start, last)
+            walked += sum(counts) if walk_day.cache_info().misses > known else 0
+        total = [
+            so_far + more
+            for so_far, more in zip(total, _of_these(firing, counts, start), strict=True)
+        ]
+    hours = (start + HOUR * number for number in range(len(total)))
     return Load(
         start=start,
         end=end,
-        hours=tuple(HourLoad(start=hour, count=total[hour]) for hour in hours),
+        hours=tuple(HourLoad(start=hour, count=n) for hour, n in zip(hours, total, strict=True)),
         uncounted=tuple(uncounted),
     )
 
 
-def _hours_of(firing: Firing, start: datetime, end: datetime) -> Iterator[tuple[datetime, int]]:
-    """Yield the hours in which a schedule fires, as many times as it still may."""
-    if firing.timetable is None:
-        return
-    left = firing.left
-    day = start.replace(hour=0)
-    while day < end:
-        for hour, count in day_of(firing.timetable, day):
-            if whole_hour(firing.start) <= hour < end and hour >= start:
-                fires = count if left is None else min(left, count)
-                left = None if left is None else left - fires
-                yield hour, fires
-        day += _DAY
-
-
-@lru_cache(maxsize=50_000)
-def day_of(timetable: Timetable, day: datetime) -> Sequence[tuple[datetime, int]]:
-    """Return the hours of a day of UTC in which a timetable is due, and how often."""
-    times = times_of(timetable, day)
-    if times is None:
-        hours = (day + HOUR * number for number in range(24))
-        counted = ((hour, count_between(timetable, hour - _SECOND, hour + HOUR)) for hour in hours)
-        return tuple((hour, count) for hour, count in counted if count)
-    return tuple(Counter(map(whole_hour, times)).items())
-
-
-@lru_cache(maxsize=10_000)
-def times_of(timetable: Timetable, day: datetime) -> Sequence[datetime] | None:
-    """Return when a timetable is due on a day of UTC; None where that is very often."""
-    start, last = day - _SECOND, day + _DAY - _SECOND
-    if (timetable.count(start, last) or 0) > _MANY:
-        return None
-    found = tuple(islice(timetable.occurrences(start, last), _MANY + 1))
-    return found if len(found) <= _MANY else None
-
-
-def times_between(timetable: Timetable, start: datetime, end: datetime) -> Iterator[datetime]:
-    """Yield the occurrences later than *start*, up to *end*; a day that was seen is known."""
-    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
-    while day <= end:
-        times = times_of(timetable, day)
-        if times is None:
-            last = day + _DAY - _SECOND
-            yield from timetable.occurrences(max(start, day - _SECOND), min(end, last))
-        else:
-            yield from (at for at in times if start < at <= end)
-        day += _DAY
+def count_hours(timetable: Timetable, start: datetime, end: datetime) -> Sequence[int]:
+    """Return how often a timetable is due in each hour from *start* to *end*, whole ones of UTC."""
+    counts = timetable.count_hours(start, end)
+    return _walk_hours(timetable, start, end) if counts is None else counts
 
 
 def count_between(timetable: Timetable, start: datetime, end: datetime) -> int:
@@ -129,3 +95,31 @@ def count_between(timetable: Timetable, start: datetime, end: datetime) -> int:
     if counted is None:
         return sum(1 for _ in timetable.occurrences(start, end - _SECOND))
     return counted
+
+
+def _of_these(firing: Firing, counts: Sequence[int], start: datetime) -> Sequence[int]:
+    """Return what a schedule fires of these hours: from when on it does, as long as it may."""
+    if firing.left is None and whole_hour(firing.start) <= start:
+        return counts
+    gone = max(0, (whole_hour(firing.start) - start) // HOUR)
+    fires = [0] * min(gone, len(counts)) + list(counts[gone:])
+    if firing.left is None:
+        return fires
+    reached = [0, *accumulate(fires)]
+    return [min(firing.left, after) - min(firing.left, until) for until, after in pairwise(reached)]
+
+
+def _walk_hours(timetable: Timetable, start: datetime, end: datetime) -> list[int]:
+    midnight = start.replace(hour=0)
+    days = -(-(end - midnight) // _DAY)
+    hours = [n for day in range(days) for n in walk_day(timetable, midnight + _DAY * day)]
+    first = (start - midnight) // HOUR
+    return hours[first : first + (end - start) // HOUR]
+
+
+@lru_cache(maxsize=50_000)
+def walk_day(timetable: Timetable, day: datetime) -> Sequence[int]:
+    """Return how often a timetable is due in each hour of a day of UTC, by a look at each time."""
+    times = timetable.occurrences(day - _SECOND, day + _DAY - _SECOND)
+    counts = Counter((at - day) // HOUR for at in times)
+    return tuple(counts[hour] for hour in range(24))

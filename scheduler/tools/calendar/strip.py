@@ -9,7 +9,7 @@ from typing import Final
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.series import RunsAlike
 from scheduler.tools.calendar.desk import Desk, Firing
-from scheduler.tools.calendar.hours import HOUR, count_between, day_of, times_between
+from scheduler.tools.calendar.hours import HOUR, count_between, count_hours, whole_hour
 from scheduler.views.decoding import read_names
 from scheduler.views.history import count_lately
 
@@ -18,7 +18,6 @@ MOST_ROWS: Final = 40
 MOST_LABELLED: Final = 200
 UNLABELLED: Final = "no label"
 _MOST_SINGLE: Final = 36
-_DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
 _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -125,19 +124,17 @@ def _planned(firing: Firing, now: datetime, end: datetime) -> Iterator[PlannedRu
     if timetable is None or firing.schedule.after is not None:
         return
     start = max(firing.start, now)
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    days = (midnight + _DAY * number for number in range(2))
-    hours = [
-        hour for day in days for hour in day_of(timetable, day) if start - HOUR < hour[0] < end
-    ]
-    if sum(count for _, count in hours) <= _MOST_SINGLE:
-        for at in times_between(timetable, start, end):
+    first = whole_hour(start)
+    counts = count_hours(timetable, first, whole_hour(end) + HOUR)
+    if sum(counts) <= _MOST_SINGLE:
+        for at in timetable.occurrences(start, end):
             yield PlannedRuns(at=at, until=at, count=1)
         return
-    for hour, count in hours:
+    for number, count in enumerate(counts):
+        hour = first + HOUR * number
         at, until = max(hour, start), min(hour + HOUR, end)
-        is_whole = until - at == HOUR
         # What is due right at the hour belongs to it; what is due right now is no more to come.
         after = hour - _SECOND if at == hour else at
-        part = count if is_whole else count_between(timetable, after, until)
-        yield PlannedRuns(at=at, until=until, count=part)
+        part = count if until - at == HOUR else count_between(timetable, after, until)
+        if part:
+            yield PlannedRuns(at=at, until=until, count=part)

@@ -65,8 +65,11 @@ async def notices(
     channel: Annotated[str | None, Query(description="Only of this channel.")] = None,
     open: Annotated[bool, Query(description="Only what has not arrived yet.")] = False,
 ) -> Response:
-    """List what was told in which channel, or is to be, and whether it arrived: newest first."""
+    """
+    List what was told in which channel, or is to be, and whether it arrived: newest first.
+
+    20,000 are looked through at once: a page may have few, or none, and go on all the same.
+    """
     which: dict[str, Any] = {"channel": channel, "only_open": open}
-    page = await caller.ask(list_notices, **which, limit=pages.limit, before=pages.number)
-    total = await caller.ask(count_notices, **which) if pages.count else None
-    return pages.reply(page, total)
+    page = await caller.ask(list_notices, **which, **pages.looked_through, before=pages.number)
+    return pages.reply(page, await pages.counted(caller, count_notices, **which))

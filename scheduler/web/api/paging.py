@@ -11,7 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from scheduler.views.json_document import json_document
-from scheduler.views.page import MOST_COUNTED, Counted, Item, Page, by_name, cut
+from scheduler.views.page import (
+    LOOKED_THROUGH,
+    MOST_COUNTED,
+    Counted,
+    Item,
+    Page,
+    by_name,
+    cut,
+)
+from scheduler.web.access import Caller
 from scheduler.web.problems import Refused
 
 MOST: Final = 500
@@ -65,6 +74,19 @@ class Paging:
             document["total_is_capped"] = counted is not None and counted.is_capped
         headers = {} if cursor is None else {"Link": f'<{self._next_url(cursor)}>; rel="next"'}
         return JSONResponse(document, headers=headers)
+
+    @property
+    def looked_through(self) -> dict[str, int]:
+        """Return how much is shown at most, and looked through for it: what a view's list takes."""
+        return {"limit": self.limit, "look_through": LOOKED_THROUGH}
+
+    async def counted(
+        self, caller: Caller, count: Callable[..., Counted], *wanted: object, **more: object
+    ) -> Counted | None:
+        """Return how many there are, where that is asked for; no more are looked through for it."""
+        if not self.count:
+            return None
+        return await caller.ask(count, *wanted, **more, look_through=LOOKED_THROUGH)
 
     def cut(self, items: Sequence[Item], key: Callable[[Item], str] = by_name) -> Response:
         """Answer with a page of a list that was read whole, in the order of its keys."""

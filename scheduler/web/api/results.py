@@ -8,7 +8,7 @@ from starlette.responses import Response
 from scheduler.actions.results import dismiss_result, retry_result
 from scheduler.domain.results import ResultState
 from scheduler.views.page import Page
-from scheduler.views.results import ResultView, get_result, list_results
+from scheduler.views.results import ResultView, count_results, get_result, list_results
 from scheduler.web.access import Operator, Reader
 from scheduler.web.api.paging import Pages
 from scheduler.web.api.words import Asked, RunId, Why, example
@@ -34,12 +34,14 @@ async def list_(
     schedule: Annotated[str | None, Query(description="Only of this schedule.")] = None,
     state: Annotated[ResultState | None, Query(description="Only in this state.")] = None,
 ) -> Response:
-    """List what is saved of runs, or is to be: the newest runs first."""
-    states = () if state is None else (state,)
-    page = await caller.ask(
-        list_results, limit=pages.limit, schedule=schedule, states=states, before=pages.number
-    )
-    return pages.reply(page)
+    """
+    List what is saved of runs, or is to be: the newest runs first.
+
+    Those of 20,000 runs are looked through at once: a page may have few, or none, and go on.
+    """
+    wanted = {"schedule": schedule, "states": () if state is None else (state,)}
+    page = await caller.ask(list_results, **wanted, **pages.looked_through, before=pages.number)
+    return pages.reply(page, await pages.counted(caller, count_results, **wanted))
 
 
 @router.get("/{run_id}", **answers(ResultView, 404))

@@ -1,6 +1,5 @@
 """`/api/v1/runs` and `/api/v1/collections`: what was due or asked for, and what became of it."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Path, Query
@@ -16,7 +15,7 @@ from scheduler.views.collections import (
     get_collection,
     list_collections,
 )
-from scheduler.views.page import Counted, Page
+from scheduler.views.page import Page
 from scheduler.views.run_inputs import (
     FailedInputs,
     RunInputs,
@@ -24,7 +23,6 @@ from scheduler.views.run_inputs import (
     list_run_inputs,
 )
 from scheduler.views.runs import (
-    LOOKED_THROUGH,
     CollectionView,
     RunDetail,
     RunFilter,
@@ -35,7 +33,7 @@ from scheduler.views.runs import (
     show_run,
 )
 from scheduler.web.access import Caller, Reader, RunReader
-from scheduler.web.api.paging import Pages, Paging
+from scheduler.web.api.paging import Pages
 from scheduler.web.api.words import COLLECTION_ID, LARGEST_ID, Moment
 from scheduler.web.models import answers, reply
 from scheduler.web.problems import shape
@@ -99,9 +97,8 @@ async def list_(caller: Reader, pages: Pages, wanted: Wanted) -> Response:
     20,000 runs are looked through at once: a page may have few, or none, and go on all the same.
     404 for a name that nothing bears, and no run.
     """
-    how = {"limit": pages.limit, "look_through": LOOKED_THROUGH}
-    page = await caller.ask(list_runs, wanted, before=pages.number, **how)
-    return pages.reply(page, await _counted(caller, pages, count_runs, wanted))
+    page = await caller.ask(list_runs, wanted, before=pages.number, **pages.looked_through)
+    return pages.reply(page, await pages.counted(caller, count_runs, wanted))
 
 
 @router.get("/runs/{run_id}", tags=["runs"], **answers(RunDetail, 404))
@@ -173,18 +170,8 @@ async def collections(
 
     Those of 20,000 runs are looked through at once: a page may have few, or none, and go on.
     """
-    how = {"limit": pages.limit, "look_through": LOOKED_THROUGH}
-    page = await caller.ask(list_collections, wanted, after=pages.name, **how)
-    return pages.reply(page, await _counted(caller, pages, count_collections, wanted))
-
-
-async def _counted(
-    caller: Caller, pages: Paging, count: Callable[..., Counted], wanted: object
-) -> Counted | None:
-    """Return how many there are, where that is asked for; no more are looked through for it."""
-    if not pages.count:
-        return None
-    return await caller.ask(count, wanted, look_through=LOOKED_THROUGH)
+    page = await caller.ask(list_collections, wanted, after=pages.name, **pages.looked_through)
+    return pages.reply(page, await pages.counted(caller, count_collections, wanted))
 
 
 @router.get("/collections/{id}", tags=["collections"], **answers(CollectionDetail, 404))

@@ -78,11 +78,12 @@ async def changes(
     """
     List who changed what through this program, the newest first.
 
-    What an SQL client did to definitions is among it, by `sql`.
+    What an SQL client did to definitions is among it, by `sql`. 20,000 are looked through at once:
+    a page may have few, or none, and go on.
     """
     wanted = {"subject": subject, "by": by, "since": since}
-    page = await caller.ask(list_changes, limit=pages.limit, before=pages.number, **wanted)
-    return pages.reply(page, await caller.ask(count_changes, **wanted) if pages.count else None)
+    page = await caller.ask(list_changes, **wanted, **pages.looked_through, before=pages.number)
+    return pages.reply(page, await pages.counted(caller, count_changes, **wanted))
 
 
 @router.get("/drift", **answers(Page[Drift]))

@@ -59,8 +59,13 @@ def _answer(what: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": what, "content": {"application/json": {"schema": schema}}}
 
 
+def error_answer(status: int) -> dict[str, Any]:
+    """Return what is said of a refusal in the vendor's form, whatever its *status*."""
+    return _answer(_WRONG, _ERROR)
+
+
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: _answer(_WRONG, _ERROR) for status in (*statuses, 401, 403, 404, 429, 503)}
+    return {status: error_answer(status) for status in (*statuses, 401, 403, 404, 429, 503)}
 
 
 def _parameter(name: str, place: str, schema: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -76,7 +81,7 @@ _WAITED: Final[Mapping[int | str, dict[str, Any]]] = {
 }
 
 TRIGGER: Final[Mapping[str, Any]] = {
-    "responses": {**_WAITED, **_errors(400, 408, 409, 413, 415, 422, 502)},
+    "responses": {**_WAITED, **_errors(409, 422, 502)},
     "openapi_extra": {
         "parameters": [
             {
@@ -128,6 +133,6 @@ def passed_on(
         "content": {"application/json": {}, "text/plain": {}},
     }
     return {
-        "responses": {200: theirs, 202: theirs, "4XX": theirs, **_errors(400, 422, 502)},
+        "responses": {200: theirs, 202: theirs, "4XX": theirs, **_errors(422, 502)},
         "openapi_extra": extra,
     }

@@ -72,6 +72,7 @@ _MODULES: Final = (
     "queues",
     "batches",
     "failures",
+    "results",
     "costs",
     "changes",
     "configuration",

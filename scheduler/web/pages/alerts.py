@@ -22,7 +22,7 @@ from scheduler.views.alerts import (
     list_untold,
 )
 from scheduler.views.opening import Connection
-from scheduler.views.page import Page
+from scheduler.views.page import LOOKED_THROUGH, Page
 from scheduler.web.access import Operator, Reader
 from scheduler.web.api.words import LARGEST_ID
 from scheduler.web.pages.forms import Form
@@ -82,7 +82,7 @@ class Told:
 
 def read_told(conn: Connection, *, now: datetime, **wanted: Any) -> Told:
     """Read both as of one moment."""
-    found = list_notices(conn, now=now, **wanted)
+    found = list_notices(conn, now=now, **wanted, look_through=LOOKED_THROUGH)
     return Told(notices=found, untold=list_untold(conn, now=now))
 
 

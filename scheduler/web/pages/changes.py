@@ -1,6 +1,5 @@
 """`/changes`: who changed what, and how it was before."""
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from shlex import quote
 from typing import Annotated, Any, Final
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.timestamps import iso_time
 from scheduler.views.changes import list_changes
+from scheduler.views.page import LOOKED_THROUGH
 from scheduler.web.access import Reader
 from scheduler.web.api.words import LARGEST_ID
 from scheduler.web.pages.page import Pages, Shown
@@ -42,10 +42,11 @@ async def changes(
         "since": moment,
     }
     texts = {key: _word(value) for key, value in wanted.items() if value is not None}
+    how = {"limit": _LIMIT, "look_through": LOOKED_THROUGH}
     return Shown(
         template="changes.html",
         title="Changes",
-        data=await caller.ask(list_changes, limit=_LIMIT, before=before, **wanted),
+        data=await caller.ask(list_changes, **wanted, **how, before=before),
         terminal="dca-scheduler changes list"
         + "".join(f" --{key} {quote(text)}" for key, text in texts.items()),
         http=f"/api/v1/changes{'?' + urlencode(texts) if texts else ''}",
@@ -53,19 +54,9 @@ async def changes(
             "wanted": wanted,
             "is_first": before is None,
             "place_of": place_of,
-            "parts_of": parts_of,
         },
     )
 
 
 def _word(value: object) -> str:
     return iso_time(value) if isinstance(value, datetime) else str(value)
-
-
-def parts_of(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Yield of each column its name, how it was and is; or its value alone, and that it is so."""
-    for name, value in columns.items():
-        if isinstance(value, list) and len(value) == 2:
-            yield name, value[0], value[1], True
-        else:
-            yield name, None, value, False

@@ -18,7 +18,7 @@ router = Pages()
 
 Month = Annotated[str, Query(pattern=r"^(\d{4}-\d{2})?$")]
 
-_MOST_SHOWN: Final = 200
+_MOST_SHOWN: Final = 100
 _DRAWN: Final = 20
 
 

@@ -30,6 +30,7 @@ router = Pages()
 
 _STRETCHES: Final = (1, 7, 30)
 _LISTED: Final = 500
+_SHOWN: Final = 100
 
 Days = Annotated[int, Query(ge=1, le=366)]
 Text = Annotated[str, Query(max_length=2_000)]
@@ -49,6 +50,7 @@ async def failures(caller: Reader, request: Request, days: Days = 7) -> Shown:
         http=f"/api/v1/runs?state=failed&ended_since={iso_time(since)}",
         values={
             "most": MOST,
+            "groups": found.groups[:_SHOWN],
             "stretches": _STRETCHES,
             "days": days,
             "group_query": lambda group: _group_query(group, days),

@@ -22,6 +22,7 @@ NAVIGATION: Final = (
     Link("/queues", "Queues", "q"),
     Link("/batches", "Batches", "b"),
     Link("/failures", "Failures", "f"),
+    Link("/results", "Results", "e"),
     Link("/costs", "Costs", "m"),
     Link("/changes", "Changes", "c"),
     Link("/configuration", "Configuration", "d"),

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -149,6 +149,22 @@ def _text(value: Any) -> str:
             return str(json_value(value))
 
 
+def _parts_of(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
+    """Yield of each column its name, how it was and is; or its value alone, and that it is so."""
+    for name, value in columns.items():
+        if isinstance(value, list) and len(value) == 2:
+            before, after = (_as_written(name, one) for one in value)
+            yield name, before, after, True
+        else:
+            yield name, None, _as_written(name, value), False
+
+
+def _as_written(column: str, value: Any) -> Any:
+    """Return labels as people write them: a row has a comma at both ends, to look for one."""
+    is_stored = column == "labels" and isinstance(value, str)
+    return value.strip(",").replace(",", ", ") if is_stored else value
+
+
 def _segment(text: object) -> str:
     """Write a name as one part of a path."""
     return url_quote(str(text), safe="")
@@ -168,6 +184,7 @@ def _environment() -> Environment:
         "money": "{:,.2f}".format,
         "size": _size,
         "text": _text,
+        "parts_of": _parts_of,
         "segment": _segment,
         "in_words": in_words,
         "seconds": _seconds,

@@ -14,7 +14,7 @@ _PLACES: Final = {
     "database": "/system",
     "api_tokens": "/system",
     "collections": "/system",
-    "results": "/runs",
+    "results": "/results",
     "budgets": "/costs",
     "channels": "/notices",
 }

@@ -6,7 +6,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.tools.calendar.agenda import read_agenda, read_load
+from scheduler.tools.calendar.agenda import MOST_ENTRIES, read_agenda, read_agenda_and_load
 from scheduler.tools.calendar.agenda_ics import agenda_ics
 from scheduler.tools.calendar.hours import HourLoad, Load
 from scheduler.tools.calendar.next import dst_words
@@ -20,15 +20,15 @@ router = Pages()
 
 _WEEK: Final = 7 * 24
 _CHOICES: Final = (6, 24, 48)
-_SHOWN: Final = 300
+_SHOWN: Final = 200
 Hours = Annotated[int, Query(ge=1, le=_WEEK)]
 
 
 @router.show("/upcoming")
 async def upcoming(caller: Reader, request: Request, hours: Hours = 24) -> Shown:
     """Show the hours to come."""
-    agenda = await caller.ask(read_agenda, hours=hours)
-    week = await caller.ask(read_load, hours=_WEEK)
+    asked = {"hours": hours, "load_hours": _WEEK, "most": _SHOWN}
+    agenda, week = await caller.ask(read_agenda_and_load, **asked)
     limits = [_limit(account) for account in await caller.ask(list_accounts)]
     zone = zone_for(request)
     return Shown(
@@ -39,7 +39,7 @@ async def upcoming(caller: Reader, request: Request, hours: Hours = 24) -> Shown
         http=f"/api/v1/upcoming?hours={hours}",
         values={
             "hours": hours,
-            "entries": agenda.entries[:_SHOWN],
+            "most_told": MOST_ENTRIES,
             "choices": _CHOICES,
             "week": draw_week(_counts(week.hours), zone=zone),
             "uncounted": week.uncounted,

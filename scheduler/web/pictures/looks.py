@@ -42,6 +42,9 @@ MARKS: Final[Mapping[str, str]] = {
     "pending": "◔",
     "delivered": "✓",
     "given_up": "✕",
+    "saved": "✓",
+    "dismissed": "⊘",
+    "removed": "–",
 }
 """The mark of each state of a run in text, and of what else is shown like one."""
 

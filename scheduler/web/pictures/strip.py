@@ -98,8 +98,9 @@ def _row(row: StripRow, top: float, scale: TimeScale) -> Svg:
     name = words(_NAMES - 8, top + 14, fit(row.name, _NAMES - 12), anchor="end", class_="name")
     # A note stands where planned runs would.
     note = words(scale.end - 4, top + 14, fit(row.note, 360), anchor="end", class_="faint")
-    parts = [title(row.name), name, line(_NAMES, top + ROW, scale.end, top + ROW, class_="rule")]
-    return group(*parts, *bars, *planned, *([note] if row.note else []))
+    parts = [title(row.name), line(_NAMES, top + ROW, scale.end, top + ROW, class_="rule")]
+    # The name last: where the picture is scrolled it stays, above the bars.
+    return group(*parts, *bars, *planned, *([note] if row.note else []), name)
 
 
 @dataclass(slots=True)

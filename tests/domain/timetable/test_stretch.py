@@ -1,5 +1,6 @@
 """Many occurrences counted at once are as many as each looked at."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -32,6 +33,28 @@ def test_a_stretch_counts_what_is_due_in_it(
         assert each == []
     else:
         assert (stretch.first, stretch.last, stretch.count) == (each[0], each[-1], len(each))
+
+
+@given(
+    st.sampled_from(ZONES), st.sampled_from((*CRONS, "every 7m", "every 90m")),
+    st.sampled_from(["shift", "skip"]), st.sampled_from(["first", "both"]),
+    st.integers(0, 365 * 24), st.integers(0, 200),
+)  # fmt: skip
+def test_each_hour_counts_what_is_due_in_it(
+    zone: str, kind: str, gap: str, fold: str, offset: int, hours: int
+) -> None:
+    _, is_interval, text = kind.partition("every ")
+    when = {"every": text} if is_interval else {"cron": kind}
+    spec = TimetableSpec(**when, timezone=zone, dst_gap=gap, dst_fold=fold)
+    timetable = build_timetable(spec, name="a")
+    start = START + timedelta(hours=offset)
+    second, hour = timedelta(seconds=1), timedelta(hours=1)
+
+    counts = timetable.count_hours(start, start + hours * hour)
+
+    each = timetable.occurrences(start - second, start + hours * hour - second)
+    looked_at = Counter((moment - start) // hour for moment in each)
+    assert counts == [looked_at[number] for number in range(hours)]
 
 
 def test_decades_of_every_minute_and_of_every_second_are_counted() -> None:

@@ -9,6 +9,7 @@ from scheduler.domain.access import Scope
 from scheduler.domain.notices import AlertKind, Observed
 from scheduler.domain.records import Reason, RunState
 from scheduler.storage import alerts
+from scheduler.storage.result_tables import results
 from scheduler.storage.runs import get_run
 from tests.storage.rows import insert_run
 from tests.web.pages.rig import new_run, sign_in
@@ -151,3 +152,35 @@ def test_of_what_failed_of_the_same_some_runs_are_sent_once_more(served: Served)
     assert again["left_out"] == {"retried before": 1}
     retried = served.get("/api/v1/runs?state=queued&schedule=nightly").json()["items"]
     assert [run["retry_of"] for run in retried] == [second]
+
+
+def test_results_are_listed_with_why_not_and_a_person_does_without_one(served: Served) -> None:
+    (run_id,) = failed_runs(served, "x")
+    now = utc_now()
+    unsaved = {"run_id": run_id, "collection_id": "j_1", "account": "main", "schedule": "nightly"}
+    unsaved |= {"collector": "products", "path": "a/b.jsonl", "state": "failed", "reason": "disk"}
+    with served.db.writing() as conn:
+        moments = {"due_at": now, "created_at": now, "expires_at": now + timedelta(days=9)}
+        conn.execute(results.insert(), {**unsaved, **moments, "detail": "<full>"})
+    session = sign_in(served, Scope.OPERATE)
+
+    listed = session.get("/results?state=failed&schedule=nightly").text
+
+    assert "a/b.jsonl" in listed and "&lt;full&gt;" in listed
+    assert f'action="/results/{run_id}/dismiss"' in listed
+    assert "dca-scheduler results list --schedule nightly --unsaved" in listed
+    assert f"/results/{run_id}" not in sign_in(served, Scope.READ).get("/results").text
+    done = session.post(f"/results/{run_id}/dismiss", reason="collected anew")
+    assert (done.status_code, done.headers["location"]) == (303, f"/runs/{run_id}")
+    (shown,) = served.get("/results.json").json()["items"]
+    assert (shown["run_id"], shown["state"]) == (run_id, "dismissed")
+
+
+def test_labels_stand_in_a_schedules_changes_as_they_are_written(served: Served) -> None:
+    made = {"name": "shop", "collector": "products", "batch": "pages", "every": "1h"}
+    served.post("/api/v1/schedules", json={**made, "labels": ["stock", "dear"]})
+    session = sign_in(served, Scope.READ)
+
+    for page in ("/schedules/shop", "/changes"):
+        told = session.get(page).text
+        assert "stock, dear" in told and ",stock," not in told

@@ -43,6 +43,22 @@
   addEventListener("resize", reach);
   document.addEventListener("toggle", reach, true);
 
+  // Of a picture that is wider than the screen, now is what is seen first, and its names stay.
+  const keepNames = ({ target: box }) => {
+    const picture = box.querySelector("svg.strip");
+    if (!picture) return;
+    const moved = (box.scrollLeft * picture.viewBox.baseVal.width) / picture.clientWidth;
+    for (const name of picture.querySelectorAll(".name")) name.setAttribute("transform", `translate(${moved} 0)`);
+  };
+  document.addEventListener("scroll", (event) => { if (event.target.classList?.contains("scroll")) keepNames(event); }, true);
+  const showNow = (box) => {
+    const now = box.querySelector(".now");
+    if (!now || box.scrollWidth <= box.clientWidth) return;
+    const from = now.getBoundingClientRect().left - box.getBoundingClientRect().left;
+    box.scrollLeft += from - box.clientWidth / 2;
+  };
+  document.querySelectorAll(".scroll").forEach(showNow);
+
   // The zone of this browser is one to choose.
   const zone = document.getElementById("zone");
   if (zone) {
@@ -64,7 +80,9 @@
   };
   const replace = (old, fresh) => {
     if (old.innerHTML === fresh.innerHTML || isInUse(old)) return;
+    const at = [...old.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
     old.replaceChildren(...fresh.childNodes);
+    old.querySelectorAll(".scroll").forEach((box, n) => { box.scrollLeft = at[n] ?? 0; });
     old.classList.remove("is-changed");
     void old.offsetWidth;
     old.classList.add("is-changed");
