@@ -6,7 +6,7 @@ from datetime import datetime
 
 from scheduler.domain.budgets import NOTHING_KNOWN, LoadsPerInput
 from scheduler.storage import rehearsed
-from scheduler.storage.budgets import list_loads_per_input
+from scheduler.storage.budgets import read_lately
 from scheduler.storage.database import Connection
 from scheduler.storage.rehearsed import PastCollection
 from scheduler.storage.runs import count_open
@@ -36,5 +36,5 @@ def read_past(conn: Connection, *, now: datetime) -> Past:
         schedules=rehearsed.list_schedule_names(conn),
         paused=rehearsed.list_paused_schedules(conn),
         open_runs=sum(count_open(conn).values()),
-        loads_per_input=list_loads_per_input(conn, now=now),
+        loads_per_input=read_lately(conn, now=now).loads,
     )
