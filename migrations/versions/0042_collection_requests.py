@@ -1,5 +1,7 @@
 """What a person asks the upstream to do with collections, and what came of it."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -55,5 +57,5 @@ def downgrade() -> None:
     op.drop_table(TABLE)
 
 
-def _key(column: str, refers_to: str, **how: str) -> sa.ForeignKeyConstraint:
+def _key(column: str, refers_to: str, **how: Any) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint([column], [refers_to], name=f"fk_{TABLE}_{column}", **how)

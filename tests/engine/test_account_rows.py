@@ -3,6 +3,7 @@
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -122,7 +123,7 @@ async def test_a_row_that_a_daemon_may_not_use_is_told_as_such(
     wrong = "token env:HOME may not be sent there"
     told = {"main": wrong}
     async with engine_room(database_url) as room:
-        seen = {"now": room.clock.now, "version": "1", "zone_data": "x"}
+        seen: dict[str, Any] = {"now": room.clock.now, "version": "1", "zone_data": "x"}
         with room.db.writing() as conn:
             daemons.insert_daemon(conn, "a", host="one", pid=1, **seen)
             daemons.record_unusable(conn, "a", told)

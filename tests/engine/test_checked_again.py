@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import insert
 
-from scheduler.domain.batch import DueTime, Reading
+from scheduler.domain.batch import DueTime, Parked, Reading
 from scheduler.domain.records import Batch
 from scheduler.domain.request import Spool
 from scheduler.engine.bodies import BatchReader, Store
@@ -348,10 +348,16 @@ class NotingReader(BatchReader):
         self.read_batches: list[str] = []
 
     def read(
-        self, batch: Batch, due: DueTime | None, *, store: Store, spool: Spool | None = None
+        self,
+        batch: Batch,
+        due: DueTime | None,
+        *,
+        store: Store,
+        spool: Spool | None = None,
+        parked: Parked = frozenset(),
     ) -> Reading:
         self.read_batches.append(batch.name)
-        return BatchReader.read(self, batch, due, store=store, spool=spool)
+        return BatchReader.read(self, batch, due, store=store, spool=spool, parked=parked)
 
 
 async def test_checking_reads_no_file_and_firing_after_the_mending_does(

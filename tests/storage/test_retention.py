@@ -357,10 +357,10 @@ def test_what_each_day_sent_is_forgotten_but_for_what_limits_and_budgets_read(
         days = [f"{NOW - timedelta(days=age):%Y-%m-%d}" for age in ages]
         rows = [{"day": day, "schedule": name, **key} for day in days for name in ("a", "b")]
         conn.execute(insert(usage), rows)
-        told = count_others(conn, Retention(usage=timedelta(days=62)), now=NOW)
-        asked = {"now": NOW, "limit": 1}
-        gone = [prune_others(conn, Retention(usage=timedelta(days=62)), **asked) for _ in range(3)]
-        kept = prune_others(conn, Retention(), **asked)
+        rules = Retention(usage=timedelta(days=62))
+        told = count_others(conn, rules, now=NOW)
+        gone = [prune_others(conn, rules, now=NOW, limit=1) for _ in range(3)]
+        kept = prune_others(conn, Retention(), now=NOW, limit=1)
         left = sorted(set(conn.scalars(select(usage.c.day))))
 
     assert told["usage"] == 2

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,7 @@ def test_each_hour_counts_what_is_due_in_it(
     zone: str, kind: str, gap: str, fold: str, offset: int, hours: int
 ) -> None:
     _, is_interval, text = kind.partition("every ")
-    when = {"every": text} if is_interval else {"cron": kind}
+    when: dict[str, Any] = {"every": text} if is_interval else {"cron": kind}
     spec = TimetableSpec(**when, timezone=zone, dst_gap=gap, dst_fold=fold)
     timetable = build_timetable(spec, name="a")
     start = START + timedelta(hours=offset)
