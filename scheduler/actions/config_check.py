@@ -32,14 +32,22 @@ def check_named(config: Config, environ: Mapping[str, str], *, now: datetime) ->
     Reads every such file through. What systemd gives to the daemon alone is left out. A secret
     may be there for the daemon only; a batch that cannot be read prevents its runs.
     """
-    yield from map(Finding, _secret_warnings(config, environ))
+    yield from map(Finding, _secret_warnings(_secrets(config), environ))
     yield from check_batches(config, environ, now=now)
     rows = dict(definition_rows(config))["calendars"]
     calendars = [Calendar(name=name, **columns) for name, columns in rows.items()]
     yield from map(Finding, list_over(calendars, now))
 
 
-def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+def unset_variables(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each secret of the environment that lacks: no file is read."""
+    secrets = _secrets(config)
+    named = {place: secrets[place] for place in secrets if secrets[place].kind is SecretKind.ENV}
+    return _secret_warnings(named, environ)
+
+
+def _secrets(config: Config) -> dict[str, SecretReference]:
+    """Return what the file names as secret, by its place."""
     tokens = {f"accounts.{name}.token": account.token for name, account in config.accounts.items()}
     secrets = {f"secrets.{name}": secret for name, secret in config.secrets.items()}
     told = {
@@ -49,10 +57,16 @@ def _secret_warnings(config: Config, environ: Mapping[str, str]) -> Iterator[str
     }
     if config.heartbeat is not None and isinstance(config.heartbeat.url, SecretReference):
         told["heartbeat.url"] = config.heartbeat.url
-    for place, reference in (tokens | secrets | told).items():
+    return tokens | secrets | told
+
+
+def _secret_warnings(
+    secrets: Mapping[str, SecretReference], environ: Mapping[str, str]
+) -> Iterator[str]:
+    for place, reference in secrets.items():
         if reference.kind is SecretKind.CREDENTIAL and "CREDENTIALS_DIRECTORY" not in environ:
             continue
-        read = reference.read_token if place in tokens else reference.read
+        read = reference.read_token if place.startswith("accounts.") else reference.read
         try:
             read(environ)
         except ConfigError as error:

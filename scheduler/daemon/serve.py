@@ -17,7 +17,7 @@ import structlog
 
 from scheduler import __version__
 from scheduler.actions.apply import Change, Verb, apply_definitions
-from scheduler.actions.config_check import missing_files
+from scheduler.actions.config_check import missing_files, unset_variables
 from scheduler.actions.upgrade_backup import back_up_before_upgrade
 from scheduler.clock import utc_now
 from scheduler.config import Config, LoadedConfig, load_config
@@ -86,7 +86,8 @@ async def _serve(
     log_settings = loaded.config.log
     lines = configure_logging(log_settings.level, log_settings.format, in_background=True)
     signals.lines, signals.grace = lines, loaded.config.daemon.shutdown_grace
-    for warning in (*loaded.warnings, *missing_files(loaded.config)):
+    lacking = (*unset_variables(loaded.config, environ), *missing_files(loaded.config))
+    for warning in (*loaded.warnings, *lacking):
         log.warning("configuration_warning", warning=warning)
     owner = uuid.uuid4().hex
     with ExitStack() as stack:

@@ -151,7 +151,7 @@ def _store_of(template: str) -> str:
     if found is None and (scheme := template.partition("://"))[1]:
         # Its text is not repeated: some write credentials there.
         raise InvalidInput(
-            f"save_to: what begins with {scheme[0][:20]}:// is no bucket: write s3://BUCKET/…,"
+            f"what begins with {scheme[0][:20]}:// is no bucket: write s3://BUCKET/…,"
             " gs://BUCKET/… or az://CONTAINER/…; credentials and options are the environment's"
         )
     return found[0] if found else ""

@@ -171,10 +171,15 @@ class _told:
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         is_of_disk = isinstance(error, OSError) and error.errno is not None
-        if not isinstance(error, Exception) or is_of_disk or isinstance(error, InTheWay):
+        if not _is_of_package(error) or is_of_disk or isinstance(error, InTheWay):
             return
         words = " ".join(str(error).partition("Debug source")[0].split())
         raise NoStore(f"{self._place}: {_QUERY.sub('?…', words)[:_LONGEST_WORDS]}") from None
+
+
+def _is_of_package(error: BaseException | None) -> bool:
+    """Tell whether something was raised: a panic of Rust, at an odd address, is no Exception."""
+    return isinstance(error, Exception) or type(error).__module__ == "pyo3_runtime"
 
 
 def spool_folder(folder: Path | None) -> Path:

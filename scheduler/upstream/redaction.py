@@ -14,7 +14,7 @@ from scheduler.upstream.fields import read_json
 _CONFIDENTIAL: Final = frozenset({"notify", "deliver"})
 # A delivery's kind is worth reading in an error, and no secret.
 _HARMLESS: Final = frozenset({"type"})
-# Shorter ones are words like `csv`, and replacing them would garble every message.
+# Shorter ones are words like `csv`, or a token for the sandbox: they would garble every message.
 _SHORTEST: Final = 4
 _PASSWORD: Final = re.compile(r"://[^/\s@:]*:([^/\s@]+)@")
 _QUERY_VALUE: Final = re.compile(r"[?&][^=?&#\s]+=([^&#\s]+)")
@@ -30,7 +30,7 @@ def redact(text: str, *, token: str, params: Iterable[tuple[str, str]] = ()) -> 
 
     Where one of them shows only once the text is decoded, nothing of the text is returned.
     """
-    secrets = {secret for secret in (token, *_confidential(params)) if secret}
+    secrets = {each for each in (token, *_confidential(params)) if len(each) >= _SHORTEST}
     forms = {form for secret in secrets for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
@@ -43,8 +43,7 @@ def _confidential(params: Iterable[tuple[str, str]]) -> Iterator[str]:
         if name in _CONFIDENTIAL:
             yield value
             for leaf in _leaves(read_json(value)):
-                parts = (leaf, *_PASSWORD.findall(leaf), *_QUERY_VALUE.findall(leaf))
-                yield from (part for part in parts if len(part) >= _SHORTEST)
+                yield from (leaf, *_PASSWORD.findall(leaf), *_QUERY_VALUE.findall(leaf))
 
 
 def _leaves(value: object) -> Iterator[str]:

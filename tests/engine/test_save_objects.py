@@ -102,6 +102,20 @@ async def test_killed_at_any_moment_it_is_uploaded_once(
         assert sum(one == f"PUT {KEY}" for one in store.asked) == 1
 
 
+async def test_an_address_that_the_package_panics_at_is_told_and_tried_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(monkeypatch), engine_room(sqlite_url, inputs=INPUTS) as room:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "no address")
+        await ended(room, SAVE_TO)
+        result = await save(room, None)
+
+    assert summary(result) == ("waiting", "no_store")
+    assert result is not None
+    assert result.lease_owner is None
+    assert result.next_attempt_at > room.clock()
+
+
 async def test_an_object_of_somebody_else_is_never_overwritten_nor_removed(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.actions.config_check import missing_files
+from scheduler.actions.config_check import missing_files, unset_variables
 from scheduler.config import load_config
 from tests.surfaces.rig import CONFIG, Home
 
@@ -63,6 +63,16 @@ def test_a_batch_file_that_is_not_there_is_told_without_reading_any(tmp_path: Pa
     told = list(missing_files(load_config(file, {}).config))
 
     assert told == [f"batches.absent.file: there is no file {tmp_path}/[ab]/absent.csv now"]
+
+
+def test_a_variable_that_is_not_set_is_told_without_reading_any_file(tmp_path: Path) -> None:
+    """A daemon says so at its start: its environment stays as it is, and a file may come."""
+    file = tmp_path / "config.toml"
+    file.write_text('accounts.a.token = { env = "T" }\naccounts.b.token = { file = "/no/such" }\n')
+
+    told = list(unset_variables(load_config(file, {}).config, {}))
+
+    assert told == ["accounts.a.token: the environment variable T is not set: set it to the secret"]
 
 
 def test_a_file_without_a_guard_of_its_size_is_told(sound: Home) -> None:

@@ -139,6 +139,10 @@ def test_a_delivery_however_deep_is_searched_through() -> None:
     assert "canary" not in redact("canary-deep", token=TOKEN, params=(("deliver", deliver),))
 
 
+def test_a_token_of_a_letter_garbles_no_words() -> None:
+    assert redact("Maximum limit exceeded", token="x") == "Maximum limit exceeded"
+
+
 def test_what_is_no_secret_stays_readable() -> None:
     words = redact("s3: collector c_shop has no input", token=TOKEN, params=PARAMS)
 
