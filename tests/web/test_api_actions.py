@@ -549,6 +549,9 @@ def test_what_can_never_be_done_says_why_and_does_nothing(server_on_sqlite: Serv
     half = b'{"collector": "products", "inputs": [{"a": "\\ud800"}]}'
     headers = {"Content-Type": "application/json"}
     assert server_on_sqlite.post("/api/v1/runs", content=half, headers=headers).status_code == 422
+    huge = b'{"collector": "products", "inputs": [{"a": 1e999}]}'
+    told = server_on_sqlite.post("/api/v1/runs", content=huge, headers=headers).json()
+    assert "a number that is none in JSON, or is too large" in told["errors"][0]["detail"]
     text = server_on_sqlite.post("/api/v1/runs", content=b"{}", headers={"Content-Type": "text/x"})
     assert (text.status_code, "application/json" in text.json()["detail"]) == (422, True)
     assert server_on_sqlite.get("/api/v1/changes").json() == before
