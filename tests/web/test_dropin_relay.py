@@ -195,6 +195,16 @@ def test_the_server_has_no_token_of_the_upstream(door: Door, collection: str) ->
     assert b"TOKEN=" not in Path(f"/proc/{door.server}/environ").read_bytes()
 
 
+def test_a_paused_account_asks_nothing_and_says_who_can_help(door: Door, collection: str) -> None:
+    assert door.house.call("accounts", "pause", "main", "--reason", "audit").returncode == 0
+
+    answer = door.get(f"/dca/dataset?id={collection}")
+
+    assert door.house.call("accounts", "resume", "main", "--yes").returncode == 0
+    assert answer.status_code == 503
+    assert "audit): `dca-scheduler doctor` says" in answer.json()["error"]
+
+
 # Last, for it closes the account's brake.
 def test_while_the_brake_is_open_nothing_is_asked(door: Door, collection: str) -> None:
     def asked() -> int:
