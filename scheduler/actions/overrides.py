@@ -62,8 +62,8 @@ def restore_fields(
         if field is None or override.field == field
     )
     if not ended:
-        what = "nothing" if field is None else field
-        raise Conflict(f"{what} of schedule {schedule!r} is overridden")
+        what = "nothing is" if field is None else f"{field} is not"
+        raise Conflict(f"{what} overridden of schedule {schedule!r}")
     overrides.delete_overrides(conn, schedule, field=field)
     columns = {override.field: (override.value, None) for override in ended}
     record_change(conn, by, "restore", f"schedules.{schedule}", columns, now=now)

@@ -6,6 +6,7 @@ from datetime import datetime
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation, NotFound
 from scheduler.domain.pauses import ALL, Freeze, check_scope
 from scheduler.domain.reasons import check_reason
+from scheduler.domain.records import Schedule
 from scheduler.domain.suggestions import did_you_mean
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import accounts, definitions, freezes, holds, restores, runs, schedules
@@ -28,11 +29,7 @@ def pause_schedule(
     now: datetime,
 ) -> ScheduleView:
     """Fire and send nothing of a schedule; what comes due is skipped, with this reason."""
-    schedules.get_schedule(conn, name)
-    reason = check_reason(reason)
-    _check_until(until, now)
-    schedules.set_paused(conn, name, by=by, reason=reason, now=now, until=until)
-    _record_paused(conn, f"schedules.{name}", reason, until, by, now)
+    pause_schedules(conn, [name], by=by, reason=reason, until=until, now=now)
     return get_schedule(conn, name, now=now)
 
 
@@ -50,9 +47,7 @@ def resume_schedule(
     if not confirmed:
         waiting = preview_resume(conn, name, now=now).waiting_count
         _ask_where_runs_wait(f"schedule {name} would fire again", waiting)
-    schedules.set_resumed(conn, [name])
-    holds.end(conn, f"schedule:{name}", now=now)
-    _record_resumed(conn, f"schedules.{name}", schedule.paused_reason, by, now)
+    _resume(conn, schedule, by, now)
     return get_schedule(conn, name, now=now)
 
 
@@ -66,8 +61,12 @@ def pause_schedules(
     now: datetime,
 ) -> None:
     """Pause several schedules, all or none."""
+    reason = check_reason(reason)
+    _check_until(until, now)
     for name in names:
-        pause_schedule(conn, name, by=by, reason=reason, until=until, now=now)
+        schedules.get_schedule(conn, name)
+        schedules.set_paused(conn, name, by=by, reason=reason, now=now, until=until)
+        _record_paused(conn, f"schedules.{name}", reason, until, by, now)
 
 
 def resume_schedules(
@@ -79,14 +78,20 @@ def resume_schedules(
     NeedsConfirmation where runs wait.
     """
     found = [schedules.get_schedule(conn, name).schedule for name in names]
-    paused = [schedule.name for schedule in found if schedule.paused_at is not None]
+    paused = [schedule for schedule in found if schedule.paused_at is not None]
     if not paused:
         raise Conflict("none of these schedules is paused")
     if not confirmed:
-        waiting = sum(preview_resume(conn, name, now=now).waiting_count for name in paused)
+        waiting = sum(preview_resume(conn, one.name, now=now).waiting_count for one in paused)
         _ask_where_runs_wait(f"{len(paused)} schedules would fire again", waiting)
-    for name in paused:
-        resume_schedule(conn, name, by=by, now=now, confirmed=True)
+    for schedule in paused:
+        _resume(conn, schedule, by, now)
+
+
+def _resume(conn: Connection, schedule: Schedule, by: str, now: datetime) -> None:
+    schedules.set_resumed(conn, [schedule.name])
+    holds.end(conn, f"schedule:{schedule.name}", now=now)
+    _record_resumed(conn, f"schedules.{schedule.name}", schedule.paused_reason, by, now)
 
 
 def pause_queue(

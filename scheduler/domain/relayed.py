@@ -17,6 +17,7 @@ class RelayCall(StrEnum):
     DATASET = "dataset"
     LOG = "log"
     JOBS = "jobs"
+    ERRORS = "hp_errors"
     CANCEL = "cancel"
     PAUSE = "pause"
     RESUME = "resume"

@@ -24,6 +24,7 @@ from scheduler.upstream.fields import read_fields, read_id, read_json, read_mome
 log = structlog.get_logger()
 
 _ASK_AGAIN: Final = 30
+_DOCTOR: Final = "`dca-scheduler doctor` says what to do"
 _LARGEST_HELD: Final = 64 * 1024
 
 Begin = Callable[[RelayHead], Awaitable[None]]
@@ -108,9 +109,10 @@ class Relay:
             limiter.close(conn)
             return account
         wait = (allowed.ask_again_at - now).total_seconds() if allowed.ask_again_at else _ASK_AGAIN
+        way_out = _DOCTOR if limiter.brake.is_paused(now) else "ask again"
         return RelayHead(
             status=503,
-            error=f"account {account.name} may ask nothing now ({allowed.waits_for}): ask again",
+            error=f"account {account.name} may ask nothing now ({allowed.waits_for}): {way_out}",
             retry_after=max(1, ceil(wait)),
         )
 
@@ -155,10 +157,8 @@ def _head_of(answer: Unanswered, question: RelayQuestion) -> RelayHead:
         return RelayHead(status=503, error=error, retry_after=wait)
     if answer.credentials:
         error = (
-            f"the upstream refuses the token of account {question.account}, not yours:"
-            " `dca-scheduler doctor` says what to do"
+            f"the upstream refuses the token of account {question.account}, not yours: {_DOCTOR}"
         )
         return RelayHead(status=502, error=error)
-    return RelayHead(
-        status=502, error=f"the upstream did not answer: {answer.detail}", retry_after=_ASK_AGAIN
-    )
+    error = f"the upstream gave no answer that is passed on ({answer.detail}): ask again"
+    return RelayHead(status=502, error=error, retry_after=_ASK_AGAIN)

@@ -37,11 +37,15 @@ _FLAWS: Final = {
     "sheet": "holds a spreadsheet's error, such as #N/A: mend its formula, or leave the row out",
     "merge": "is a mark of a merge conflict: choose a side, and remove the marks",
 }
+_JSON: Final = (
+    "is JSON, and no names of columns: name the file .json or .jsonl; a request sends it as its"
+    " body, in no form, with Content-Type: application/json"
+)
 _NOT_A_NAME: Final = {
     "#": "is a comment: remove it, a table begins with the names of its columns",
     "<": "is HTML or XML, and no names of columns: is this the page of an error?",
-    "{": "is JSON, and no names of columns: name the file .json or .jsonl",
-    "[": "is JSON, and no names of columns: name the file .json or .jsonl",
+    "{": _JSON,
+    "[": _JSON,
 }
 
 Numbered = Iterator[tuple[int, JsonObject]]

@@ -79,8 +79,9 @@ def list_schedules(conn: Connection) -> list[Schedule]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleFilter:
-    """Which schedules to list; what is None does not narrow."""
+    """Which schedules to list; what is None, or empty, does not narrow."""
 
+    names: Sequence[str] = ()
     collector: str | None = None
     batch: str | None = None
     queue: str | None = None
@@ -118,6 +119,8 @@ def _conditions(wanted: ScheduleFilter) -> list[ColumnElement[bool]]:
         )
         if value is not None
     ]
+    if wanted.names:
+        conditions.append(columns.name.in_(wanted.names))
     if wanted.label is not None:
         conditions.append(columns.labels.contains(f",{wanted.label},", autoescape=True))
     for column, is_set in ((columns.paused_at, wanted.paused), (columns.error, wanted.invalid)):

@@ -66,8 +66,8 @@ def get_or_accept(conn: Connection, name: str) -> Collector:
         raise Conflict(f"accounts {names} accept unknown collectors: configure {name!r} in one")
     if not accepting or not name.startswith("c_"):
         raise NotFound(
-            f"no collector is called {name!r}{did_you_mean(name, known)}: name it in [collectors],"
-            " or let its account accept_unknown_collectors"
+            f"no collector is called {name!r}: name it in [collectors], or let its account"
+            f" accept_unknown_collectors{did_you_mean(name, known)}"
         )
     return _unknown(name, accepting[0].name)
 

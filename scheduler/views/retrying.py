@@ -1,19 +1,16 @@
 """Which ended runs of a filter can be sent once more, and how many are left out, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from shlex import quote
-from typing import Final
 
-from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import ENDED_STATES, Run, RunState
 from scheduler.domain.timestamps import iso_time
 from scheduler.storage import runs, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.runs import RunFilter
+from scheduler.views.acting import list_wanted
 from scheduler.views.runs import RunView, run_view
-
-_MOST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +28,7 @@ class Retryable:
 
 def list_retryable(conn: Connection, wanted: RunFilter) -> Retryable:
     """Return what *wanted* chooses, failed runs if it names no state, and was not retried yet."""
-    chosen = wanted if wanted.states else replace(wanted, states=(RunState.FAILED,))
-    listed = runs.list_runs(conn, chosen, limit=_MOST + 1)[::-1]
-    if len(listed) > _MOST:
-        raise InvalidInput(f"more than {_MOST} runs are chosen: narrow the filter, as by its since")
-    return choose_retryable(conn, listed)
+    return choose_retryable(conn, list_wanted(conn, wanted, (RunState.FAILED,)))
 
 
 def choose_retryable(conn: Connection, listed: Sequence[Run]) -> Retryable:

@@ -1,18 +1,20 @@
 """Schedules with what became of their last runs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from scheduler.domain.errors import InvalidInput
+from scheduler.domain.records import Origin
 from scheduler.storage import schedules
 from scheduler.storage.database import Connection
 from scheduler.views.history import ScheduleFigures, figures_of
 from scheduler.views.page import Page
-from scheduler.views.schedules import ScheduleFilter, ScheduleView, get_schedule, page_schedules
+from scheduler.views.schedules import ScheduleFilter, ScheduleView, page_schedules
 
-MOST_CHOSEN: Final = 1_000
-"""So many schedules may be paused or resumed at once."""
+_MOST_CHOSEN: Final = 1_000
+MOST_FIRED: Final = 200
+"""So many schedules may be fired at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +42,46 @@ def page_schedule_rows(
     return Page(items=rows, next=page.next)
 
 
-def list_chosen_names(conn: Connection, wanted: ScheduleFilter) -> list[str]:
-    """Return the names of the schedules that *wanted* chooses, MOST_CHOSEN at most."""
-    return [row.name for row in schedules.list_page(conn, wanted, limit=MOST_CHOSEN)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToLabel:
+    """The schedules whose labels would change; *owned* would, too, but a file owns those."""
+
+    schedules: tuple[ScheduleView, ...]
+    owned: tuple[ScheduleView, ...]
 
 
-def list_named(
-    conn: Connection, names: Sequence[str], *, now: datetime
+def list_chosen(
+    conn: Connection, wanted: ScheduleFilter, *, now: datetime, most: int = _MOST_CHOSEN
 ) -> tuple[ScheduleView, ...]:
-    """Return schedules by their names, in that order; raises NotFound."""
-    return tuple(get_schedule(conn, name, now=now) for name in names)
+    """
+    Return all schedules that *wanted* chooses, by name.
+
+    Raises NotFound for a name that none bears, InvalidInput for more than *most*.
+    """
+    page = page_schedules(conn, wanted, limit=most, now=now)
+    if page.next is not None:
+        raise InvalidInput(
+            f"more than {most} schedules are chosen: narrow the filter, as by its label"
+        )
+    for name in {*wanted.names} - {row.name for row in page.items}:
+        schedules.get_schedule(conn, name)
+    return tuple(page.items)
+
+
+def list_paused(
+    conn: Connection, wanted: ScheduleFilter, *, now: datetime
+) -> tuple[ScheduleView, ...]:
+    """Return those of the chosen that are paused: what a resume is for."""
+    return tuple(row for row in list_chosen(conn, wanted, now=now) if row.paused_at is not None)
+
+
+def list_to_label(
+    conn: Connection, wanted: ScheduleFilter, label: str, *, is_on: bool, now: datetime
+) -> ToLabel:
+    """Return those of the chosen that have *label* otherwise than *is_on* says."""
+    chosen = list_chosen(conn, wanted, now=now)
+    otherwise = [row for row in chosen if (label in row.labels) is not is_on]
+    return ToLabel(
+        schedules=tuple(row for row in otherwise if row.origin is not Origin.FILE),
+        owned=tuple(row for row in otherwise if row.origin is Origin.FILE),
+    )

@@ -104,7 +104,7 @@ class PatientProtocol(HttpToolsProtocol):
         if codings and (codings != [b"chunked"] or version == "1.0"):
             raise _Unreadable(501)
         if len(self.pipeline) >= _MOST_PIPELINED:
-            raise _Unreadable(400)
+            raise _Unreadable(400, _TOO_MANY)
         super().on_headers_complete()
         if self.parser.should_upgrade():  # nothing that follows is HTTP/1.1
             self.cycle.keep_alive = False
@@ -135,14 +135,18 @@ class PatientProtocol(HttpToolsProtocol):
         """Refuse what is no HTTP, as a problem."""
         error = sys.exception()
         why = error and error.__context__
-        self._refuse(why.status if isinstance(why, _Unreadable) else 400)
+        if isinstance(why, _Unreadable):
+            self._refuse(why.status, why.detail)
+        else:
+            self._refuse(400)
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, detail: str | None = None) -> None:
         """Answer with a problem and close; where an answer has begun, only close."""
         if self.cycle is not None and self.cycle.response_started and not self._is_answered():
             self.transport.abort()
             return
-        body = json.dumps(_problem(status, self._is_for_the_upstreams_clients())).encode()
+        said = detail or _DETAILS[status]
+        body = json.dumps(_problem(status, said, self._is_for_the_upstreams_clients())).encode()
         kind = b"application/json" if self._is_for_the_upstreams_clients() else MEDIA_TYPE.encode()
         head = b"content-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + head % (kind, len(body)) + body)
@@ -168,12 +172,17 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class _Unreadable(Exception):
-    """A head that others may read in another way, or that says what nobody here knows."""
+    """A head that others may read in another way, that nobody here knows, or one too many."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, detail: str | None = None) -> None:
         self.status = status
+        self.detail = detail
 
 
+_TOO_MANY: Final = (
+    f"more than {_MOST_PIPELINED + 1} requests on one connection before the first is answered: read"
+    " its answer, then go on"
+)
 _DETAILS: Final = {
     400: "this is no HTTP/1.1 request",
     431: LONG_HEAD,
@@ -181,8 +190,7 @@ _DETAILS: Final = {
 }
 
 
-def _problem(status: int, is_upstreams: bool) -> dict[str, Any]:
-    detail = _DETAILS[status]
+def _problem(status: int, detail: str, is_upstreams: bool) -> dict[str, Any]:
     if is_upstreams:
         return {"error": detail}
     return {

@@ -11,8 +11,9 @@ from sqlalchemy import insert
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
 from scheduler.domain.notices import AlertKind, Observed
-from scheduler.storage import alerts, tables
+from scheduler.storage import alerts, runs, tables
 from scheduler.storage.tables import parked_inputs
+from scheduler.views import acting
 from tests.web.rig import Served
 
 ASKED: dict[str, Any] = {"collector": "products", "batch": "pages"}
@@ -292,6 +293,75 @@ def test_many_are_cancelled_on_a_word_that_counts(server_on_sqlite: Served) -> N
     assert (again.status_code, again.json()["items"]) == (200, [])
 
 
+def test_several_schedules_are_paused_resumed_and_fired_on_a_word_that_counts(
+    served: Served,
+) -> None:
+    served.post("/api/v1/schedules", json={**MINE, "labels": ["eu"]})
+    place, why = "/api/v1/schedules", {"reason": "stock-taking", "for": "2h"}
+    listed = served.post(f"{place}/pause?label=eu&dry_run=true", Scope.OPERATE, json=why)
+    asked = served.post(f"{place}/pause?collector=products", Scope.OPERATE, json=why)
+    paused = served.post(f"{place}/pause?collector=products&confirm=2", Scope.OPERATE, json=why)
+    resume = f"{place}/resume?name=mine&name=nightly"
+    unsaid = served.post(resume, Scope.OPERATE)
+    resumed = served.post(f"{resume}&confirm=2", Scope.OPERATE)
+    again = served.post(resume, Scope.OPERATE)
+    key = {"Idempotency-Key": "all-of-them"}
+    fire = f"{place}/fire?collector=products&batch=pages"
+    unpaid = served.post(fire, Scope.OPERATE)
+    fires = [served.post(f"{fire}&confirm=2", Scope.OPERATE, headers=key) for _ in "ab"]
+
+    assert [row["name"] for row in listed.json()["items"]] == ["mine"]
+    assert (asked.json()["count"], _kind(asked)) == (2, "needs-confirmation")
+    assert {row["paused_by"] for row in paused.json()["items"]} == {"http:a-operate@127.0.0.1"}
+    assert (unsaid.status_code, unsaid.json()["count"]) == (409, 2)
+    assert [row["paused_at"] for row in resumed.json()["items"]] == [None, None]
+    assert (again.status_code, again.json()["items"]) == (200, [])
+    assert (unpaid.status_code, unpaid.json()["count"]) == (409, 2)
+    assert [answer.status_code for answer in fires] == [201, 201]
+    assert fires[1].headers["idempotent-replayed"] == "true"
+    assert len(served.get("/api/v1/runs").json()["items"]) == 2
+    changes = served.get("/api/v1/changes?subject=schedules.mine").json()["items"]
+    assert [row["action"] for row in changes] == ["fire", "resume", "pause", "create"]
+
+
+def test_several_schedules_that_no_file_owns_are_labelled(server_on_sqlite: Served) -> None:
+    served = server_on_sqlite
+    served.post("/api/v1/schedules", json=MINE)
+    place, dear = "/api/v1/schedules/label", {"label": "dear"}
+
+    listed = served.post(f"{place}?dry_run=true", json=dear)
+    asked = served.post(place, json=dear)
+    done = served.post(f"{place}?confirm=1", json=dear)
+    off = served.post(f"{place}?label=dear&confirm=1", json={**dear, "is_on": False})
+    owned = served.post(f"{place}?name=nightly", json=dear)
+    unknown = served.post(f"{place}?name=nightli", json=dear)
+
+    assert [row["name"] for row in listed.json()["items"]] == ["mine"]
+    assert asked.json()["count"] == 1
+    assert "1 that a file owns" in asked.json()["detail"]
+    assert [row["labels"] for row in done.json()["items"]] == [["dear"]]
+    assert [row["labels"] for row in off.json()["items"]] == [[]]
+    assert (owned.status_code, "a file owns" in owned.json()["detail"]) == (409, True)
+    assert (unknown.status_code, "nightly" in unknown.json()["detail"]) == (404, True)
+    assert served.post(place, Scope.OPERATE, json=dear).status_code == 403
+
+
+def test_too_many_runs_are_refused_before_they_are_read(
+    server_on_sqlite: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "_MOST_CHOSEN", 1)
+    for _ in "ab":
+        server_on_sqlite.post("/api/v1/runs", json=ASKED)
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "list_runs", None)
+        answers = [
+            server_on_sqlite.post(f"/api/v1/runs/{act}?state=queued") for act in ("retry", "cancel")
+        ]
+
+    assert [answer.status_code for answer in answers] == [422, 422]
+    assert all("more than 1 runs are chosen" in answer.text for answer in answers)
+
+
 def test_a_budget_is_made_shown_changed_and_deleted(server_on_sqlite: Served) -> None:
     served = server_on_sqlite
     place = "/api/v1/budgets/most"
@@ -460,7 +530,8 @@ WRONG: tuple[tuple[str, str, Any, int, str], ...] = (
     ("POST", "schedules/nightly/pause", {"reason": "x", "until": "2001-01-01T00:00:00Z"}, 422, ""),
     ("POST", "schedules/nobody/fire", None, 404, "nobody"),
     ("PUT", "schedules/nightly/overrides/cron", {}, 422, "field"),
-    ("DELETE", "schedules/nightly/overrides", None, 409, "nothing"),
+    ("DELETE", "schedules/nightly/overrides", None, 409, "nothing is overridden"),
+    ("DELETE", "schedules/nightly/overrides/priority", None, 409, "priority is not overridden"),
     ("POST", "freezes", {"scope": "everything", "reason": "x"}, 422, "#/scope"),
     ("POST", "freezes", {"scope": "collector:nobody", "reason": "x"}, 404, "nobody"),
     ("DELETE", "freezes/all", None, 409, "not frozen"),
@@ -479,6 +550,9 @@ def test_what_can_never_be_done_says_why_and_does_nothing(server_on_sqlite: Serv
     half = b'{"collector": "products", "inputs": [{"a": "\\ud800"}]}'
     headers = {"Content-Type": "application/json"}
     assert server_on_sqlite.post("/api/v1/runs", content=half, headers=headers).status_code == 422
+    huge = b'{"collector": "products", "inputs": [{"a": 1e999}]}'
+    told = server_on_sqlite.post("/api/v1/runs", content=huge, headers=headers).json()
+    assert "a number that is none in JSON, or is too large" in told["errors"][0]["detail"]
     text = server_on_sqlite.post("/api/v1/runs", content=b"{}", headers={"Content-Type": "text/x"})
     assert (text.status_code, "application/json" in text.json()["detail"]) == (422, True)
     assert server_on_sqlite.get("/api/v1/changes").json() == before

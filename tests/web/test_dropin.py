@@ -252,7 +252,7 @@ WRONG = {
         "json=[{…}] in place of data=",
     ),
     "a form": ({"data": {"url": "x"}}, 415, "send application/json"),
-    "nothing said": ({"content": b"[]"}, 415, "Content-Type"),
+    "nothing said": ({"content": b"[]"}, 415, "a body without Content-Type is not taken"),
     "another charset": (typed(b"url\nx", "text/csv; charset=latin-1"), 415, "UTF-8"),
     "empty": (typed(b""), 422, "holds no inputs"),
     "no inputs": (typed(b"[]"), 422, "holds no inputs"),
@@ -265,6 +265,15 @@ WRONG = {
     "nested deeply": (typed(b'[{"a":' + b"[" * 900 + b"]" * 900 + b"}]"), 422, "nested too deeply"),
     "no text": (typed(b"url\n\xff\xfe\n", "text/csv"), 422, "not text in UTF-8"),
     "JSON as CSV": (typed(b'[{"url": "x"}]', "text/csv"), 422, "is JSON"),
+    "JSON in a form": (
+        typed(
+            b'--x\r\nContent-Disposition: form-data; name="data"; filename="a.json"\r\n\r\n'
+            b'[{"url": "x"}]\r\n--x--\r\n',
+            FORM,
+        ),
+        422,
+        "a request sends it as its body, in no form, with Content-Type: application/json",
+    ),
     "an open quote": (typed(b'url\n"x\n', "text/csv"), 422, "quote"),
     "no boundary": (typed(b"--x--", "multipart/form-data"), 400, "names no boundary"),
     "a form that breaks off": (

@@ -84,6 +84,26 @@ def test_the_jobs_of_a_collector_are_listed_by_our_name_too(door: Door, collecti
     assert answers[0] == answers[1]
 
 
+def test_which_inputs_failed_comes_through(door: Door) -> None:
+    dead = [{"url": "https://example.org/1", "sandbox_error": "dead_page"}]
+    made = door.post("/dca/trigger?collector=c_a", json=dead, headers={"Prefer": "wait=120"})
+    job = made.json()["collection_id"]
+
+    def errors() -> Any:
+        return door.get(f"/dca/jobs/{job}/hp_errors").json()["errors"]
+
+    found = wait_for(errors, within=60, what="the error", also=door.house.tell)
+    assert [one["error"] for one in found] == ["dead_page"]
+
+
+def test_what_names_no_subject_is_told_what_to_name(door: Door) -> None:
+    answers = [door.get("/dca/dataset"), door.get("/dca/collector/jobs")]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert "add ?id=j_" in answers[0].json()["error"]
+    assert "add ?collector=c_" in answers[1].json()["error"]
+
+
 def test_a_job_is_cancelled_and_the_audit_has_it(door: Door) -> None:
     many = [{"url": f"https://example.org/{number}"} for number in range(500)]
     made = door.post("/dca/trigger?collector=c_b", json=many, headers={"Prefer": "wait=120"})
@@ -173,6 +193,16 @@ def test_the_server_has_no_token_of_the_upstream(door: Door, collection: str) ->
     dataset_of(door, collection)
 
     assert b"TOKEN=" not in Path(f"/proc/{door.server}/environ").read_bytes()
+
+
+def test_a_paused_account_asks_nothing_and_says_who_can_help(door: Door, collection: str) -> None:
+    assert door.house.call("accounts", "pause", "main", "--reason", "audit").returncode == 0
+
+    answer = door.get(f"/dca/dataset?id={collection}")
+
+    assert door.house.call("accounts", "resume", "main", "--yes").returncode == 0
+    assert answer.status_code == 503
+    assert "audit): `dca-scheduler doctor` says" in answer.json()["error"]
 
 
 # Last, for it closes the account's brake.

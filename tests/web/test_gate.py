@@ -107,6 +107,13 @@ def test_a_head_that_is_not_as_it_must_be_is_a_problem(
     assert document(answer)["status"] == status
 
 
+def test_more_requests_than_wait_on_a_connection_are_told_why(server_on_sqlite: Served) -> None:
+    answer = raw(server_on_sqlite, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 18)
+
+    assert head(answer).split()[1] == "400"
+    assert "before the first is answered: read its answer" in document(answer)["detail"]
+
+
 def test_a_head_that_never_ends_is_cut_off(sqlite_url: str) -> None:
     with serving(sqlite_url, header_timeout="1s") as served:
         assert raw(served, b"GET /livez HTTP/1.1\r\nHost: loc") == b""

@@ -16,6 +16,7 @@ from scheduler.web.api import (
     run_actions,
     runs,
     schedules,
+    several,
     status,
 )
 from scheduler.web.api.words import only_known
@@ -33,6 +34,7 @@ for resource in (
     run_actions,
     results,
     schedules,
+    several,
     named,
     definitions,
     holds,

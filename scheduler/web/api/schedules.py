@@ -30,6 +30,9 @@ router = Router(tags=["schedules"])
 
 
 async def schedule_filter(
+    name: Annotated[
+        list[str], Query(max_length=1000, description="Only those of these names.")
+    ] = [],  # noqa: B006 - fastapi copies it
     collector: Annotated[str | None, Query(description="Only those of this collector.")] = None,
     batch: Annotated[str | None, Query(description="Only those of this batch.")] = None,
     queue: Annotated[str | None, Query(description="Only those of this named queue.")] = None,
@@ -40,6 +43,7 @@ async def schedule_filter(
 ) -> ScheduleFilter:
     """Return which schedules are meant: those that all parameters choose."""
     return ScheduleFilter(
+        names=name,
         collector=collector,
         batch=batch,
         queue=queue,

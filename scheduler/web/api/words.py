@@ -140,11 +140,15 @@ def check_is_text(value: Any) -> None:
     if isinstance(value, bytes):
         raise ValueError("is not said to be JSON: write Content-Type: application/json")
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         raise ValueError(r"holds half a character, such as \ud800, which is no text") from None
     except (TypeError, RecursionError):
         raise ValueError("is nested too deeply") from None
+    except ValueError:
+        raise ValueError(
+            "holds a number that is none in JSON, or is too large: write it as text"
+        ) from None
 
 
 async def only_known(request: Request) -> None:

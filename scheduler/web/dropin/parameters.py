@@ -28,6 +28,7 @@ _KINDS: Final[Mapping[str, SendAs]] = {
 _CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
 _KEY: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?")
+NO_COLLECTOR: Final = "Missing collector parameter: add ?collector=c_…, or a name of [collectors]"
 LONGEST_WAIT: Final = 300
 """In seconds: proxies between give up sooner or later."""
 
@@ -47,7 +48,7 @@ def read_parameters(query: Iterable[tuple[str, str]]) -> Request:
             raise bad(f"{name} is there {count} times: keep one")
     given = dict(pairs)
     if not given.get("collector"):
-        raise bad("Missing collector parameter: add ?collector=c_…, or a name of [collectors]")
+        raise bad(NO_COLLECTOR)
     flags = {
         name: _flag(name, given.get(name))
         for name in ("queue_next", "confirm_cancel", "no_downloads")
@@ -79,10 +80,11 @@ def read_kind(content_type: str | None) -> SendAs:
     ]
     found = _KINDS.get(kind.strip().lower())
     if found is None or any(charset not in _CHARSETS for charset in charsets):
+        said = f"of Content-Type {content_type[:60]!r}" if content_type else "without Content-Type"
         raise Refused(
             415,
             "content-type",
-            f"a body of Content-Type {(content_type or 'that is not said')[:60]!r} is not taken:"
+            f"a body {said} is not taken:"
             " send application/json (an array of objects), text/csv or multipart/form-data, in"
             " UTF-8; curl: -H 'Content-Type: application/json' --data-binary @inputs.json",
         )

@@ -14,7 +14,7 @@ from scheduler.views.requested import AskedCollection, find_asked
 from scheduler.web.access import Caller, Operator, Reader, RunReader
 from scheduler.web.dropin.answers import vendor_time
 from scheduler.web.dropin.documents import passed_on
-from scheduler.web.dropin.parameters import bad
+from scheduler.web.dropin.parameters import NO_COLLECTOR, bad
 from scheduler.web.dropin.relay import relayed
 from scheduler.web.routing import Router
 
@@ -28,7 +28,10 @@ _JOBS_PARAMS: Final = ("from_date", "to_date", "offset", "limit", "sort_asc")
 @router.get("/dataset", **passed_on(required=("id",)))
 async def dataset(caller: RunReader, request: Request) -> Response:
     """Return a collection's rows, as the upstream has them."""
-    asked = await _asked(caller, request.query_params.get("id", ""))
+    said = request.query_params.get("id", "")
+    if not said:
+        raise bad("Missing id parameter: add ?id=j_…, the collection_id of a trigger's answer")
+    asked = await _asked(caller, said)
     return await _relayed(caller, RelayCall.DATASET, asked)
 
 
@@ -47,7 +50,7 @@ async def jobs(caller: Reader, request: Request) -> Response:
     given = dict(request.query_params)
     said = given.pop("collector", "")
     if not said:
-        raise bad("Missing collector parameter")
+        raise bad(NO_COLLECTOR)
     if unknown := sorted(given.keys() - set(_JOBS_PARAMS)):
         raise bad(f"the parameter {unknown[0][:40]!r} is not known: {', '.join(_JOBS_PARAMS)}")
     collector = await caller.ask(find_called, said)
@@ -58,6 +61,13 @@ async def jobs(caller: Reader, request: Request) -> Response:
         params=tuple(given.items()),
     )
     return await relayed(caller.site, question)
+
+
+@router.get("/jobs/{collection_id}/hp_errors", **passed_on())
+async def errors(caller: RunReader, collection_id: str) -> Response:
+    """Return the inputs of a collection that failed, and why, as the upstream has them."""
+    asked = await _asked(caller, collection_id)
+    return await _relayed(caller, RelayCall.ERRORS, asked)
 
 
 @router.post("/jobs/{collection_id}/{verb}", **passed_on(body=_FAILED_ONLY))

@@ -34,7 +34,8 @@ class Shown:
     """
     What a page shows: *data* as its `.json` has it, and how.
 
-    *terminal* is the command, *http* the path below this server that tell the same. *zone* is that
+    *terminal* is the command, *http* the path below this server that tell the same: behind `POST `
+    if it is asked by that, with *sends* as its body. *zone* is that
     of the schedule which the page is about. *is_live* has the script ask again when something
     happens. *values* are for the template, beside `data`.
     """
@@ -44,6 +45,7 @@ class Shown:
     data: Any
     terminal: str
     http: str
+    sends: Mapping[str, Any] | None = None
     zone: str | None = None
     is_live: bool = True
     status: int = 200
@@ -110,8 +112,13 @@ def _url_with(request: Request) -> Callable[..., str]:
     return url_with
 
 
-def _curl(request_url: str, http: str) -> str:
-    return f'curl -H "Authorization: Bearer $TOKEN" {quote(request_url + http)}'
+def _curl(request_url: str, shown: Shown) -> str:
+    method, path = ("-X POST ", shown.http[5:]) if shown.http[:5] == "POST " else ("", shown.http)
+    body = ""
+    if shown.sends is not None:
+        text = quote(json.dumps(shown.sends, ensure_ascii=False))
+        body = f'-H "Content-Type: application/json" -d {text} '
+    return f'curl {method}-H "Authorization: Bearer $TOKEN" {body}{quote(request_url + path)}'
 
 
 def _number(value: float | None) -> str:

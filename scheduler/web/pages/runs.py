@@ -63,7 +63,7 @@ async def retry_which(caller: Operator, request: Request) -> Shown:
         title="Send runs once more",
         data=found,
         terminal=f"dca-scheduler runs retry{options_of(wanted)}",
-        http=f"/api/v1/runs/retry{query_of(wanted) or '?'}&dry_run=true".replace("?&", "?"),
+        http=_dry_run("retry", wanted),
         is_live=False,
         values={
             "shown": found.runs[:_LISTED],
@@ -81,6 +81,10 @@ async def retry(caller: Operator, form: Form) -> Response:
     return await form.act(
         caller, retry_chosen, wanted, then="/runs", done=f"{count} runs are sent once more"
     )
+
+
+def _dry_run(act: str, wanted: RunFilter) -> str:
+    return f"POST /api/v1/runs/{act}{query_of(wanted) or '?'}&dry_run=true".replace("?&", "?")
 
 
 def _makes_sense(act: RunAct, wanted: RunFilter) -> bool:
@@ -102,7 +106,7 @@ def _add_act(act: RunAct) -> None:
             title=_ASKED[act],
             data=found,
             terminal=f"dca-scheduler runs {act} --all-matching{options_of(wanted)}",
-            http=f"/api/v1/runs/{act}{query_of(wanted) or '?'}&dry_run=true".replace("?&", "?"),
+            http=_dry_run(act, wanted),
             is_live=False,
             values={
                 "act": act,

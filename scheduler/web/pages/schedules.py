@@ -9,15 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from scheduler.actions.pauses import pause_schedules, resume_schedules
-from scheduler.actions.schedules import prepare_fire
-from scheduler.actions.several import fire_several, label_several
+from scheduler.actions.several import fire_several, label_several, prepare_fires
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.records import Origin
 from scheduler.views.names import list_suggestions
 from scheduler.views.schedule_list import (
+    MOST_FIRED,
     ScheduleRow,
-    list_chosen_names,
-    list_named,
+    list_chosen,
+    list_to_label,
     page_schedule_rows,
 )
 from scheduler.views.schedules import ScheduleFilter, ScheduleView
@@ -31,7 +30,6 @@ from scheduler.web.pages.sparks import spark_of
 router = Pages()
 
 _LIMIT: Final = 50
-_MOST_FIRED: Final = 200
 _NAMES: Final = ("collector", "batch", "queue", "label")
 _FLAGS: Final[Mapping[str, dict[str, Any]]] = {
     "on": {"enabled": True},
@@ -86,14 +84,11 @@ async def resume(caller: Operator, form: Form) -> Response:
 @router.post("/schedules/fire")
 async def fire(caller: Operator, form: Form) -> Response:
     """Fire those that were ticked, or all that the address chooses, after they are listed."""
-    names = await _names(caller, form)
-    if len(names) > _MOST_FIRED:
-        raise InvalidInput(f"{len(names)} schedules are too many: {_MOST_FIRED} at once at most")
+    rows = await caller.ask(list_chosen, _wanted(form), most=MOST_FIRED)
     if form.find("listed") is None:
-        rows = await caller.ask(list_named, names)
         return _list_first(caller, form, "fire", rows, [])
-    files = files_of(caller)
-    fires = [await caller.look_outside(prepare_fire, name, files=files) for name in names]
+    names = [row.name for row in rows]
+    fires = await caller.look_outside(prepare_fires, names, files=files_of(caller))
     done = f"{len(names)} schedules are fired"
     config = caller.site.config
     return await form.act(caller, fire_several, fires, config=config, then=_back(form), done=done)
@@ -103,14 +98,12 @@ async def fire(caller: Operator, form: Form) -> Response:
 async def label(caller: Admin, form: Form) -> Response:
     """Put a label on those that no file owns, or take it off, after they are listed."""
     text, is_on = form.text("label"), form.find("off") is None
-    rows = await caller.ask(list_named, await _names(caller, form))
-    mine = [row for row in rows if row.origin is not Origin.FILE]
+    found = await caller.ask(list_to_label, _wanted(form), text, is_on=is_on)
     if form.find("listed") is None:
-        owned = [row for row in rows if row.origin is Origin.FILE]
-        return _list_first(caller, form, "label", mine, owned)
-    done = f"{text} is {'on' if is_on else 'off'} {len(mine)} schedules"
+        return _list_first(caller, form, "label", found.schedules, found.owned)
+    done = f"{text} is {'on' if is_on else 'off'} {len(found.schedules)} schedules"
     how: dict[str, Any] = {"is_on": is_on, "defaults": caller.site.config.defaults}
-    names = [row.name for row in mine]
+    names = [row.name for row in found.schedules]
     return await form.act(caller, label_several, names, text, then=_back(form), done=done, **how)
 
 
@@ -130,7 +123,8 @@ def _list_first(
         title=f"{verb} {len(rows)} schedule{'s' * (len(rows) != 1)}",
         data=None,
         terminal="",
-        http="",
+        http=f"POST /api/v1/schedules/{act}{_chosen(form)}dry_run=true",
+        sends={"label": text, "is_on": is_on} if act == "label" else None,
         is_live=False,
         values={
             "act": act,
@@ -153,18 +147,29 @@ def _back(form: Sent) -> str:
 
 
 async def _names(caller: Caller, form: Sent) -> list[str]:
+    return [row.name for row in await caller.ask(list_chosen, _wanted(form))]
+
+
+def _wanted(form: Sent) -> ScheduleFilter:
     if form.find("all"):
-        return await caller.ask(list_chosen_names, _read_filter(form.request))
+        return _read_filter(form.request)
     names = form.all("name")
     if not names:
         raise InvalidInput("no schedule was ticked: go back, and tick some, or choose all")
-    return names
+    return ScheduleFilter(names=names)
 
 
 def _pairs(request: Request) -> Iterator[tuple[str, str]]:
     for name in (*_NAMES, "show"):
         if value := request.query_params.get(name, "").strip():
             yield name, value
+
+
+def _chosen(form: Sent) -> str:
+    """Return what was chosen as the API has it, before another parameter."""
+    if form.find("all"):
+        return f"{_query(dict(_pairs(form.request))) or '?'}&".replace("?&", "?")
+    return f"?{urlencode([('name', name) for name in form.all('name')])}&"
 
 
 def _query(chosen: dict[str, str]) -> str:

@@ -159,6 +159,8 @@ def test_several_schedules_are_fired_after_they_were_listed(served: Served) -> N
     fired = session.post("/schedules/fire", listed="1", name=["mine", "nightly"], confirm="2")
 
     assert "Fire 2 schedules" in listed.text
+    assert "/api/v1/schedules/fire?collector=products&amp;dry_run=true" in listed.text
+    assert "curl -X POST" in listed.text
     assert (asked.status_code, "make 2 runs" in asked.text) == (409, True)
     assert fired.status_code == 303
     runs = served.get("/api/v1/runs").json()["items"]
@@ -176,6 +178,8 @@ def test_a_label_is_put_on_what_no_file_owns_and_taken_off(served: Served) -> No
     session.post("/schedules/label", listed="1", name="mine", label="eu", off="1")
 
     assert "Put dear on 1 schedule" in listed
+    assert "/api/v1/schedules/label?dry_run=true" in listed
+    assert "&#34;label&#34;: &#34;dear&#34;" in listed
     assert "that a file owns" in listed
     assert labels == ["eu", "dear"]
     assert served.get("/api/v1/schedules/mine").json()["labels"] == ["dear"]
