@@ -45,6 +45,7 @@ def upgrade() -> None:
             onupdate="CASCADE",
             ondelete="CASCADE",
         ),
+        sqlite_autoincrement=True,
     )
     columns = ["schedule", "digest"]
     op.create_index("uq_parked_inputs_schedule_digest", "parked_inputs", columns, unique=True)

@@ -65,6 +65,8 @@ parked_inputs = Table(
     # No key: it outlives its run.
     Column("run_id", Id, nullable=False),
     Column("parked_at", UtcDateTime, nullable=False),
+    # An id is never given again: who unparks by an old list means the input of then.
+    sqlite_autoincrement=True,
 )
 ONE_PARKED = Index(
     "uq_parked_inputs_schedule_digest",

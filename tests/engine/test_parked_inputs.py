@@ -114,11 +114,15 @@ async def test_a_batch_that_is_wholly_parked_is_skipped_by_name(database_url: st
             gone = unpark_inputs(conn, "hourly", [one.id], by="alice", now=room.clock())
         again = await fired(room, 3)
         sent = sent_by(room, again)
+        await ended(room, again)
+        with room.db.reading() as conn:
+            (anew,) = list_parked_inputs(conn, "hourly", now=NINE, limit=9)
 
     assert (none.state, none.reason) == (RunState.SKIPPED, Reason.PARKED)
     assert "schedules parked hourly" in str(none.detail)
     assert gone.ids == (one.id,)
     assert (again.state, sent) == (RunState.QUEUED, [DEAD])
+    assert anew.id > one.id  # who has the old list does not unpark another
 
 
 def at(hour: int) -> datetime:
