@@ -113,6 +113,7 @@ async def test_an_address_that_the_package_panics_at_is_told_and_tried_again(
     assert summary(result) == ("waiting", "no_store")
     assert result is not None
     assert result.lease_owner is None
+    assert result.next_attempt_at is not None
     assert result.next_attempt_at > room.clock()
 
 

@@ -111,7 +111,7 @@ def test_more_requests_than_wait_on_a_connection_are_told_why(server_on_sqlite: 
     answer = raw(server_on_sqlite, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 18)
 
     assert head(answer).split()[1] == "400"
-    assert "before the first is answered: read its answer" in document(answer)["detail"]
+    assert "before the first is answered: read its answer" in str(document(answer)["detail"])
 
 
 def test_a_head_that_never_ends_is_cut_off(sqlite_url: str) -> None:
