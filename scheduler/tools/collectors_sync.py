@@ -174,7 +174,8 @@ def _slug(text: str) -> str:
 def _text(found: _Found, account: str, told_at: datetime | None) -> str:
     document = tomlkit.document()
     if told_at is not None:
-        document.add(tomlkit.comment(f"collectors of account {account}, {display_time(told_at)}"))
+        for line in _lines(f"collectors of account {account}, {display_time(told_at)}"):
+            document.add(tomlkit.comment(line))
     for section, tables in found.tables.items():
         parent = tomlkit.table(is_super_table=True)
         for name, keys in tables.items():

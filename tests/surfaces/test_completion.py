@@ -27,7 +27,7 @@ def completed(home: Home, words: str, *, environ: dict[str, str] | None = None) 
     ("words", "offered"),
     [
         ("st", ["status"]),
-        ("schedules pa", ["pause"]),
+        ("schedules pau", ["pause"]),
         ("schedules pause ", ["hourly", "nightly"]),
         ("explain n", ["nightly"]),
         ("queues pause ", ["nightly"]),

@@ -9,6 +9,7 @@ CLI = Path(__file__).parents[2] / "scheduler" / "cli"
 EVIL = "a\x1b]52;c;RVZJTA==\x07\u202eb"
 
 DOCUMENTS = {
+    ("collectors.py", "found.text"),
     ("export.py", "_without_password(found.text)"),
     ("import_crontab.py", "imported.text"),
     ("main.py", "json.dumps({'error': error}, indent=2)"),
