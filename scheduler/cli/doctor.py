@@ -62,7 +62,7 @@ def _versions(session: Session, health: HealthView) -> dict[str, object]:
         health.database: health.database_version,
         "zone data": ZONE_DATA,
         "configuration": session.find_config() or NO_FILE,
-        "not noticed": health.not_noticed,
+        "cannot notice": health.not_noticed,
     }
 
 

@@ -143,7 +143,7 @@ def test_a_move_by_backup_and_restore_needs_no_thaw(home: Home) -> None:
 
 
 def test_doctor_says_what_it_cannot_notice(home: Home) -> None:
-    (line,) = (line for line in home.call("doctor").out.splitlines() if "not noticed" in line)
+    (line,) = (line for line in home.call("doctor").out.splitlines() if "cannot notice" in line)
     assert ".seen and .departed" in line
 
 
