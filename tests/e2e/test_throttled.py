@@ -19,8 +19,11 @@ def test_however_often_it_is_killed_an_account_collects_fewer_than_ten_429(
         serving(replace(QUICK, faults=(EVERYTHING,))) as (sandbox, base_url),
         house(tmp_path, database_url, base_url) as built,
     ):
-        until = time.monotonic() + 12
-        while time.monotonic() < until:
+        began = time.monotonic()
+        # On a busy machine a daemon is killed before it has sent anything.
+        while time.monotonic() < began + 12 or (
+            most_429_in_five_minutes(sandbox) < 2 and time.monotonic() < began + 120
+        ):
             daemon = built.start(wait=True)
             pause(chance.uniform(0.05, 1.5))
             daemon.kill()
