@@ -627,7 +627,7 @@ def test_a_trigger_token_sees_only_what_it_asked_for(served: Served) -> None:
         ("/dca/trigger/0", 422),
         ("/dca/trigger/99999999999999999999", 422),
         ("/dca/trigger/4711", 404),
-        ("/dca/dataset", 404),
+        ("/dca/dataset", 400),
         ("/dca/dataset?id=%00", 404),
         ("/dca/log/%00", 404),
         ("/dca/collector/jobs", 400),
