@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 from scheduler.actions.relayed import record_verb
 from scheduler.domain.errors import NotFound
 from scheduler.domain.relayed import RelayCall, RelayQuestion
+from scheduler.domain.timestamps import vendor_time
 from scheduler.views.collectors import find_called
 from scheduler.views.requested import AskedCollection, find_asked
 from scheduler.web.access import Caller, Operator, Reader, RunReader
-from scheduler.web.dropin.answers import vendor_time
 from scheduler.web.dropin.documents import passed_on
 from scheduler.web.dropin.parameters import NO_COLLECTOR, bad
 from scheduler.web.dropin.relay import relayed
