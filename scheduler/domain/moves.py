@@ -99,6 +99,7 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.UNCHANGED,
         Reason.PARKED,
         Reason.STALE_BATCH,
+        Reason.CANARY_FAILED,
         Reason.FLUSHED,
     ),
 }
@@ -156,6 +157,7 @@ _UNASKED: Final = frozenset(
         Reason.NO_TIME,
         Reason.PARKED,
         Reason.STALE_BATCH,
+        Reason.CANARY_FAILED,
         Reason.PREDECESSOR_FAILED,
         Reason.COLLECTION_CANCELLED,
         Reason.OVERRUN,

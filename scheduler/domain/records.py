@@ -90,6 +90,7 @@ class Reason(StrEnum):
     UNCHANGED = "unchanged"  # its inputs are those of its last good run, and only_if_changed
     PARKED = "parked"  # all its inputs are: each failed in as many runs as park_after says
     STALE_BATCH = "stale_batch"  # the file of its batch is older than batch_max_age
+    CANARY_FAILED = "canary_failed"  # the canary of its occurrence did not succeed
     FLUSHED = "flushed"
 
 
@@ -251,7 +252,7 @@ class Batch:
 
     *file* may be a glob: the files that it matches are joined in the order of their names. In
     texts, `{due_at:%Y-%m-%d}` becomes the time the run was due; all other braces are data.
-    *required* has field names with commas between them.
+    *required* has field names with commas between them, *canary* a number of inputs or a share.
     """
 
     name: str
@@ -264,6 +265,7 @@ class Batch:
     max_change_percent: int | None
     max_inputs: int | None = None
     max_chunks: int | None = None
+    canary: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +367,8 @@ class RunSpec(Generic[Lasting, Names]):
     run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
     goes *past_limits* is sent on a person's word, whatever limits and budgets say; *past_pauses*
     while its queue or schedule is paused or frozen. Its collection is to have ended by
-    *finish_by_at*: what is left until then is the deadline that is sent.
+    *finish_by_at*: what is left until then is the deadline that is sent. One *after_canary* waits
+    for the first chunk of its occurrence to have ended well.
     """
 
     schedule: str | None
@@ -404,6 +407,7 @@ class RunSpec(Generic[Lasting, Names]):
     past_pauses: bool = False
     finish_by_at: datetime | None = None
     waits_for_others: bool = False
+    after_canary: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
