@@ -106,7 +106,7 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
 """The usual ends: they count from 0, so that the first of them is seen as an increase."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunEvent:
     """
     One move of a run: the database writes it, with the move, whoever makes that.
@@ -125,7 +125,7 @@ class RunEvent:
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EventOfRun(RunEvent):
     """A move, and what its run is by now."""
 

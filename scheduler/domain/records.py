@@ -172,7 +172,7 @@ Options = TypeVar("Options")
 """What an object is: JSON text in a row, a dict where it is shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LimitColumns(Generic[Lasting]):
     """How much may be sent of a schedule, a collector or an account; `limits` decides."""
 
@@ -181,7 +181,7 @@ class LimitColumns(Generic[Lasting]):
     min_interval: Lasting | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ResultColumns(LimitColumns[Lasting], Generic[Lasting]):
     """Where the results of a schedule or a collector are saved, besides its limits."""
 
@@ -189,7 +189,7 @@ class ResultColumns(LimitColumns[Lasting], Generic[Lasting]):
     keep_saved: Lasting | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     """How to reach one upstream account. *token* is a reference such as `env:DCA_API_TOKEN`."""
 
@@ -204,12 +204,12 @@ class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     balance_below: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Account(AccountColumns[str]):
     """An account as its row has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CollectorColumns(ResultColumns[Lasting], Generic[Lasting, Options]):
     """What is known of a collector, whether it is read or shown."""
 
@@ -232,12 +232,12 @@ class CollectorColumns(ResultColumns[Lasting], Generic[Lasting, Options]):
     count_others: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Collector(CollectorColumns[str, str]):
     """An upstream scraper we may run, with the defaults of its triggers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Calendar:
     """Named times at which schedules do not fire; *rules* has one a line, or is an .ics text."""
 
@@ -245,7 +245,7 @@ class Calendar:
     rules: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """
     A named list of inputs: a file read at fire time, or *inputs* as JSON text.
@@ -268,7 +268,7 @@ class Batch:
     canary: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     """
     Collector + batch + timetable + policies, and how far it has been fired.
@@ -348,12 +348,12 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     defined_in: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule(ScheduleColumns[str, str | None, str]):
     """A schedule as its row has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSpec(Generic[Lasting, Names]):
     """
     What is to be done, and what became of it: whole, so that no later edit changes it.
@@ -410,7 +410,7 @@ class RunSpec(Generic[Lasting, Names]):
     after_canary: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NewRun(RunSpec[str, str | None]):
     """A run to be written: one intended execution."""
 
@@ -423,7 +423,7 @@ class NewRun(RunSpec[str, str | None]):
         return replace(self, waits_for=waits_for, replaces=replaces, waits_for_others=others)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunColumns(RunSpec[Lasting, Names]):
     """What is known of a run, whether it is read or shown."""
 
@@ -438,7 +438,7 @@ class RunColumns(RunSpec[Lasting, Names]):
     request_key: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Run(RunColumns[str, str | None]):
     """One intended execution: a schedule at a due time, or one asked for by hand."""
 
@@ -448,7 +448,7 @@ class Run(RunColumns[str, str | None]):
     lookups: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunToSend:
     """As much of a run as it takes to send it and to record its answer."""
 
@@ -467,7 +467,7 @@ SentRun = RunToSend | Run
 """A run whose answer is recorded, whoever has read it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """
     One trigger sent for a run; *number* is the run's fence when it was claimed.
@@ -489,7 +489,7 @@ class Attempt:
     collection_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """The upstream's job that an accepted trigger became, as last seen."""
 
@@ -521,7 +521,7 @@ class Collection:
     overruns_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredBody:
     """
     The inputs of one or more runs exactly as sent, found by their fingerprint.
