@@ -121,7 +121,9 @@ def test_no_crash_sends_what_waits_for_a_canary(tmp_path: Path, database_url: st
             found = [one for one in complaints(conn, jobs_of(sandbox)) if "sent 2 times" not in one]
             after = conn.execute(text(AFTER_CANARY)).all()
 
-    assert {(row.canary, row.state, row.is_early) for row in after} == {
+    ended = {(row.canary, row.state, row.is_early) for row in after}
+    # A later occurrence may have taken the place of a whole one.
+    assert ended - {("skipped", "skipped", None)} == {
         ("succeeded", "succeeded", 0),
         ("failed", "skipped", None),
     }
