@@ -155,7 +155,7 @@ BUDGET_ALLOWED = _metric(
 THROTTLED = _metric(
     Kind.GAUGE,
     "account_throttled",
-    "Answers of 429 in the last five minutes.",
+    "Answers of 429 in the last five minutes, of all accounts at its base_url.",
     "account",
 )
 THROTTLED_LIMIT = _metric(
