@@ -30,12 +30,7 @@ class SettledRestore:
 
 
 def settle_restore(
-    conn: Connection,
-    *,
-    by: str,
-    now: datetime,
-    file: Path | None = None,
-    confirmed: bool = False,
+    conn: Connection, *, by: str, now: datetime, file: Path | None = None, confirmed: bool = False
 ) -> SettledRestore:
     """
     Freeze everything from the backup's last moment on, and have looked for what waited in it.

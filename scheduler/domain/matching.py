@@ -131,11 +131,7 @@ class Candidate:
 
 
 def candidates(
-    trigger: LostTrigger,
-    jobs: Iterable[ListedJob],
-    *,
-    owned: Collection[str],
-    habits: ListHabits,
+    trigger: LostTrigger, jobs: Iterable[ListedJob], *, owned: Collection[str], habits: ListHabits
 ) -> list[Candidate]:
     """
     Return the jobs that can be the lost one: nobody's, and queued since it was sent.

@@ -223,9 +223,7 @@ def _under_way() -> Select[Any]:
         runs.c.account.in_(_NAMES), ON_THE_WIRE
     )
     lookups = select(runs.c.account, nobody).where(
-        runs.c.account.in_(_NAMES),
-        in_state(runs, RunState.UNCONFIRMED),
-        runs.c.lease_until > now,
+        runs.c.account.in_(_NAMES), in_state(runs, RunState.UNCONFIRMED), runs.c.lease_until > now
     )
     polls = select(collections.c.account, nobody).where(
         collections.c.account.in_(_NAMES),
@@ -305,11 +303,7 @@ def set_paused(
         update(brakes)
         .where(brakes.c.account == account)
         .values(
-            paused_at=now,
-            paused_by=by,
-            paused_reason=reason,
-            paused_until=until,
-            paused_token=None,
+            paused_at=now, paused_by=by, paused_reason=reason, paused_until=until, paused_token=None
         )
     )
 
