@@ -118,7 +118,7 @@ def test_a_poll_of_a_collection_is_in_flight_while_its_lease_holds(db: Database)
 
 def test_answers_of_429_count_for_five_minutes(db: Database) -> None:
     with db.writing() as conn:
-        insert_account(conn, name="other")
+        insert_account(conn, name="other", base_url="https://other.example")
         accounts.insert_throttles(conn, "main", [NINE, NINE - minutes(5), NINE - minutes(4)])
         accounts.insert_throttles(conn, "other", [NINE])
 
