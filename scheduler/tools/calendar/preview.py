@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from scheduler.domain.batch import canary_words
 from scheduler.domain.durations import format_duration
 from scheduler.domain.finish import LEAST_TIME, finish_by
-from scheduler.storage import schedules
+from scheduler.storage import definitions, schedules
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.day_counts import Days, count_days
 from scheduler.tools.calendar.desk import Desk, Firing
@@ -56,7 +57,10 @@ def preview_schedules(
     desk = Desk.read(conn, start=start, end=start + timedelta(days=days))
     chosen = [schedules.get_schedule(conn, name).schedule for name in dict.fromkeys(names)]
     found = map(desk.find, chosen or desk.schedules.values())
-    previews = tuple(_preview(firing, desk.end) for firing in found)
+    canaries = definitions.list_canaries(conn)
+    previews = tuple(
+        _preview(firing, desk.end, canaries.get(firing.schedule.batch)) for firing in found
+    )
     total: Counter[date] = Counter()
     for preview in previews:
         total.update(preview.days)
@@ -70,7 +74,7 @@ def preview_schedules(
     )
 
 
-def _preview(firing: Firing, end: datetime) -> SchedulePreview:
+def _preview(firing: Firing, end: datetime, canary: str | None) -> SchedulePreview:
     timetable = firing.timetable
     if timetable is None:
         return _preview_of(firing, None)
@@ -83,6 +87,8 @@ def _preview(firing: Firing, end: datetime) -> SchedulePreview:
         return replace(preview, note=_finish_note(firing, preview.first_due_at))
     if preview.note is None and firing.schedule.only_if_changed:
         return replace(preview, note="only_if_changed: what has not changed is skipped")
+    if preview.note is None and canary is not None:
+        return replace(preview, note=canary_words(canary))
     return preview
 
 
