@@ -13,15 +13,7 @@ from scheduler.domain.definition import RunDefaults
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.other_jobs import BESIDE_NOTHING
 from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, plan_schedule
-from scheduler.domain.records import (
-    Batch,
-    CatchUp,
-    NewRun,
-    Reason,
-    RunState,
-    Schedule,
-    StoredBody,
-)
+from scheduler.domain.records import Batch, CatchUp, NewRun, Reason, RunState, Schedule, StoredBody
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.fired import CarryOut, Fired, log_invalid, log_standing

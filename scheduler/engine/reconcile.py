@@ -35,13 +35,7 @@ from scheduler.domain.matching import (
     possible_counts,
 )
 from scheduler.domain.records import Account, Attempt, Run, RunState, StoredBody
-from scheduler.domain.transition import (
-    Backoff,
-    Finding,
-    Transition,
-    Unreadable,
-    after_lookup,
-)
+from scheduler.domain.transition import Backoff, Finding, Transition, Unreadable, after_lookup
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.loop import Wake

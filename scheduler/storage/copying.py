@@ -13,12 +13,7 @@ from sqlalchemy import Connection, Row, Table, delete, func, insert, inspect, li
 from sqlalchemy.exc import DBAPIError
 
 from scheduler.domain.errors import Conflict
-from scheduler.storage.dialect import (
-    defer_foreign_keys,
-    last_number,
-    set_last_number,
-    triggers_off,
-)
+from scheduler.storage.dialect import defer_foreign_keys, last_number, set_last_number, triggers_off
 from scheduler.storage.run_events import places_without_transactions
 from scheduler.storage.tables import event_cursors, metadata
 

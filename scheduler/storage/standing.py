@@ -21,14 +21,7 @@ from scheduler.storage.course import list_astray
 from scheduler.storage.parked_inputs import count_parked
 from scheduler.storage.results import Result
 from scheduler.storage.runs.troubles import list_backlogs
-from scheduler.storage.tables import (
-    brakes,
-    daemons,
-    in_state,
-    last_ends,
-    runs,
-    schedules,
-)
+from scheduler.storage.tables import brakes, daemons, in_state, last_ends, runs, schedules
 
 SILENT_AFTER: Final = timedelta(minutes=2)
 """A daemon that was not seen for so long, and has not stopped, is silent."""

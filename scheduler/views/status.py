@@ -43,12 +43,7 @@ from scheduler.views.alerts import OutboxView, list_untold
 from scheduler.views.api_tokens import TokenView, list_expiring
 from scheduler.views.budgets import list_worn
 from scheduler.views.decoding import view
-from scheduler.views.other_jobs import (
-    OtherJobView,
-    UnreadListView,
-    list_other_jobs,
-    list_unread,
-)
+from scheduler.views.other_jobs import OtherJobView, UnreadListView, list_other_jobs, list_unread
 from scheduler.views.runs import RunView, run_view
 from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
 
