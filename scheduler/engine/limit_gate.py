@@ -5,40 +5,26 @@ from datetime import datetime
 from itertools import groupby
 
 from scheduler.domain.canary import why_not_sent
-from scheduler.domain.definition import duration_of
-from scheduler.domain.errors import InvalidInput
 from scheduler.domain.finish import too_late_to_finish, with_deadline
 from scheduler.domain.limits import Wanted
 from scheduler.domain.records import Reason
 from scheduler.storage import usage
 from scheduler.storage.database import Connection
 from scheduler.storage.runs import canaries, end_queued, write
-from scheduler.storage.runs.canaries import Waiting
 from scheduler.storage.usage import Sending
 from scheduler.views.allowance import Allowance
 
 
 def settle_canaries(conn: Connection, now: datetime) -> None:
     """Let go what waits for a canary that ended well; end what waits for any other that ended."""
-    for canary, group in groupby(canaries.list_after_ended(conn), key=lambda one: one.canary):
-        waiting = list(group)
-        run_ids = [one.run_id for one in waiting]
-        if over := why_not_sent(canary):
+    for _, group in groupby(canaries.list_after_ended(conn), key=lambda waiting: waiting.canary):
+        first, *others = group
+        run_ids = [first.run_id, *(other.run_id for other in others)]
+        if over := why_not_sent(first):
             reason, detail = over
             end_queued.refuse(conn, run_ids, reason=reason, detail=detail, now=now)
         else:
-            canaries.let_go(conn, run_ids, send_before=_send_before(waiting[0]))
-
-
-def _send_before(waiting: Waiting) -> datetime | None:
-    """Return when the grace of what waited ends: it begins with the end of the canary."""
-    if waiting.misfire_grace is None or waiting.canary.ended_at is None:
-        return None
-    try:
-        grace = duration_of("misfire_grace", waiting.misfire_grace)
-    except InvalidInput:
-        return None
-    return waiting.canary.ended_at + grace if grace else None
+            canaries.let_go(conn, run_ids, send_before=first.send_before)
 
 
 class LimitGate:

@@ -271,7 +271,7 @@ async def test_what_was_edited_meanwhile_changes_nothing_of_it(database_url: str
     async with engine_room(database_url) as room:
         await fired(room)
         room.change("batches", "many", inputs=urls(count=50), canary="9%")
-        room.change("schedules", "night", enabled=False)
+        room.change("schedules", "night", enabled=False, misfire_grace="soon")
         await room.fire()
         await end(room)
         said = room.complaints()

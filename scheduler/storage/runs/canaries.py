@@ -1,13 +1,13 @@
 """Chunks that wait for the first of their occurrence, its canary, to have ended well."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, case, or_, select, update
 
-from scheduler.domain.canary import Canary
-from scheduler.domain.records import ENDED_STATES, NewRun, Reason, RunState
+from scheduler.domain.canary import AfterCanary
+from scheduler.domain.records import ENDED_STATES, NewRun
+from scheduler.storage.rows import records
 from scheduler.storage.runs.candidates import QUEUED
 from scheduler.storage.tables import in_state, runs, schedules
 
@@ -40,48 +40,21 @@ _LET_WAIT = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """
-    A run that waits for a *canary* which has ended.
-
-    One of the timetable has a *misfire_grace*; one that a person asked for is never too late.
-    """
-
-    run_id: int
-    canary: Canary
-    misfire_grace: str | None
-
-
-def list_after_ended(conn: Connection) -> list[Waiting]:
+def list_after_ended(conn: Connection) -> list[AfterCanary]:
     """Return the runs that wait for a canary which has ended, or is overdue, by that."""
     query = (
         select(
-            *(runs.c.id, runs.c.created_by, runs.c.waits_for),
-            *(_CANARY.c[name] for name in ("state", "reason", "detail", "ended_at", "overdue_at")),
-            *(schedules.c.min_success_rate, schedules.c.misfire_grace),
+            *(runs.c.id.label("run_id"), runs.c.waits_for.label("canary")),
+            *(_CANARY.c[name] for name in ("state", "reason", "detail", "ended_at")),
+            schedules.c.min_success_rate.is_not(None).label("has_floor"),
+            case((runs.c.created_by.is_(None), schedules.c.misfire_grace)).label("misfire_grace"),
         )
         .join(_CANARY, _CANARY.c.id == runs.c.waits_for)
         .outerjoin(schedules, schedules.c.name == runs.c.schedule)
         .where(*WAITING, or_(in_state(_CANARY, *ENDED_STATES), _CANARY.c.overdue_at.is_not(None)))
         .order_by(runs.c.waits_for, runs.c.id)
     )
-    return [
-        Waiting(
-            run_id=row.id,
-            canary=Canary(
-                run_id=row.waits_for,
-                state=RunState(row.state),
-                reason=Reason(row.reason),
-                detail=row.detail,
-                ended_at=row.ended_at,
-                is_overdue=row.overdue_at is not None,
-                has_floor=row.min_success_rate is not None,
-            ),
-            misfire_grace=row.misfire_grace if row.created_by is None else None,
-        )
-        for row in conn.execute(query)
-    ]
+    return records(AfterCanary, conn.execute(query))
 
 
 def let_go(conn: Connection, run_ids: Sequence[int], *, send_before: datetime | None) -> None:
