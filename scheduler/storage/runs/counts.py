@@ -28,11 +28,7 @@ from scheduler.domain.records import (
 from scheduler.storage.collection_tables import other_jobs
 from scheduler.storage.other_jobs import is_counted
 from scheduler.storage.rows import record
-from scheduler.storage.tables import (
-    collectors,
-    in_state,
-    runs,
-)
+from scheduler.storage.tables import collectors, in_state, runs
 
 
 def count_open(conn: Connection) -> dict[RunState, int]:
