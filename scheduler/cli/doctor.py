@@ -49,8 +49,8 @@ def _config(session: Session) -> tuple[Config | None, str | None]:
     """Return the configuration, and a sentence where it cannot be loaded or is anybody's."""
     try:
         config, file = session.load().config, session.find_config()
-        if file is not None and file.stat().st_mode & 0o022:
-            return config, f"{file} may be written by others: chmod go-w it"
+        if file is not None and file.stat().st_mode & 0o002:
+            return config, f"{file} may be written by every user: chmod o-w it"
         return config, None
     except ConfigError as error:
         return None, f"{error.source} cannot be loaded: see dca-scheduler config check"
