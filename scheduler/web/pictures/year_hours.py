@@ -1,6 +1,6 @@
 """A year as a heat-map: a column per day, a row per hour, the worst outcome, what is planned."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -37,15 +37,15 @@ def draw_year_hours(
 
     Hours of neighbouring days that look alike are one bar.
     """
-    grid = _Grid(outcomes, planned, begin, (finish - begin).days + 1)
     if not any(outcomes.values()) and not any(planned.values()):
         return nothing("no run in this year, and none planned", _COLUMNS)
+    grid = _Grid(outcomes, planned, begin, (finish - begin).days + 1)
     foot = _TOP + 24 * _ROW
     now = grid.left((today - begin).days)
     svg = image(
         group(*_names(grid), class_="axis"),
         rect(now, _TOP, WIDTH - 4 - now, 24 * _ROW, class_="future"),
-        *(bar for hour in range(24) for bar in grid.bars(hour)),
+        *(bar for hour, looks in enumerate(grid.looks()) for bar in grid.bars(hour, looks)),
         line(now, _TOP - 2, now, foot + 2, class_="now"),
         says=(says := _sentence(outcomes)),
         height=foot + 4,
@@ -66,16 +66,22 @@ class _Grid:
         """Return where a day's column begins."""
         return _LEFT + (WIDTH - _LEFT - 4) * day / self.days
 
-    def look(self, day: int, hour: int) -> RunState | str:
-        """Return what is shown of an hour: its worst state, `planned` or nothing."""
-        cell = (self.begin + _DAY * day, hour)
-        came = [state for state, count in self.outcomes.get(cell, {}).items() if count]
-        return worst_of(came) if came else "planned" * bool(self.planned.get(cell))
+    def looks(self) -> list[list[RunState | str | None]]:
+        """Return what is shown of each hour on each day: the worst state, `planned` or nothing."""
+        looks: list[list[RunState | str | None]] = [[None] * self.days for _ in range(24)]
+        for (day, hour), planned in self.planned.items():
+            if planned and 0 <= (number := (day - self.begin).days) < self.days:
+                looks[hour][number] = "planned"
+        for (day, hour), outcomes in self.outcomes.items():
+            came = [state for state, count in outcomes.items() if count]
+            if came and 0 <= (number := (day - self.begin).days) < self.days:
+                looks[hour][number] = worst_of(came)
+        return looks
 
-    def bars(self, hour: int) -> Iterator[Svg]:
+    def bars(self, hour: int, looks: Sequence[RunState | str | None]) -> Iterator[Svg]:
         """Yield the bars of an hour's row."""
-        for look, stretch in groupby(range(self.days), lambda day: self.look(day, hour)):
-            if look:
+        for look, stretch in groupby(range(self.days), looks.__getitem__):
+            if look is not None:
                 days = list(stretch)
                 yield self._bar(look, days[0], days[-1], hour)
 
