@@ -74,6 +74,8 @@ async def _aiohttp(url: str, stack: AsyncExitStack) -> Post:
 
 
 CLIENTS = {"own": _own_client, "httpx": _httpx, "aiohttp": _aiohttp}
+YARDSTICK = "aiohttp"
+"""What everything is held against, the peers as well: a client of others', which nobody tunes."""
 
 
 def bare(client: str, url: str, number: int) -> Pace:

@@ -6,7 +6,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from bench.bare import bare
+from bench.bare import YARDSTICK, bare
 from bench.figures import Figure
 from bench.measures import Figures, Sizes
 from bench.place import Databases
@@ -24,7 +24,7 @@ def peers(made: Databases, sizes: Sizes) -> Figures:
         for name, kind in PLACES.items():
             rounds = []
             for _ in range(sizes.rounds):
-                loop = bare("own", stub.url, sizes.triggers).rate
+                loop = bare(YARDSTICK, stub.url, sizes.triggers).rate
                 with made.empty(kind) as database:
                     rounds.append((_run(python, name, database, stub.url, sizes.triggers), loop))
             values, loops = zip(*rounds, strict=True)

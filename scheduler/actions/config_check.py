@@ -89,6 +89,13 @@ def check_batches(
         for doubt in _doubts(batch, DueTime(now, "UTC"), files):
             yield Finding(f"{place}: {doubt.sentence}", doubt.prevents)
     yield from map(Finding, _too_old(config, now))
+    for name, schedule in config.schedules.items():
+        canary = config.batches[schedule.batch].canary if schedule.batch in config.batches else None
+        if canary is not None and (schedule.min_rows or 0) > 1:
+            yield Finding(
+                f"schedules.{name}.min_rows: its canary of {canary} inputs must bring so many, too:"
+                " min_rows_per_input fits a large and a small number of inputs"
+            )
 
 
 def _too_old(config: Config, now: datetime) -> Iterator[str]:

@@ -21,6 +21,7 @@ from scheduler.storage.body_parts import DatabaseSpool
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
 from scheduler.storage.parked_inputs import parked_of
+from scheduler.storage.runs.canaries import let_wait
 from scheduler.storage.schedules import ScheduleWithRefs
 from scheduler.views.runs import RunView, get_runs
 from scheduler.views.schedules import ScheduleView, get_schedule
@@ -96,6 +97,7 @@ def write_fire(
     if past_pauses:
         asked, told = go_past_pauses(conn, asked, now=now, confirmed=confirmed)
     written = [runs.insert_run(conn, chunk, by=by) for chunk in asked]
+    let_wait(conn, asked)
     told = {"runs": (None, written), **told}
     record_change(conn, by, "fire", f"schedules.{name}", told, now=now)
     announce(conn)
@@ -165,4 +167,4 @@ def _asked(
     chunks = [
         Chunk(fingerprint=body.fingerprint, row_count=body.row_count, body=body) for body in bodies
     ]
-    return split_run(asked, chunks)
+    return split_run(asked, chunks, has_canary=batch.canary is not None)

@@ -331,7 +331,9 @@ def _bodies(
     if request.bodies:
         return tuple(request.bodies)
     if batch is not None:
-        sent = replace(batch, send_as=request.send_as or SendAs(batch.send_as))
+        # It has no floors, and is one trigger: what a person sends now is no canary's.
+        send_as = request.send_as or SendAs(batch.send_as)
+        sent = replace(batch, send_as=send_as, canary=None)
         due = DueTime(now, "UTC")
         return (_only_body(batch, iter_bodies(sent, due, files=files, warn=warn, spool=spool)),)
     send_as = request.send_as or SendAs.JSON

@@ -8,7 +8,7 @@ import click
 
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import Moment, json_option
-from scheduler.cli.progress import working
+from scheduler.cli.progress import counting
 from scheduler.cli.render import one_line, print_json, print_table
 from scheduler.cli.session import Session, pass_session
 from scheduler.config import Config
@@ -23,6 +23,7 @@ from scheduler.rehearsal.rehearse import RehearsalPlan, rehearse
 from scheduler.rehearsal.report import Rehearsal
 from scheduler.views.rehearsing import Past, read_past
 
+_HOUR = timedelta(hours=1)
 _COUNTS = ("due", "sent", "inputs", "page_loads", "money", "skipped", "failed")
 _SCHEDULES = ("schedule", *_COUNTS, "open", "late", "most_late")
 _DAYS = ("day", *_COUNTS)
@@ -127,8 +128,12 @@ def rehearse_(
     past = _past(session)
     configure_logging("critical")
     began = session.monotonic()
-    with working():
-        rehearsal = rehearse(config, session.environ, plan, past)
+    with counting() as show:
+
+        def told(done: timedelta) -> None:
+            show("hours rehearsed:", done // _HOUR, days * 24)
+
+        rehearsal = rehearse(config, session.environ, plan, past, told)
     if as_json:
         print_json(rehearsal)
     else:

@@ -19,6 +19,7 @@ from scheduler.config.table import TomlTable
 from scheduler.config.values import (
     VENDOR,
     BaseUrl,
+    CanaryText,
     CollectorId,
     Count,
     Deliver,
@@ -234,6 +235,8 @@ class BatchDefinition(TomlTable):
     """Refuse more inputs than this in all: they are money; 100,000 if left out."""
     max_chunks: Count | None = None
     """Refuse more runs than this of one occurrence; 100 if left out."""
+    canary: CanaryText | None = None
+    """So many inputs first (`50`, or a share, `"2%"`); the others once these have ended well."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:

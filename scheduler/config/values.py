@@ -24,6 +24,7 @@ from pydantic import (
 
 from scheduler.config.database_url import check_password
 from scheduler.config.secrets import BoundSecret, SecretKind, SecretReference
+from scheduler.domain.batch import check_canary
 from scheduler.domain.definition import fill_placeholders
 from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.errors import InvalidInput
@@ -66,6 +67,10 @@ def _judged_by(check: Callable[..., object]) -> AfterValidator:
         return value
 
     return AfterValidator(validate)
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if type(value) is int else value
 
 
 def _judged_as_option(option: str, **others: object) -> AfterValidator:
@@ -265,6 +270,12 @@ NameTemplate = Annotated[str, _judged_as_option("name"), _judged_by(check_name_t
 Notify = Annotated[dict[str, Any], _judged_as_option("notify")]
 Deliver = Annotated[dict[str, Any], _judged_as_option("deliver"), _judged_by(_check_placeholders)]
 ResultPathText = Annotated[str, _judged_by(check_result_path)]
+CanaryText = Annotated[
+    str,
+    BeforeValidator(_number_as_text, json_schema_input_type=int | str),
+    _judged_by(check_canary),
+]
+"""A number or a share, kept as text."""
 TimeOfDay = Annotated[str, _judged_by(read_ready_by)]
 
 RetryFailedInputs = Annotated[dict[str, Any], _judged_by(read_retry_policy)]

@@ -8,7 +8,7 @@ Only what begins with `{due_at` is looked at: all other braces are data, and sta
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -121,6 +121,29 @@ def max_chunks_of(batch: Batch) -> int:
     return batch.max_chunks or _MOST_PARTS
 
 
+_CANARY: Final = re.compile(r"([1-9][0-9]{0,8})|([1-9][0-9]?)%", re.ASCII)
+
+
+def check_canary(text: str) -> None:
+    """Raise InvalidInput for what is neither a number of inputs nor a share of them."""
+    if _CANARY.fullmatch(text) is None:
+        raise InvalidInput("must be a number of inputs, such as 50, or a share, such as 2%")
+
+
+def canary_words(canary: str) -> str:
+    """Say what it is, for whoever asks beforehand."""
+    return f"canary = {canary}: so many inputs first, the others once these have ended well"
+
+
+def canary_size(batch: Batch, count: Callable[[], int]) -> int | None:
+    """Return how many inputs its canary has, *count* of them all; None without one."""
+    if batch.canary is None:
+        return None
+    check_canary(batch.canary)
+    number = int(batch.canary.rstrip("%"))
+    return -(-count() * number // 100) if batch.canary.endswith("%") else number
+
+
 def find_lack(row: JsonObject, required: Sequence[str]) -> str | None:
     """Return the first of *required* that *row* lacks, or has without a value."""
     for field in required:
@@ -194,18 +217,26 @@ def change_problem(batch: Batch, count: int, last: int | None) -> str | None:
     )
 
 
-def split_run(run: NewRun, chunks: Sequence[Chunk]) -> list[NewRun]:
+def split_run(run: NewRun, chunks: Sequence[Chunk], *, has_canary: bool = False) -> list[NewRun]:
     """
     Return one run for each chunk, in order; a run that is not to be sent stays one.
 
     They share an order key, so that they go in that order: one of their own where *run* has none.
+    With a canary the first goes alone. What comes after it waits for that one only, and has its
+    misfire grace from its end on.
     """
     if run.state is not RunState.QUEUED:
         return [run]
     order_key = run.order_key
     if len(chunks) > 1 and order_key is None:
         order_key = f"occurrence:{run.schedule}/{run.due_at.isoformat()}"
-    return [
+    first, *others = [
         replace(run, body=chunk.fingerprint, chunk=number, chunks=len(chunks), order_key=order_key)
         for number, chunk in enumerate(chunks, 1)
     ]
+    if has_canary:
+        others = [
+            replace(other, after_canary=True, send_before=None, waits_for=None, replaces=False)
+            for other in others
+        ]
+    return [first, *others]

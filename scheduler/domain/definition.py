@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Final
 
+from scheduler.domain.batch import check_canary
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.failed_inputs import read_retry_policy
@@ -165,6 +166,11 @@ def check_definition(
             f"confirm_cancel: batch {batch.name!r} has max_inputs_per_trigger, and each chunk would"
             ' cancel the one before it: write overlap = "replace" instead'
         )
+    if batch.canary is not None:
+        try:
+            check_canary(batch.canary)
+        except InvalidInput as error:
+            raise InvalidInput(f"batch {batch.name!r}: canary {error}") from None
     misfire_grace_of(schedule)
     duration_of("catch_up_window", schedule.catch_up_window)
     duration_of("catch_up_pace", schedule.catch_up_pace)

@@ -99,13 +99,14 @@ ENDS: Final[dict[RunState, tuple[Reason, ...]]] = {
         Reason.UNCHANGED,
         Reason.PARKED,
         Reason.STALE_BATCH,
+        Reason.CANARY_FAILED,
         Reason.FLUSHED,
     ),
 }
 """The usual ends: they count from 0, so that the first of them is seen as an increase."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunEvent:
     """
     One move of a run: the database writes it, with the move, whoever makes that.
@@ -124,7 +125,7 @@ class RunEvent:
     by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EventOfRun(RunEvent):
     """A move, and what its run is by now."""
 
@@ -156,6 +157,7 @@ _UNASKED: Final = frozenset(
         Reason.NO_TIME,
         Reason.PARKED,
         Reason.STALE_BATCH,
+        Reason.CANARY_FAILED,
         Reason.PREDECESSOR_FAILED,
         Reason.COLLECTION_CANCELLED,
         Reason.OVERRUN,

@@ -165,7 +165,7 @@ def opened_by(run: EndedRun) -> Observed | None:
             kind = AlertKind.MISSED
         case RunState.SKIPPED if run.reason in _OVER_LIMIT:
             kind = AlertKind.OVER_LIMIT
-        case RunState.CANCELLED if run.reason is Reason.OVERRUN:
+        case _ if run.reason in (Reason.OVERRUN, Reason.CANARY_FAILED):
             kind = AlertKind.FAILING
         case _:
             return None

@@ -357,7 +357,7 @@ def _add(
                 # Not only the last: those before it may be chunks of the same occurrence.
                 if run.collection_id is not None
             )
-    decision.runs.extend(split_run(run, chunks))
+    decision.runs.extend(split_run(run, chunks, has_canary=batch.canary is not None))
 
 
 _FREE = OverlapDecision()

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     UNCHANGED = "unchanged"  # its inputs are those of its last good run, and only_if_changed
     PARKED = "parked"  # all its inputs are: each failed in as many runs as park_after says
     STALE_BATCH = "stale_batch"  # the file of its batch is older than batch_max_age
+    CANARY_FAILED = "canary_failed"  # the canary of its occurrence did not succeed
     FLUSHED = "flushed"
 
 
@@ -171,7 +172,7 @@ Options = TypeVar("Options")
 """What an object is: JSON text in a row, a dict where it is shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LimitColumns(Generic[Lasting]):
     """How much may be sent of a schedule, a collector or an account; `limits` decides."""
 
@@ -180,7 +181,7 @@ class LimitColumns(Generic[Lasting]):
     min_interval: Lasting | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ResultColumns(LimitColumns[Lasting], Generic[Lasting]):
     """Where the results of a schedule or a collector are saved, besides its limits."""
 
@@ -188,7 +189,7 @@ class ResultColumns(LimitColumns[Lasting], Generic[Lasting]):
     keep_saved: Lasting | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     """How to reach one upstream account. *token* is a reference such as `env:DCA_API_TOKEN`."""
 
@@ -203,12 +204,12 @@ class AccountColumns(LimitColumns[Lasting], Generic[Lasting]):
     balance_below: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Account(AccountColumns[str]):
     """An account as its row has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CollectorColumns(ResultColumns[Lasting], Generic[Lasting, Options]):
     """What is known of a collector, whether it is read or shown."""
 
@@ -231,12 +232,12 @@ class CollectorColumns(ResultColumns[Lasting], Generic[Lasting, Options]):
     count_others: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Collector(CollectorColumns[str, str]):
     """An upstream scraper we may run, with the defaults of its triggers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Calendar:
     """Named times at which schedules do not fire; *rules* has one a line, or is an .ics text."""
 
@@ -244,14 +245,14 @@ class Calendar:
     rules: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """
     A named list of inputs: a file read at fire time, or *inputs* as JSON text.
 
     *file* may be a glob: the files that it matches are joined in the order of their names. In
     texts, `{due_at:%Y-%m-%d}` becomes the time the run was due; all other braces are data.
-    *required* has field names with commas between them.
+    *required* has field names with commas between them, *canary* a number of inputs or a share.
     """
 
     name: str
@@ -264,9 +265,10 @@ class Batch:
     max_change_percent: int | None
     max_inputs: int | None = None
     max_chunks: int | None = None
+    canary: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     """
     Collector + batch + timetable + policies, and how far it has been fired.
@@ -346,12 +348,12 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     defined_in: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Schedule(ScheduleColumns[str, str | None, str]):
     """A schedule as its row has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSpec(Generic[Lasting, Names]):
     """
     What is to be done, and what became of it: whole, so that no later edit changes it.
@@ -365,7 +367,8 @@ class RunSpec(Generic[Lasting, Names]):
     run for all its *occurrences*, the first due at *due_at* and the last at *due_until*. One that
     goes *past_limits* is sent on a person's word, whatever limits and budgets say; *past_pauses*
     while its queue or schedule is paused or frozen. Its collection is to have ended by
-    *finish_by_at*: what is left until then is the deadline that is sent.
+    *finish_by_at*: what is left until then is the deadline that is sent. One *after_canary* waits
+    for the first chunk of its occurrence to have ended well.
     """
 
     schedule: str | None
@@ -404,9 +407,10 @@ class RunSpec(Generic[Lasting, Names]):
     past_pauses: bool = False
     finish_by_at: datetime | None = None
     waits_for_others: bool = False
+    after_canary: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NewRun(RunSpec[str, str | None]):
     """A run to be written: one intended execution."""
 
@@ -419,7 +423,7 @@ class NewRun(RunSpec[str, str | None]):
         return replace(self, waits_for=waits_for, replaces=replaces, waits_for_others=others)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunColumns(RunSpec[Lasting, Names]):
     """What is known of a run, whether it is read or shown."""
 
@@ -434,7 +438,7 @@ class RunColumns(RunSpec[Lasting, Names]):
     request_key: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Run(RunColumns[str, str | None]):
     """One intended execution: a schedule at a due time, or one asked for by hand."""
 
@@ -444,7 +448,7 @@ class Run(RunColumns[str, str | None]):
     lookups: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunToSend:
     """As much of a run as it takes to send it and to record its answer."""
 
@@ -463,7 +467,7 @@ SentRun = RunToSend | Run
 """A run whose answer is recorded, whoever has read it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """
     One trigger sent for a run; *number* is the run's fence when it was claimed.
@@ -485,7 +489,7 @@ class Attempt:
     collection_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """The upstream's job that an accepted trigger became, as last seen."""
 
@@ -517,7 +521,7 @@ class Collection:
     overruns_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredBody:
     """
     The inputs of one or more runs exactly as sent, found by their fingerprint.

@@ -239,7 +239,7 @@ def _is_quick(batch: Batch) -> bool:
 def _key_of(batch: Batch) -> _Key:
     rules = (
         *(batch.send_as, batch.dedupe, batch.required),
-        *(batch.max_inputs_per_trigger, batch.max_inputs, batch.max_chunks),
+        *(batch.max_inputs_per_trigger, batch.max_inputs, batch.max_chunks, batch.canary),
     )
     if batch.file is None:
         return (batch.inputs, *rules)

@@ -11,7 +11,7 @@ from scheduler.engine.answered import Answered, feedbacks, result_of
 from scheduler.engine.body_cache import BodyCache
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.in_flight import key_of
-from scheduler.engine.limit_gate import LimitGate
+from scheduler.engine.limit_gate import LimitGate, settle_canaries
 from scheduler.engine.rate_limiter import RateLimiter, close_limiters, open_limiters
 from scheduler.engine.send_buffer import Claim, expiry
 from scheduler.engine.tuning import LONGEST_PREFETCH
@@ -67,7 +67,8 @@ class DispatchPass:
         Make the pass.
 
         1. Record what was answered, and pause the schedules that fail too often.
-        2. Skip what is too late, and cancel the collections that waiting runs replace.
+        2. Skip what is too late, cancel the collections that waiting runs replace, and end or let
+           go what waits for a canary that has ended.
         3. Open the limiters of the accounts concerned or with work, and tell them the answers.
         4. Release claims that wait for the wire and may not leave soon.
         5. Claim what may leave of the accounts whose time has come, and end what is over a limit.
@@ -121,6 +122,8 @@ class DispatchPass:
             end_queued.skip_too_late(conn, now=self.now, why=why)
         if outlook.replaces:
             collections_.cancel_replaced(conn, now=self.now)
+        if outlook.has_canary:
+            settle_canaries(conn, self.now)
 
     def _list_at_work(self, conn: Connection) -> list[AtWork]:
         answered = {answer.run.account for answer in self.answers}

@@ -38,6 +38,7 @@ from scheduler.engine.tuning import LEASE_MARGIN, MOST_FOLLOWED, QUESTIONS_AT_ON
 from scheduler.storage import accounts, collections_, expected_rows, other_jobs, results, runs
 from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.expected_rows import OfRun
 from scheduler.storage.runs import followed, outcomes
 from scheduler.storage.runs.followed import EndedCollection
 
@@ -360,26 +361,33 @@ def _also_ended(conn: Connection, heard: Sequence[Heard], now: datetime) -> list
 
 def _judge_all(conn: Connection, seen: Sequence[Seen]) -> list[_Judged]:
     verdicts = [_judged(one) for one in seen]
-    ended = {one.poll.run.schedule for one, verdict in zip(seen, verdicts, strict=True) if verdict}
-    names = {name for name in ended if name is not None}
-    rules = expected_rows.list_row_rules(conn, names) if names else {}
+    ended = {
+        _of_run(one)
+        for one, verdict in zip(seen, verdicts, strict=True)
+        if verdict and one.poll.run.schedule is not None
+    }
+    rules = expected_rows.list_row_rules(conn, ended) if ended else {}
     return [
         _verdict_of(conn, one, verdict, rules) for one, verdict in zip(seen, verdicts, strict=True)
     ]
 
 
 def _verdict_of(
-    conn: Connection, seen: Seen, verdict: Verdict | None, rules: Mapping[str, RowRules]
+    conn: Connection, seen: Seen, verdict: Verdict | None, rules: Mapping[OfRun, RowRules]
 ) -> _Judged:
     answer = seen.answer
     if verdict is None:
         return _Judged(seen=seen, verdict=None, asks_log=isinstance(answer, AskLog))
     if isinstance(answer, CollectionLog):
-        of_schedule = rules.get(seen.poll.run.schedule or "", RowRules())
-        verdict = judge_rows(verdict, answer, of_schedule)
+        verdict = judge_rows(verdict, answer, rules.get(_of_run(seen), RowRules()))
         if answer.is_listed and not is_clear(verdict, answer):
             return _Judged(seen=seen, verdict=None, asks_log=True)
     return _Judged(seen=seen, verdict=_named(conn, verdict, seen.poll.collection))
+
+
+def _of_run(seen: Seen) -> OfRun:
+    run = seen.poll.run
+    return run.schedule, run.chunk == 1
 
 
 def _judged(seen: Seen) -> Verdict | None:

@@ -2,15 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 
+from scheduler.domain.canary import why_not_sent
 from scheduler.domain.finish import too_late_to_finish, with_deadline
 from scheduler.domain.limits import Wanted
 from scheduler.domain.records import Reason
 from scheduler.storage import usage
 from scheduler.storage.database import Connection
-from scheduler.storage.runs import end_queued, write
+from scheduler.storage.runs import canaries, end_queued, write
 from scheduler.storage.usage import Sending
 from scheduler.views.allowance import Allowance
+
+
+def settle_canaries(conn: Connection, now: datetime) -> None:
+    """Let go what waits for a canary that ended well; end what waits for any other that ended."""
+    for _, group in groupby(canaries.list_after_ended(conn), key=lambda waiting: waiting.canary):
+        first, *others = group
+        run_ids = [first.run_id, *(other.run_id for other in others)]
+        if over := why_not_sent(first):
+            reason, detail = over
+            end_queued.refuse(conn, run_ids, reason=reason, detail=detail, now=now)
+        else:
+            canaries.let_go(conn, run_ids, send_before=first.send_before)
 
 
 class LimitGate:

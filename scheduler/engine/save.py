@@ -27,7 +27,7 @@ from scheduler.engine.hooks import tell_end
 from scheduler.engine.loop import Wake
 from scheduler.engine.rate_limiter import Feedback, feedback_of_answer, open_limiter
 from scheduler.engine.result_file import ResultFile, not_saved
-from scheduler.engine.result_object import NoStore, ResultObject, has_extra, spool_folder
+from scheduler.engine.result_object import NO_EXTRA, NoStore, ResultObject, has_extra, spool_folder
 from scheduler.engine.result_rows import NotBuilt, ResultWriter, Unreadable
 from scheduler.engine.tuning import REMOVED_AT_ONCE, SAVED_AT_ONCE
 from scheduler.storage import accounts, collections_, results
@@ -111,6 +111,8 @@ class SaveStep:
         """Begin what is due; return when more is."""
         root = self.folder()
         is_of = self._is_ours(root)
+        if is_of not in (Place.OBJECTS, Place.ALL):
+            await self._tell_no_extra(now)
         if is_of is None or not self._accepting:
             return None
         await self._remove_old(root, now)
@@ -122,6 +124,11 @@ class SaveStep:
             task = asyncio.create_task(self._save(root, work), name=f"save {work.result.run_id}")
             self._saving[work.result.run_id] = task
         return None  # an end wakes it, else the loop comes again by itself
+
+    async def _tell_no_extra(self, now: datetime) -> None:
+        untold = await self.db.read(partial(results.find_next, of=Place.UNTOLD))
+        if untold is not None and untold <= now:
+            await self.db.write(partial(results.tell_no_store, detail=NO_EXTRA, now=now))
 
     async def drain(self, grace: timedelta) -> None:
         """Begin nothing more, give what is under way a little time, and cut it off then."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from scheduler.domain.batch import (
     DueTime,
     Parked,
+    canary_size,
     fill_due_at,
     find_lack,
     input_digest,
@@ -74,7 +75,8 @@ def iter_bodies(
     leave_out: LeaveOut | None = None,
 ) -> Iterator[StoredBody]:
     """
-    Yield what *batch* makes now: a body for each `max_inputs_per_trigger` inputs, in order.
+    Yield what *batch* makes now: a body for each `max_inputs_per_trigger` inputs, in order; the
+    first has no more than its `canary`, of which a share is known only once all were counted.
 
     With a *spool* a large JSON body goes there in parts, and may be as large as the upstream takes.
     Any other is held in memory, 64 MiB at most: of CSV the columns are known only at the end.
@@ -85,11 +87,14 @@ def iter_bodies(
     is_json = batch.send_as == SendAs.JSON
     if most_bytes is None:
         most_bytes = MOST_BYTES if is_json and spool is not None else MOST_BODY_BYTES
+    canary = canary_size(batch, partial(_count, batch, due, files, leave_out))
+    wanted = min(canary or MOST_BODY_INPUTS, batch.max_inputs_per_trigger or MOST_BODY_INPUTS)
     inputs = iter_sent(batch, due, files=files, warn=warn, leave_out=leave_out)
     for number, first in enumerate(inputs, 1):
         if number > max_chunks_of(batch):
             raise _above(batch, "max_chunks", max_chunks_of(batch), "triggers")
-        limited = _Limited(batch, chain((first,), inputs), most_bytes, most_inputs)
+        most = wanted if number == 1 else batch.max_inputs_per_trigger
+        limited = _Limited(batch, chain((first,), inputs), most_bytes, most_inputs, most)
         try:
             if is_json:
                 writer = BodyWriter(SendAs.JSON, spool=spool, most_bytes=most_bytes)
@@ -101,6 +106,11 @@ def iter_bodies(
         except InvalidInput as error:
             where = f"chunk {number}: " if batch.max_inputs_per_trigger is not None else ""
             raise InvalidInput(f"batch {batch.name!r}: {where}{error}") from None
+
+
+def _count(batch: Batch, due: DueTime | None, files: InputFiles, leave_out: LeaveOut | None) -> int:
+    parked = None if leave_out is None else LeaveOut(leave_out.digests)
+    return sum(1 for _ in iter_sent(batch, due, files=files, leave_out=parked))
 
 
 def write_body(inputs: Iterable[JsonObject], writer: BodyWriter) -> StoredBody:
@@ -172,10 +182,10 @@ class _Limited:
     inputs: Iterator[JsonObject]
     most_bytes: int
     most_inputs: int
+    wanted: int | None
     count: int = 0
 
     def __iter__(self) -> Iterator[JsonObject]:
-        wanted = self.batch.max_inputs_per_trigger
         length = 0
         for item in self.inputs:
             self.count += 1
@@ -183,7 +193,7 @@ class _Limited:
             if length > self.most_bytes or self.count > self.most_inputs:
                 raise self.too_large()
             yield item
-            if self.count == wanted:
+            if self.count == self.wanted:
                 break
 
     def too_large(self) -> InputsError:

@@ -16,7 +16,10 @@ from scheduler.storage.database import Database
 from scheduler.storage.departures import Departures, read_departed
 
 LOOPS: Final = ("fire", "dispatch", "reconcile", "follow")
-"""Those that decide and send; what counts, tells and forgets has no part in it."""
+"""Those that decide and send; what tells and forgets has no part in it."""
+
+COUNTING: Final = (*LOOPS, "metrics")
+"""Those, and who adds up what was used: without it, a limit reads all that was ever sent."""
 
 
 class RehearsedSettings(Settings):

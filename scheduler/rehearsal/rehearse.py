@@ -1,7 +1,7 @@
 """A file's schedules, fired and sent for days in seconds, with nothing sent and nothing kept."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,14 +12,16 @@ from typing import Final
 
 from scheduler.actions.apply import apply_definitions
 from scheduler.config import Config
+from scheduler.domain.budgets import LOADS_UNTIL_KNOWN
 from scheduler.domain.weekly import WeeklyStretch
-from scheduler.rehearsal.daemon import RehearsedSettings, SimulatedDaemon
+from scheduler.rehearsal.daemon import COUNTING, LOOPS, RehearsedSettings, SimulatedDaemon
 from scheduler.rehearsal.report import Rehearsal, Tariff, report
 from scheduler.rehearsal.upstream import SimulatedUpstream
 from scheduler.rehearsal.virtual_loop import VirtualLoop, pause, run_virtually
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.sandbox.jobs import Fate, JobStatus, Order
-from scheduler.storage import migrate, rehearsed, schedules
+from scheduler.storage import limits, migrate, rehearsed, run_events, schedules, usage
+from scheduler.storage.budgets import any_budgets
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.rehearsed import PastCollection
 from scheduler.upstream.in_process import in_process
@@ -36,6 +38,11 @@ _ALIKE: Final = 10
 """So many past collections, of about as many inputs, are drawn from."""
 
 _BY: Final = "rehearsal"
+
+_TOLD_EVERY: Final = timedelta(hours=1)
+
+Told = Callable[[timedelta], None]
+"""Is told, now and then, how much is rehearsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +76,14 @@ class RehearsalPlan:
 
 
 def rehearse(
-    config: Config, environ: Mapping[str, str], plan: RehearsalPlan, past: Past
+    config: Config,
+    environ: Mapping[str, str],
+    plan: RehearsalPlan,
+    past: Past,
+    told: Told = lambda done: None,
 ) -> Rehearsal:
     """
-    Fire and send what *config* says, and return what came of it.
+    Fire and send what *config* says, and return what came of it; *told* hears how far it is.
 
     The same plan, file and past come to the same. All of it happens in a database that is gone
     afterwards. Schedules that are paused stay so.
@@ -83,9 +94,12 @@ def rehearse(
             with db.writing(at_leisure=True) as conn:
                 migrate.upgrade(conn)
                 _prepare(conn, config, past, plan.start)
+                has_limits = limits.any_limits(conn) or any_budgets(conn)
             settings = RehearsedSettings(_asking_less(config, plan.polls_every), environ)
             fates = _Fates(config=config, plan=plan, past=past)
-            run_virtually(partial(_drive, db, settings, plan, fates), start=plan.start)
+            loops = COUNTING if has_limits else LOOPS
+            drive = partial(_drive, db, settings, plan, fates, loops, told)
+            run_virtually(drive, start=plan.start)
             with db.reading() as conn:
                 runs = rehearsed.list_rehearsed(conn)
                 invalid = rehearsed.list_invalid(conn)
@@ -107,6 +121,8 @@ def _prepare(conn: Connection, config: Config, past: Past, now: datetime) -> Non
     for name in past.paused:
         reason = "it is paused in the database"
         schedules.set_paused(conn, name, by=_BY, reason=reason, now=now, until=None)
+    rehearsed.add_usage(conn, past.usage)
+    run_events.start_consumer(conn, usage.COUNTER)
 
 
 async def _drive(
@@ -114,6 +130,8 @@ async def _drive(
     settings: RehearsedSettings,
     plan: RehearsalPlan,
     fates: "_Fates",
+    loops: Sequence[str],
+    told: Told,
     loop: VirtualLoop,
 ) -> None:
     """Let the daemon run until the end, but for its outages."""
@@ -140,11 +158,13 @@ async def _drive(
                 owner=f"rehearsed-{starts}",
                 max_idle=plan.max_idle,
                 polls_every=plan.polls_every,
+                loops=loops,
             )
             await daemon.start()
         edges = (stretch.next_edge(loop.now()) for stretch in plan.outages)
-        until = min([plan.end, *edges])
+        until = min([plan.end, loop.now() + _TOLD_EVERY, *edges])
         await pause((until - loop.now()).total_seconds())
+        told(loop.now() - plan.start)
     if daemon is not None:
         await daemon.stop(settings.config.daemon.shutdown_grace)
 
@@ -175,6 +195,7 @@ class _Fates:
     assumed: set[str] = field(default_factory=set)
     _said: dict[str, timedelta] = field(init=False)
     _past: dict[str, list[PastCollection]] = field(init=False)
+    _loads: dict[str, float] = field(init=False)
     _chance: Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,6 +205,12 @@ class _Fates:
             collector_id: sorted(found, key=lambda one: one.inputs)
             for collector_id, found in self.past.collections.items()
         }
+        self._loads = {
+            collector.id: self.past.loads_per_input.of(
+                schedule=None, collector=name, account=collector.account
+            )
+            for name, collector in collectors.items()
+        }
         self._chance = Random(self.plan.seed)  # noqa: S311 - repeatable on purpose
 
     def of(self, order: Order) -> Fate:
@@ -192,6 +219,7 @@ class _Fates:
         return Fate(
             build_time=self._length(order),
             ends_as=JobStatus.FAILED if fails else JobStatus.DONE,
+            loads_per_input=self._loads.get(order.collector, LOADS_UNTIL_KNOWN),
         )
 
     def _length(self, order: Order) -> timedelta:

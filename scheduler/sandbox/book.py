@@ -118,6 +118,7 @@ class JobBook:
             build_time=fate.build_time,
             time_per_input=fate.time_per_input,
             ends_as=fate.ends_as,
+            loads_per_input=fate.loads_per_input,
         )
         self.jobs[job.id] = job
         self._of_collector[order.collector].append(job)

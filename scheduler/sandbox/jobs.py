@@ -48,11 +48,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What becomes of an order: how long it builds, how long each input takes, how it ends."""
+    """What becomes of an order: how long it builds, what each input takes, how it ends."""
 
     build_time: timedelta
     time_per_input: timedelta = timedelta()
     ends_as: JobStatus = JobStatus.DONE
+    loads_per_input: float = 1.0
 
 
 FateOf = Callable[[Order], Fate]
@@ -82,6 +83,7 @@ class Job:
     time_per_input: timedelta
     # How it ends when all is loaded, unless an input says otherwise.
     ends_as: JobStatus = JobStatus.DONE
+    loads_per_input: float = 1.0
     # How many inputs it will load, if nothing stops it.
     pages: int = field(init=False)
 
@@ -133,6 +135,10 @@ class Job:
         if not self.time_per_input:
             return self.pages
         return min(self.pages, (self._work(now) - self.build_time) // self.time_per_input)
+
+    def page_loads(self, now: datetime) -> int:
+        """Return what is billed for it by *now*."""
+        return round(self.reached(now) * self.loads_per_input)
 
     def expired(self, now: datetime) -> bool:
         """Tell whether its results are gone."""

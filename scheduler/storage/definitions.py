@@ -74,6 +74,12 @@ def list_batch_rules(
     return [(record(Batch, {**row, "inputs": None}), row["inputs"]) for row in rows]
 
 
+def list_canaries(conn: Connection) -> dict[str, str]:
+    """Return the canary of each batch that has one, by name."""
+    query = select(batches.c.name, batches.c.canary).where(batches.c.canary.is_not(None))
+    return {row.name: row.canary for row in conn.execute(query)}
+
+
 def count_batches(conn: Connection) -> int:
     """Return how many batches there are."""
     return conn.scalar(select(func.count()).select_from(batches)) or 0

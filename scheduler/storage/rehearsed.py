@@ -1,14 +1,16 @@
 """What a rehearsal asks: how long past collections took, and what became of its own runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from scheduler.domain.records import Reason, RunState
 from scheduler.storage.rows import records
 from scheduler.storage.tables import bodies, collections, runs, schedules
+from scheduler.storage.upkeep_tables import usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,18 @@ def list_paused_schedules(conn: Connection) -> Sequence[str]:
 def list_schedule_names(conn: Connection) -> Sequence[str]:
     """Return the names of all schedules."""
     return conn.scalars(select(schedules.c.name).order_by(schedules.c.name)).all()
+
+
+def list_usage(conn: Connection, *, since: str) -> list[Mapping[str, Any]]:
+    """Return what was used on the days of UTC from *since* on, as rows."""
+    found = conn.execute(select(usage).where(usage.c.day >= since))
+    return [dict(row) for row in found.mappings()]
+
+
+def add_usage(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Let a database that has no history know what was used."""
+    if rows:
+        conn.execute(insert(usage), rows)
 
 
 def list_invalid(conn: Connection) -> dict[str, str]:

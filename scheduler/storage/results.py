@@ -157,6 +157,7 @@ class Place(StrEnum):
 
     FILES = "files"
     OBJECTS = "objects"
+    UNTOLD = "untold"  # objects that were not tried yet
     ALL = "all"
 
 
@@ -164,6 +165,7 @@ _IS_OBJECT: Final = results.c.path.like("%://%")
 _OF: Final[Mapping[Place, ColumnElement[bool]]] = {
     Place.FILES: ~_IS_OBJECT,
     Place.OBJECTS: _IS_OBJECT,
+    Place.UNTOLD: and_(_IS_OBJECT, results.c.reason.is_(None)),
     Place.ALL: results.c.path.is_not(None),
 }
 
@@ -172,6 +174,12 @@ def find_next(conn: Connection, *, of: Place = Place.ALL) -> datetime | None:
     """Return when a result of such a place is next to be tried; None for never."""
     due: datetime | None = conn.scalar(_NEXT.where(_OF[of]))
     return due
+
+
+def tell_no_store(conn: Connection, *, detail: str, now: datetime) -> None:
+    """Say why objects wait that are due, and that this daemon cannot save."""
+    untold = update(results).where(results.c.next_attempt_at <= now, _OF[Place.UNTOLD])
+    conn.execute(untold.values(reason=ResultReason.NO_STORE, detail=detail))
 
 
 _NEXT: Final[Select[Any]] = select(func.min(results.c.next_attempt_at)).where(

@@ -212,6 +212,7 @@ batches = Table(
     Column("max_change_percent", Integer),
     Column("max_inputs", Integer, _number("max_inputs")),
     Column("max_chunks", Integer, _number("max_chunks")),
+    Column("canary", Text),
     _origin(),
     edits(),
     _number("max_inputs_per_trigger"),
@@ -387,6 +388,8 @@ runs = Table(
     added_flag("past_limits"),
     added_flag("past_pauses"),
     added_flag("waits_for_others"),
+    # Until the first chunk of its occurrence has ended well; then it is let go.
+    added_flag("after_canary"),
     # Who made the last change of the state, and when. A client that counts no move is not ours.
     Column("moves", Integer, nullable=False, server_default="0"),
     Column("moved_at", UtcDateTime),
@@ -436,6 +439,12 @@ runs = Table(
         "waits_for",
         where="state = 'queued' AND replaces = 1",
         postgresql_where="state = 'queued' AND replaces",
+    ),
+    _partial(
+        "ix_runs_after_canary",
+        "waits_for",
+        where="state = 'queued' AND after_canary = 1",
+        postgresql_where="state = 'queued' AND after_canary",
     ),
     _partial("ix_runs_gaps", "schedule", "due_until", where="due_until IS NOT NULL"),
     _partial("ix_runs_stopped", "order_key", where=_STOPPED),

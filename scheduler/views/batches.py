@@ -41,6 +41,7 @@ class BatchRules:
     max_change_percent: int | None
     max_inputs: int
     max_chunks: int
+    canary: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,7 +153,8 @@ def _what_must_change(conn: Connection, run: Run, now: datetime) -> str | None:
         return stopped.present
     ahead = None if run.waits_for is None else runs.get_run(conn, run.waits_for)
     if ahead is not None and ahead.state not in ENDED_STATES and ahead.overdue_at is None:
-        return f"the end of run {ahead.id}, which is {ahead.state}"
+        whose = "its canary, run" if run.after_canary else "run"
+        return f"the end of {whose} {ahead.id}, which is {ahead.state}"
     if others := list_waited_for(conn, run, now=now):
         return f"the end of what others run: {name_others(others)}"
     if run.not_before > now:

@@ -160,16 +160,18 @@ async def test_a_store_that_refuses_is_told_without_credentials_and_tried_again(
     assert summary(saved) == ("saved", None)
 
 
-async def test_without_the_extra_it_is_left_to_a_daemon_that_has_it(
-    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("has_folder", [True, False])
+async def test_without_the_extra_it_says_so_and_is_left_to_a_daemon_that_has_it(
+    database_url: str, tmp_path: Path, has_folder: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scheduler.engine.save.has_extra", lambda: False)
-    async with engine_room(sqlite_url, inputs=INPUTS) as room:
+    async with engine_room(database_url, inputs=INPUTS) as room:
         await ended(room, SAVE_TO)
-        result = await save(room, tmp_path)
+        result = await save(room, tmp_path if has_folder else None)
 
-    assert summary(result) == ("waiting", None)
+    assert summary(result) == ("waiting", "no_store")
     assert result is not None and result.attempt_count == 0
+    assert "dca-scheduler[objectstore]" in str(result.detail)
 
 
 def test_without_the_extra_config_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ def test_every_trigger_is_there(sqlite_url: str) -> None:
             "collectors_results_edited",
         ),
         *(f"schedules_{what}_marks" for what in ("new", "edited")),
-        "batches_ceilings_edited",
+        *("batches_ceilings_edited", "batches_canary_edited"),
         *("runs_edited_times", "runs_edited_leases", "collections_edited_times"),
         *("runs_held", "bodies_held", "bodies_gone"),
         *(f"runs_{what}" for what in ("created", "move_refused", "moved", "moved_by_sql", "gone")),

@@ -173,6 +173,8 @@ CASES = (
         {'schedules_unready{kind="not_ready"}': "1x200"},
         ('DcaSchedulerNotReady{kind="not_ready"}',),
     ),
+    Case("inputs are left out", {"parked_inputs": "3x200"}, ("DcaSchedulerParked",)),
+    Case("somebody else runs a job", {'other_jobs{account="main"}': "1x200"}),
     Case("a result is too old", {"schedules_stale": "1x200"}, ("DcaSchedulerStale",)),
     Case(
         "a result was given up",

@@ -155,6 +155,41 @@ def test_it_tells_page_loads_and_money_by_what_inputs_came_to(tmp_path: Path) ->
     assert (unknown.page_loads, unknown.money) == (48, None)
 
 
+BUDGET = '[budgets.month]\nscope = "all"\npage_loads = 100\nmode = "hard"\n'
+
+
+def used(day: str, pages: int) -> dict[str, object]:
+    """Return what was used on a day, as its row, with 2.5 page loads for each input."""
+    of = {"account": "main", "collector": "shop", "schedule": "hourly", "labels": ""}
+    inputs = pages * 2 // 5
+    return {"day": day, **of, "runs": 1, "inputs": inputs, "pages": pages, "paged_inputs": inputs}
+
+
+def test_what_the_month_has_used_counts_against_its_budget(tmp_path: Path) -> None:
+    past = Past(
+        usage=[used("2026-02-27", 500), used("2026-03-01", 60)],
+        loads_per_input=LoadsPerInput({}, {"shop": 2.5}, {}),
+    )
+
+    rehearsal = rehearsed(tmp_path, HOURLY + BUDGET, past=past)
+    fresh = rehearsed(tmp_path, HOURLY + BUDGET)
+
+    # Five page loads a run: eight go into what is left of the hundred.
+    assert rehearsal.sent == 8
+    assert outcomes(rehearsal)[RunState.SKIPPED, Reason.BUDGET] == 16
+    assert fresh.sent == 24
+
+
+def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(HOURLY)
+    heard: list[timedelta] = []
+
+    rehearse(load_config(file, {}).config, {}, PLAN, Past(), heard.append)
+
+    assert [done // timedelta(hours=1) for done in heard] == [*range(1, 25)]
+
+
 def test_an_upstream_that_throttles_is_heeded_and_everything_is_sent(tmp_path: Path) -> None:
     calm = rehearsed(tmp_path, HOURLY)
     throttled = rehearsed(tmp_path, HOURLY, replace(PLAN, throttle=0.5))

@@ -3,7 +3,8 @@ Runs: all that reads `runs` for the engine, and the only statements that write i
 
 candidates.sql is who is next, claims.py takes them, outcomes.py has what became of an attempt,
 unconfirmed.py the lost ones, followed.py those that a collection ends, end_queued.py those that
-are sent no more; write.py and occurrences.py make them.
+are sent no more, canaries.py those that wait for their first chunk; write.py and
+occurrences.py make them.
 
 A run is written whole, as NewRun, by `write.insert_runs`, `write.insert_run`, `write.insert_keyed`
 and `occurrences.insert_backfilled`. After that these write its columns:
@@ -20,7 +21,8 @@ unconfirmed._lose, write.cut_gap |
 | ended_at | end_queued._ended, followed._ENDED, outcomes._moved |
 | not_before, start_eta | outcomes._moved |
 | query | write.set_query |
-| send_before | write.set_sendable_for_ever |
+| send_before | canaries.let_go, write.set_sendable_for_ever |
+| after_canary | canaries.let_go |
 | attempt_count | claims._taking, outcomes._moved |
 | fence | claims._taking |
 | lease_until | claims.lengthen_lease |
@@ -32,7 +34,7 @@ unconfirmed.look_at_once, unconfirmed.put_off_lookup |
 | lookups | outcomes._moved, unconfirmed._lose, unconfirmed.put_off_lookup |
 | collection_id, triggered_at | outcomes._moved, outcomes.undo_adoption |
 | overdue_at | followed.mark_overdue |
-| waits_for | occurrences.set_waits_for |
+| waits_for | canaries._LET_WAIT, occurrences.set_waits_for |
 | created_by | occurrences.insert_backfilled, write.insert_keyed, write.insert_run |
 | request_key, request_digest | write.insert_keyed |
 """

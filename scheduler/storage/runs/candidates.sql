@@ -51,6 +51,7 @@ candidates AS MATERIALIZED (
           AND runs.collector_id = limited.collector_id
           -- may be sent:
           AND runs.not_before <= :now
+          AND NOT runs.after_canary
           AND (runs.past_pauses OR NOT EXISTS (
               SELECT * FROM queues
               WHERE queues.name = runs.queue AND queues.paused_at IS NOT NULL

@@ -43,14 +43,16 @@ class QueueOutlook(NamedTuple):
     """One waits for the end of a run that it is to replace."""
     has_finish: bool
     """One is to have ended by some moment."""
+    has_canary: bool
+    """One waits for the canary of its occurrence."""
 
 
 def read_outlook(conn: Connection, *, now: datetime) -> QueueOutlook:
     """Look over the queued runs of every account."""
     row = conn.execute(_OUTLOOK, {"now": now}).one()
-    is_ready, is_late, next_ready_at, replacing, finishing = row
+    is_ready, is_late, next_ready_at, *those = row
     return QueueOutlook(
-        bool(is_ready), bool(is_late), next_ready_at, replacing is not None, finishing is not None
+        bool(is_ready), bool(is_late), next_ready_at, *(one is not None for one in those)
     )
 
 
@@ -67,6 +69,7 @@ _OUTLOOK = select(
     _first(runs.c.not_before, runs.c.not_before > NOW),
     select(runs.c.waits_for).where(REPLACING).limit(1).scalar_subquery(),
     select(runs.c.finish_by_at).where(HAS_FINISH).limit(1).scalar_subquery(),
+    select(runs.c.waits_for).where(QUEUED, runs.c.after_canary).limit(1).scalar_subquery(),
 )
 
 

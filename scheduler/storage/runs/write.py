@@ -24,6 +24,7 @@ from scheduler.storage.dialect import insert_new
 from scheduler.storage.json_rows import insert_rows
 from scheduler.storage.rows import values_of
 from scheduler.storage.run_events import who
+from scheduler.storage.runs.canaries import let_wait
 from scheduler.storage.tables import (
     ONE_RUN_PER_KEY,
     ONE_RUN_PER_OCCURRENCE,
@@ -36,6 +37,7 @@ def insert_runs(conn: Connection, new: Sequence[NewRun]) -> list[NewRun]:
     """Write runs and return them; an occurrence that already has its run is left as it is."""
     rows = [as_row(conn, run) for run in new]
     written = set(insert_rows(conn, runs, rows, key=ONE_RUN_PER_OCCURRENCE))
+    let_wait(conn, new)
     return [run for run in new if (run.schedule, run.due_at, run.chunk) in written]
 
 

@@ -32,6 +32,7 @@ from scheduler.storage.dialect import announce
 from scheduler.storage.parked_inputs import parked_of
 from scheduler.storage.retention import pruned_until
 from scheduler.storage.runs import occurrences
+from scheduler.storage.runs.canaries import let_wait
 from scheduler.tools.calendar.choose_backfill import (
     Reprocess,
     ToSend,
@@ -217,6 +218,7 @@ def write_backfill(
     ]
     ids = [group for group in ids if group]
     occurrences.set_waits_for(conn, _chained(ids, ask.max_concurrent))
+    let_wait(conn, new)
     count = sum(map(len, ids))
     _record(conn, ask, count, told, by, now)
     announce(conn)
@@ -309,7 +311,8 @@ def _runs(
         now=now,
     )
     check_secrets(base.query, config)
-    return backfilled_runs(base, to_send, backfill.chunks.get(to_send.due_at, ()), by=by)
+    chunks = backfill.chunks.get(to_send.due_at, ())
+    return backfilled_runs(base, to_send, chunks, backfill.batch, by=by)
 
 
 def _insert_bodies(conn: Connection, backfill: Backfill, now: datetime) -> None:

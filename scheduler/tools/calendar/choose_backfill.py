@@ -9,7 +9,7 @@ from typing import Final
 
 from scheduler.domain.batch import Chunk, split_run
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.records import ENDED_STATES, NewRun, Reason, Run, RunState
+from scheduler.domain.records import ENDED_STATES, Batch, NewRun, Reason, Run, RunState
 
 MOST_AT_ALL: Final = 100_000
 """So many occurrences of a stretch are looked at, at most: beyond it, it is refused."""
@@ -94,7 +94,7 @@ def _again(due_at: datetime, wanted: Sequence[Run]) -> list[ToSend]:
 
 
 def backfilled_runs(
-    base: NewRun, to_send: ToSend, chunks: Sequence[Chunk], *, by: str
+    base: NewRun, to_send: ToSend, chunks: Sequence[Chunk], batch: Batch, *, by: str
 ) -> list[NewRun]:
     """
     Return the runs that send one occurrence: *base* as a scheduled run of it would be, but sent
@@ -113,4 +113,4 @@ def backfilled_runs(
     if to_send.over is not None and to_send.as_it_was:
         over = to_send.over
         return [replace(run, body=over.body, chunk=over.chunk, chunks=over.chunks)]
-    return split_run(run, chunks)
+    return split_run(run, chunks, has_canary=batch.canary is not None)

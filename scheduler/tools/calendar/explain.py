@@ -39,7 +39,8 @@ def explain_time(conn: Connection, name: str, moment: datetime, *, now: datetime
 
     Raises NotFound for a schedule that is not there.
     """
-    schedule = schedules.get_schedule(conn, name).schedule
+    whole = schedules.get_schedule(conn, name)
+    schedule = whole.schedule
     timetable, problem = _timetable(conn, schedule)
     zone = find_zone(timetable.zone.key if timetable is not None else _known_zone(schedule))
     is_limited = schedule.max_runs is not None
@@ -62,6 +63,7 @@ def explain_time(conn: Connection, name: str, moment: datetime, *, now: datetime
             late=how_late(conn, newest_of(rows), now=now) if rows else None,
             waits=list_waits(conn, [schedule], at=max(instant, now)).get(name),
             others=say_others(conn, schedule, now=now),
+            canary=None if whole.batch is None else whole.batch.canary,
             over=list_over_limits(conn, [schedule], at=max(instant, now), is_due=True).get(name),
         )
 

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from scheduler.domain.batch import canary_words
 from scheduler.domain.durations import format_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.finish import LEAST_TIME, finish_by
@@ -58,7 +59,8 @@ class ExplainContext:
     *sent_after* the nearest later one that was not skipped. *made* counts the runs of a schedule
     with `max_runs`. Without *timetable*, *problem* says why. *late* says how late the newest run
     was sent, or what it waits for, *waits* who paused the queue or the account, *over* which limit
-    it would be beyond, *others* what others run on its collector, if that matters.
+    it would be beyond, *others* what others run on its collector, if that matters, *canary* how
+    many of its inputs go first.
     """
 
     now: datetime
@@ -76,6 +78,7 @@ class ExplainContext:
     waits: str | None = None
     over: Over | None = None
     others: str | None = None
+    canary: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +303,8 @@ def _when_it_starts(context: ExplainContext, instant: datetime) -> str:
     later = f" {delay.total_seconds():g} s later (jitter, spread)" if delay else ""
     others = f"; {context.others}" if context.others is not None else ""
     starts = f"it is due then, and its run starts{later or ' at once'}"
-    return f"{starts}{_finish(context, instant)}{_in_vain(context.schedule)}{others}"
+    canary = f"; {canary_words(context.canary)}" if context.canary else ""
+    return f"{starts}{_finish(context, instant)}{_in_vain(context.schedule)}{canary}{others}"
 
 
 def _in_vain(schedule: Schedule) -> str:

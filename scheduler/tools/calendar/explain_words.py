@@ -23,6 +23,7 @@ _SKIPPED: Final[Mapping[Reason, str]] = {
     Reason.UNCHANGED: "its inputs had not changed (only_if_changed)",
     Reason.PARKED: "all its inputs were parked (park_after)",
     Reason.STALE_BATCH: "the file of its batch was too old (batch_max_age)",
+    Reason.CANARY_FAILED: "its first inputs, its canary, did not end well",
     Reason.FLUSHED: "it waited, and was flushed",
 }
 _STATES: Final[Mapping[RunState, str]] = {

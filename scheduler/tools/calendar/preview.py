@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 
+from scheduler.domain.batch import canary_words
 from scheduler.domain.durations import format_duration
 from scheduler.domain.finish import LEAST_TIME, finish_by
-from scheduler.storage import schedules
+from scheduler.storage import definitions, schedules
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.day_counts import Days, count_days
 from scheduler.tools.calendar.desk import Desk, Firing
@@ -58,7 +59,10 @@ def preview_schedules(
     desk = Desk.read(conn, start=start, end=start + timedelta(days=days))
     chosen = [schedules.get_schedule(conn, name).schedule for name in dict.fromkeys(names)]
     found = map(desk.find, chosen or desk.schedules.values())
-    previews = tuple(_preview(firing, desk.end) for firing in found)
+    canaries = definitions.list_canaries(conn)
+    previews = tuple(
+        _preview(firing, desk.end, canaries.get(firing.schedule.batch)) for firing in found
+    )
     total: Counter[date] = Counter()
     for preview in previews:
         total.update(preview.days)
@@ -78,7 +82,8 @@ def preview_with_hours(
     """Count one of them by the day, and by the hour as far as it can be in a moment."""
     desk = Desk.read(conn, start=now, end=now + timedelta(days=days))
     firing = desk.find(schedules.get_schedule(conn, name).schedule)
-    preview = _preview(firing, desk.end)
+    canary = definitions.list_canaries(conn).get(firing.schedule.batch)
+    preview = _preview(firing, desk.end, canary)
     end = _soon(firing, preview, desk.end)
     return preview, load_of([firing], start=now, end=end).hours
 
@@ -93,7 +98,7 @@ def _soon(firing: Firing, preview: SchedulePreview, end: datetime) -> datetime:
     return min(end, firing.start + timedelta(days=max(days, 1)))
 
 
-def _preview(firing: Firing, end: datetime) -> SchedulePreview:
+def _preview(firing: Firing, end: datetime, canary: str | None) -> SchedulePreview:
     timetable = firing.timetable
     if timetable is None:
         return _preview_of(firing, None)
@@ -106,6 +111,8 @@ def _preview(firing: Firing, end: datetime) -> SchedulePreview:
         return replace(preview, note=_finish_note(firing, preview.first_due_at))
     if preview.note is None and firing.schedule.only_if_changed:
         return replace(preview, note="only_if_changed: what has not changed is skipped")
+    if preview.note is None and canary is not None:
+        return replace(preview, note=canary_words(canary))
     return preview
 
 

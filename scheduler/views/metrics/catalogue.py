@@ -99,10 +99,12 @@ OLDEST_QUEUED = _metric(
     "Since when the run that was queued first waits to be sent.",
     "account",
 )
-OVERDUE = _metric(
+OVERDUE = _metric(Kind.GAUGE, "overdue_collections", "Collections that should have ended long ago.")
+OTHER_JOBS = _metric(
     Kind.GAUGE,
-    "overdue_collections",
-    "Collections that should have ended long ago.",
+    "other_jobs",
+    "Jobs that somebody else is known to run on our collectors.",
+    "account",
 )
 LATE = _metric(
     Kind.GAUGE,
@@ -110,10 +112,7 @@ LATE = _metric(
     "Schedules that were due more than a minute ago and were not fired.",
 )
 INVALID = _metric(
-    Kind.GAUGE,
-    "invalid_rows",
-    "Rows that are set aside because they cannot be used.",
-    "table",
+    Kind.GAUGE, "invalid_rows", "Rows that are set aside because they cannot be used.", "table"
 )
 NEXT_FIRE = _metric(
     Kind.GAUGE,
@@ -153,10 +152,7 @@ BUDGET_ALLOWED = _metric(
 # Accounts and their brakes
 
 THROTTLED = _metric(
-    Kind.GAUGE,
-    "account_throttled",
-    "Answers of 429 in the last five minutes.",
-    "account",
+    Kind.GAUGE, "account_throttled", "Answers of 429 in the last five minutes.", "account"
 )
 THROTTLED_LIMIT = _metric(
     Kind.GAUGE,
@@ -165,10 +161,7 @@ THROTTLED_LIMIT = _metric(
     "account",
 )
 BRAKING = _metric(
-    Kind.GAUGE,
-    "account_braking",
-    "1 while the account's brake lets nothing through.",
-    "account",
+    Kind.GAUGE, "account_braking", "1 while the account's brake lets nothing through.", "account"
 )
 PAUSED = _metric(
     Kind.GAUGE,
@@ -177,16 +170,10 @@ PAUSED = _metric(
     "account",
 )
 IN_FLIGHT = _metric(
-    Kind.GAUGE,
-    "account_in_flight",
-    "Requests of the account that may be on the wire.",
-    "account",
+    Kind.GAUGE, "account_in_flight", "Requests of the account that may be on the wire.", "account"
 )
 IN_FLIGHT_LIMIT = _metric(
-    Kind.GAUGE,
-    "account_in_flight_limit",
-    "As many may be on the wire at once.",
-    "account",
+    Kind.GAUGE, "account_in_flight_limit", "As many may be on the wire at once.", "account"
 )
 
 # Daemons: what each tells with its heartbeat, every ten seconds
@@ -199,16 +186,10 @@ DAEMON = _metric(
     *("daemon", "version", "zone_data"),
 )
 STARTED = _metric(
-    Kind.GAUGE,
-    "daemon_started_timestamp_seconds",
-    "When the daemon started.",
-    "daemon",
+    Kind.GAUGE, "daemon_started_timestamp_seconds", "When the daemon started.", "daemon"
 )
 SEEN = _metric(
-    Kind.GAUGE,
-    "daemon_seen_timestamp_seconds",
-    "When the daemon was last seen.",
-    "daemon",
+    Kind.GAUGE, "daemon_seen_timestamp_seconds", "When the daemon was last seen.", "daemon"
 )
 TROUBLED = _metric(
     Kind.GAUGE,
@@ -255,15 +236,15 @@ DATABASE_TIME = _metric(
 )
 
 ALERTS = _metric(
-    Kind.GAUGE,
-    "alerts_open",
-    "What is wrong, by kind; `alerts list` says what.",
-    "kind",
+    Kind.GAUGE, "alerts_open", "What is wrong, by kind; `alerts list` says what.", "kind"
 )
 STALE = _metric(
     Kind.GAUGE,
     "schedules_stale",
     "Schedules whose last good result is older than their fresh_within.",
+)
+PARKED_INPUTS = _metric(
+    Kind.GAUGE, "parked_inputs", "Inputs that enabled schedules leave out: each fails in every run."
 )
 UNREADY = _metric(
     Kind.GAUGE,
@@ -278,10 +259,7 @@ UNSAVED = _metric(
     "state",
 )
 NOTICES_WAITING = _metric(
-    Kind.GAUGE,
-    "notices_waiting",
-    "Notices that have not arrived yet.",
-    "channel",
+    Kind.GAUGE, "notices_waiting", "Notices that have not arrived yet.", "channel"
 )
 NOTICES_OLDEST = _metric(
     Kind.GAUGE,

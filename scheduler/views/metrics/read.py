@@ -21,6 +21,8 @@ from scheduler.storage import (
     gauges,
     last_ends,
     notices,
+    other_jobs,
+    parked_inputs,
     readiness,
     results,
     runs,
@@ -90,6 +92,8 @@ def _runs(conn: Connection, accounts: Iterable[AccountView], now: datetime) -> I
     yield _family(catalogue.QUEUED_RUNS, waiting.items())
     yield _family(catalogue.OLDEST_QUEUED, ((row.account, row.since) for row in queued))
     yield _single(catalogue.OVERDUE, gauges.count_overdue(conn))
+    others = Counter(job.account for job in other_jobs.list_all_counted(conn, now=now))
+    yield _family(catalogue.OTHER_JOBS, ((one.name, others[one.name]) for one in accounts))
     late = troubles.find_late(conn, before=now - LATE_AFTER)
     yield _single(catalogue.LATE, late.count if late else 0)
 
@@ -163,6 +167,8 @@ def _alerts(conn: Connection, now: datetime) -> Iterator[Family]:
     counts = alerts.count_open(conn)
     yield _family(catalogue.ALERTS, ((kind, counts.get(kind, 0)) for kind in AlertKind))
     yield _single(catalogue.STALE, len(standing.list_stale(conn, now=now)))
+    parked = sum(one.count for one in parked_inputs.count_parked(conn))
+    yield _single(catalogue.PARKED_INPUTS, parked)
     unready = Counter(seen.kind for seen in readiness.list_unready(conn, now=now))
     kinds = (AlertKind.AT_RISK, AlertKind.NOT_READY)
     yield _family(catalogue.UNREADY, ((kind, unready[kind]) for kind in kinds))
