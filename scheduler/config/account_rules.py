@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Self
 
 from scheduler.config.model import Config
-from scheduler.config.secrets import SecretReference
+from scheduler.config.secrets import SecretKind, SecretReference
 from scheduler.config.values import VENDOR, check_base_url, is_of_this_machine, origin_of
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.records import Account
@@ -75,6 +75,18 @@ class AccountLimits:
 def what_is_wrong(account: Account) -> str | None:
     """Say why the row cannot be used, by the rules that hold for any file; None if it can."""
     return _wrong(account.base_url, account.token)
+
+
+def unset_token(account: Account, environ: Mapping[str, str]) -> str | None:
+    """Say why the token of a right row cannot be read, where the environment is to have it."""
+    reference = SecretReference.parse(account.token)
+    if reference.kind is not SecretKind.ENV:
+        return None  # a file may come at any time, or not answer
+    try:
+        reference.read_token(environ)
+    except SchedulerError as error:
+        return f"the token cannot be read: {error}"
+    return None
 
 
 @lru_cache

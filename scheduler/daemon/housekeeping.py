@@ -9,7 +9,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from scheduler.actions.settle_restore import look_further
-from scheduler.config.account_rules import AccountLimits
+from scheduler.config.account_rules import AccountLimits, unset_token
 from scheduler.daemon.config_state import ConfigState
 from scheduler.daemon.loop_lag import LoopLag
 from scheduler.daemon.steady_clock import SteadyClock, Witness
@@ -65,6 +65,7 @@ class Housekeeping:
     tally: Tally
     http_error: Callable[[], str | None]
     account_limits: Callable[[], AccountLimits]
+    environ: Mapping[str, str]
     lag: LoopLag = field(default_factory=LoopLag)
     _written: dict[Key, float] = field(default_factory=dict)
 
@@ -129,7 +130,10 @@ class Housekeeping:
 
     def _list_unusable(self, conn: Connection) -> dict[str, str]:
         limits = self.account_limits()
-        judged = ((row.name, limits.what_is_wrong(row)) for row in accounts.list_accounts(conn))
+        rows = accounts.list_accounts(conn)
+        judged = (
+            (row.name, limits.what_is_wrong(row) or unset_token(row, self.environ)) for row in rows
+        )
         return {name: wrong for name, wrong in judged if wrong is not None}
 
     def _pulse(self) -> Pulse:

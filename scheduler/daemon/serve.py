@@ -256,6 +256,7 @@ class DaemonProcess:
             tally=engine.upstreams.tally,
             http_error=lambda: None if self._http is None else self._http.error,
             account_limits=engine.upstreams.limits,
+            environ=self.environ,
         )
         chores = housekeeping.start()
         door = RelayDoor(Relay(self.db, engine.upstreams, self.clock, self.owner))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from scheduler.domain.errors import InvalidInput
 
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PART = re.compile(r"([0-9]{1,10}) *([wdhms])")
+_PART = re.compile(r"([0-9]{1,1000}) *([wdhms])")
 _WHOLE = re.compile(rf"(?: *{_PART.pattern})+")
 # About 68 years: past any use, and far from where date arithmetic overflows.
 _LONGEST_SECONDS = 2**31 - 1

@@ -159,6 +159,12 @@ def _check_header(header: list[str], place: str) -> list[str]:
             f"{place}: the first line holds a URL, so it is no header: name the columns above it"
             " (such as `url`), or name the file .txt if it holds a URL a line"
         )
+    if not any(map(str.isalnum, "".join(names))) and first:
+        raise InputsError(f"{place}: is a line of signs, and no names of columns: export as CSV")
+    if len(names) == 1 and any(sign in first for sign in _DELIMITERS):
+        raise InputsError(
+            f"{place}: is one name with a delimiter in it: write no quotes around a whole line"
+        )
     if any(re.match(r'\s+"', name) for name in header):
         raise InputsError(f"{place}: {_FLAWS['quote']}")
     if len(names) > MOST_FIELDS:

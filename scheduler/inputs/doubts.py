@@ -36,8 +36,8 @@ _BESIDE_AN_ERROR: Final = _MESSAGE_KEYS | {
 }
 _FAILED: Final = frozenset({"error", "fail", "failed", "failure"})
 _ENVELOPE_KEYS: Final = frozenset(
-    {"data", "hits", "input", "inputs", "items", "links", "list", "pages", "products", "records"}
-    | {"result", "results", "rows", "urls", "values"}
+    {"data", "docs", "entries", "features", "hits", "input", "inputs", "items", "links", "list"}
+    | {"objects", "pages", "products", "records", "result", "results", "rows", "urls", "values"}
 )
 _URL_KEYS: Final = frozenset({"href", "link", "uri", "url"})
 _URL_ENDS: Final = ("href", "link", "uri", "url")
@@ -76,12 +76,9 @@ def object_flaw(value: JsonObject) -> str | None:
 def lone_object_flaw(value: JsonObject) -> str | None:
     """Return why *value*, which is a whole document, is hardly one input."""
     names = {_plain(key) for key in value}
-    if names & _MESSAGE_KEYS and names <= _BESIDE_AN_ERROR:
+    if (names & _MESSAGE_KEYS or {"status", "title"} <= names) and names <= _BESIDE_AN_ERROR:
         return f"is an error that somebody answered: get the data again; {_IN_AN_ARRAY}"
-    has_envelope = "url" not in value and any(
-        isinstance(value[key], list) for key in _ENVELOPE_KEYS & value.keys()
-    )
-    if has_envelope or _holds_only_collections(value) or any("://" in key for key in value):
+    if _has_envelope(value) or _holds_only_collections(value) or any("://" in key for key in value):
         return (
             "is one object around others, not an array of inputs: write [{…}, {…}] (pandas:"
             f' to_json(orient="records")); {_IN_AN_ARRAY}'
@@ -95,7 +92,7 @@ def doubt_of(value: JsonObject) -> str | None:
         return "has no fields: is that meant for an input?"
     if doubt := next(filter(None, starmap(_url_doubt, value.items())), None):
         return doubt
-    if _is_envelope(value):
+    if _is_envelope(value) or _has_envelope(value):
         return "holds nothing but lists, objects and counts: is it an envelope around the inputs?"
     if any(isinstance(each, str) and each.lower() == "url" for each in value.values()):
         return "has the value 'url': does a line stand above the names of the columns?"
@@ -107,7 +104,7 @@ def _url_doubt(key: str, value: Any) -> str | None:
     name = _plain(key)
     if name not in _URL_KEYS and not name.endswith(_URL_ENDS):
         return None
-    is_the_page = name in _URL_KEYS
+    is_the_page = names_the_page(key)
     if isinstance(value, str) and value.strip():
         flaw = url_flaw(value.strip(" \t\r\n"))
     elif is_the_page:
@@ -115,6 +112,11 @@ def _url_doubt(key: str, value: Any) -> str | None:
     else:
         return None  # such as an image that a product lacks
     return flaw and f"its {key} {flaw}"
+
+
+def names_the_page(key: str) -> bool:
+    """Tell whether what stands under *key* is the page to crawl."""
+    return _plain(key) in _URL_KEYS
 
 
 def names_doubt(names: Iterable[str]) -> str | None:
@@ -134,6 +136,14 @@ def _is_error(value: JsonObject) -> bool:
     failed = str(names.get("status")).lower() in _FAILED
     is_not_well = names.get("success") is False or names.get("ok") is False
     return bool(names.keys() & _ERROR_KEYS) or failed or is_not_well
+
+
+def _has_envelope(value: JsonObject) -> bool:
+    """Tell whether *value* holds a list by a name that tools give to all that they export."""
+    return "url" not in value and (
+        "_embedded" in value
+        or any(isinstance(value[key], list) for key in _ENVELOPE_KEYS & value.keys())
+    )
 
 
 def _is_envelope(value: JsonObject) -> bool:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from scheduler.domain.errors import InputsError
 from scheduler.domain.records import JsonObject
 from scheduler.inputs.csv_table import iter_csv
-from scheduler.inputs.doubts import Warn, doubt_of, names_doubt, url_flaw
+from scheduler.inputs.doubts import Warn, doubt_of, names_doubt, names_the_page, url_flaw
 from scheduler.inputs.files import ANY_FILE, InputFiles
 from scheduler.inputs.json_stream import iter_json
 from scheduler.inputs.json_text import iter_json_lines, read_json
@@ -120,7 +120,15 @@ def _whole_lines(raw: Raw, path: Path, warn: Warn) -> Iterator[str]:
 
 
 def _csv(raw: Raw, path: Path, warn: Warn) -> Iterator[tuple[int, JsonObject]]:
-    return iter_csv(_whole_lines(raw, path, warn), str(path))
+    names: list[str] = []
+    told = False
+    lines = _whole_lines(raw, path, warn)
+    for number, value in iter_csv(lines, str(path), tell_names=names.extend):
+        if len(value) < len(names) and not told:
+            cut = next(filter(names_the_page, names[len(value) :]), None)
+            if told := cut is not None:
+                warn(f"{path}:{number}: ends before its {cut}")
+        yield number, value
 
 
 def _json(raw: Raw, path: Path, _: Warn) -> Iterator[tuple[int, JsonObject]]:

@@ -30,6 +30,7 @@ from scheduler.storage.account_questions import Billed
 from scheduler.storage.budget_desk import BudgetDesk, covers
 from scheduler.storage.budgets import Lately
 from scheduler.storage.database import Connection
+from scheduler.storage.runs import sent
 from scheduler.storage.usage import Group
 from scheduler.tools.invoice import InvoiceView, read_invoice
 from scheduler.tools.lineage import lineage, runs_left
@@ -271,6 +272,8 @@ def list_coming(
     )
     most = min(MOST_COUNTED, max(1, _MOST_IN_ALL // max(1, len(planned))))
     evenly = [since + (until - since) * ((place + 0.5) / most) for place in range(most)]
+    cautious = [each.schedule.name for each in planned if each.schedule.only_if_changed]
+    changed = sent.list_changed_shares(conn, cautious, since=now - timedelta(days=30))
     coming = []
     for each in planned:
         try:
@@ -292,6 +295,7 @@ def list_coming(
         at = at if left is None else at[: ceil(left / scale)]
         if at:
             size = (sizes or {}).get(each.schedule.batch)
+            scale *= changed.get(each.schedule.name, 1.0)
             coming.append(estimate.coming(each, at, size, scale=scale))
     return coming
 

@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+from scheduler.domain.records import Reason, RunState
+from scheduler.storage.runs import insert_runs
 from tests.definitions.rig import FILE, Desk
-from tests.make import NINE
+from tests.make import NINE, make_new_run
 
 BUDGET = "[budgets.all]\npage_loads = 800\n"
 EVERY_MINUTE = FILE.replace('cron = "0 2 * * *"', 'cron = "* * * * *"')
@@ -51,3 +53,22 @@ def test_what_was_beyond_before_is_not_refused_for_something_else(desk: Desk) ->
 
     assert growth is not None
     assert (growth.more_page_loads, growth.beyond) == (0, ())
+
+
+def test_what_did_not_change_lately_is_not_forecast_to_be_sent(desk: Desk) -> None:
+    cautious = FILE.replace('every = "1h"', 'every = "1h"\nonly_if_changed = true')
+    desk.apply(cautious + BUDGET)
+    with desk.db.writing() as conn:
+        for hour in range(4):
+            reason = Reason.UNCHANGED if hour else Reason.COALESCED
+            skipped = make_new_run(
+                due_at=NINE - timedelta(hours=hour + 1),
+                **{"collector": "products", "batch": "pages", "body": None},
+                **{"state": RunState.SKIPPED, "reason": reason, "ended_at": NINE},
+            )
+            insert_runs(conn, [skipped])
+
+    growth = desk.plan(cautious.replace('every = "1h"', 'every = "30m"') + BUDGET).growth
+
+    assert growth is not None
+    assert growth.more_page_loads == (1440 - 720) // 4

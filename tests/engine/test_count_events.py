@@ -184,6 +184,7 @@ async def chores_of(room: Room, owner: str) -> Housekeeping:
         witness=no_upstream,
         http_error=lambda: None,
         account_limits=room.upstreams.limits,
+        environ={"TOKEN": "token"},
         config=ConfigState(clock()),
         tally=type(room.upstreams.tally)(),
     )

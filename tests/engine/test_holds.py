@@ -1,5 +1,6 @@
 """What held a run up is told afterwards, and what holds it up now, in the same words."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,8 +14,9 @@ from scheduler.domain.holds import Hold
 from scheduler.domain.records import RunState
 from scheduler.domain.tally import Tally
 from scheduler.sandbox import Fault, FaultKind
-from scheduler.storage import accounts, definitions, holds, runs
+from scheduler.storage import accounts, daemons, definitions, holds, runs
 from scheduler.tools.calendar.explain import explain_time
+from scheduler.views.accounts import list_accounts
 from scheduler.views.runs import show_run
 from scheduler.views.waiting import why_held_up
 from tests.engine.rig import NINE, Room, engine_room
@@ -167,6 +169,25 @@ async def test_a_heartbeat_lifts_pauses_that_have_come_to_their_end(database_url
             assert accounts.list_paused(conn) == {}
 
 
+async def test_a_token_that_the_environment_lacks_is_told_before_anything_is_sent(
+    database_url: str,
+) -> None:
+    async with engine_room(database_url) as room:
+        with room.db.writing() as conn:
+            daemons.insert_daemon(
+                conn, "d1", host="one", pid=1, now=room.clock.now, version="1", zone_data="x"
+            )
+        await replace(await housekeeping(room), environ={}).heartbeat()
+
+        with room.db.reading() as conn:
+            (account,) = list_accounts(conn, now=room.clock.now)
+
+    assert account.error == (
+        "the token cannot be read:"
+        " env:TOKEN: the environment variable TOKEN is not set: set it to the secret"
+    )
+
+
 async def housekeeping(room: Room) -> Housekeeping:
     clock = await SteadyClock.measured(room.db)
     return Housekeeping(
@@ -180,6 +201,7 @@ async def housekeeping(room: Room) -> Housekeeping:
         tally=Tally(),
         http_error=lambda: None,
         account_limits=room.upstreams.limits,
+        environ={"TOKEN": "token"},
     )
 
 

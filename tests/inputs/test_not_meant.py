@@ -75,6 +75,8 @@ def test_odd_urls_are_urls(tmp_path: Path, url: str) -> None:
         ("<!DOCTYPE html>\n<html>\n<body>503</body>\n", "a.csv:1: is HTML or XML"),
         ("\n<?xml version='1.0'?>\n<Error/>\n", "a.csv:2: is HTML or XML"),
         ('{\n "error": "unauthorized"\n}\n', "a.csv:1: is JSON"),
+        (f'"url,country"\n"{URL},de"\n', "a.csv:1: is one name with a delimiter in it"),
+        (f"+-----+\n| url |\n+-----+\n| {URL} |\n", "a.csv:1: is a line of signs"),
         ("# exported 2026-11-29\nurl\nx\n", "a.csv:1: is a comment"),
         ("# exported, by me\nurl,n\nx,1\n", "a.csv:1: is a comment"),
         ("url\nx\n<<<<<<< HEAD\ny\n=======\nz\n>>>>>>> b\n", "a.csv:3: is a mark of a merge"),
@@ -116,6 +118,9 @@ def test_a_column_without_a_name_and_a_value_is_left_out(tmp_path: Path, text: s
         {"items": [], "next": None},
         {"message": "Not Found", "status": 404},
         {URL: 1},
+        {"type": "FeatureCollection", "features": [{"properties": {"url": URL}}]},
+        {"title": "shops", "_links": {"self": URL}, "_embedded": {"items": []}},
+        {"type": "about:blank", "title": "Unauthorized", "status": 401, "traceId": "0"},
     ],
 )
 def test_one_object_of_another_shape_is_refused(tmp_path: Path, value: object) -> None:
@@ -196,6 +201,8 @@ def test_an_object_without_measure_is_refused(tmp_path: Path, text: str, problem
         ("a.csv", f"Exported 2026\nurl\n{URL}\n", "has the value 'url'"),
         ("a.csv", f"\u200bkeyword,url\nx,{URL}\n", "which nobody seems to have named"),
         ("a.csv", f"url\nhttps://a{URL}\n", "holds two URLs"),
+        ("a.csv", f"id,url\n1,{URL}\n2\n", "a.csv:3: ends before its url"),
+        ("a.json", f'[{{"status":"ok","results":[{{"url":"{URL}"}}]}}]', "is it an envelope"),
         ("a.csv", f"url\nhttps://x.org/1{URL}\n", "holds two URLs"),
     ],
 )

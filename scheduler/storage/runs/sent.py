@@ -1,11 +1,12 @@
 """What was last sent of a batch: the bodies of the last occurrence that the upstream accepted."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, select
 
 from scheduler.domain.in_vain import LastGood
-from scheduler.domain.records import Run, RunState
+from scheduler.domain.records import Reason, Run, RunState
 from scheduler.storage.rows import records
 from scheduler.storage.runs.read import get_run
 from scheduler.storage.tables import bodies, in_state, runs, schedules
@@ -96,3 +97,13 @@ def _chunks_of(run: Run) -> list[ColumnElement[bool]]:
     if run.schedule is None:  # at the same moment others may have been asked for
         conditions += [runs.c.order_key == run.order_key, runs.c.chunks == run.chunks]
     return conditions
+
+
+def list_changed_shares(
+    conn: Connection, names: Collection[str], *, since: datetime
+) -> dict[str, float]:
+    """Return of these schedules which share of what was due since then was not `unchanged`."""
+    changed = func.count().filter(runs.c.reason != Reason.UNCHANGED) * 1.0 / func.count()
+    due = (runs.c.schedule.in_(names), runs.c.due_at >= since, runs.c.chunk == 1)
+    query = select(runs.c.schedule, changed).where(*due).group_by(runs.c.schedule)
+    return {name: float(share) for name, share in conn.execute(query)} if names else {}
