@@ -63,8 +63,12 @@ def test_what_did_not_change_lately_is_not_forecast_to_be_sent(desk: Desk) -> No
             reason = Reason.UNCHANGED if hour else Reason.COALESCED
             skipped = make_new_run(
                 due_at=NINE - timedelta(hours=hour + 1),
-                **{"collector": "products", "batch": "pages", "body": None},
-                **{"state": RunState.SKIPPED, "reason": reason, "ended_at": NINE},
+                collector="products",
+                batch="pages",
+                body=None,
+                state=RunState.SKIPPED,
+                reason=reason,
+                ended_at=NINE,
             )
             insert_runs(conn, [skipped])
 
