@@ -5,12 +5,15 @@ import threading
 from collections import deque
 from contextlib import suppress
 from time import monotonic
-from typing import TextIO
+from typing import Final, TextIO
 
 MOST_WAITING = 10_000
 """So many lines wait for a reader that has stopped; what comes then is lost, and counted."""
 
 _AT_ONCE = 500
+
+JOURNAL_ERROR: Final = "<3>"
+"""What a line of systemd's journal begins with, of something that failed (sd-daemon(3))."""
 
 
 class Lines:

@@ -8,14 +8,7 @@ from pathlib import Path
 from scheduler.domain.errors import Conflict, InputsError, InvalidInput, NeedsConfirmation
 from scheduler.domain.records import JsonObject, Origin
 from scheduler.domain.request import SendAs
-from scheduler.inputs import (
-    ANY_FILE,
-    MOST_BODY_BYTES,
-    InputFiles,
-    Warn,
-    iter_inputs,
-    least_length,
-)
+from scheduler.inputs import ANY_FILE, MOST_BODY_BYTES, InputFiles, Warn, iter_inputs, least_length
 from scheduler.storage import definition_tables
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection, Database

@@ -16,13 +16,7 @@ from scheduler.cli.render import answer, one_line, print_fields, print_json, pri
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.errors import NeedsConfirmation
 from scheduler.domain.request import SendAs
-from scheduler.views.batches import (
-    BatchDiff,
-    BatchView,
-    diff_batch,
-    list_batches,
-    show_batch,
-)
+from scheduler.views.batches import BatchDiff, BatchView, diff_batch, list_batches, show_batch
 
 
 @click.group(cls=Group)

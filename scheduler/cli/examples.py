@@ -17,6 +17,7 @@ def example_inputs() -> Path:
 
 UNITS = (
     "dca-scheduler.service",
+    "dca-scheduler.socket",
     "dca-scheduler-watchdog.service",
     "dca-scheduler-watchdog.timer",
 )

@@ -25,6 +25,7 @@ from scheduler.cli.lazy import COMPLETE_VARIABLE, Entry, LazyGroup
 from scheduler.cli.output import Remembering, give_up_output, remembered_output
 from scheduler.cli.render import one_line
 from scheduler.domain.errors import SchedulerError
+from scheduler.log_lines import JOURNAL_ERROR, Lines
 
 if TYPE_CHECKING:
     from scheduler.cli.session import Session
@@ -218,7 +219,9 @@ def _usage_problem(error: ClickException) -> str:
 
 
 def _say(problem: str) -> None:
-    click.echo(f"error: {one_line(problem)}", err=True)
+    # A daemon that is refused has no log yet: its unit's journal is told how bad it is.
+    priority = JOURNAL_ERROR if Lines(sys.stderr).is_journal else ""
+    click.echo(f"{priority}error: {one_line(problem)}", err=True)
 
 
 def _tolerate_any_encoding() -> None:

@@ -9,25 +9,13 @@ from scheduler.cli.completion import Named
 from scheduler.cli.lazy import Group
 from scheduler.cli.options import json_option
 from scheduler.cli.parked_inputs import parked, unpark
-from scheduler.cli.render import (
-    answer,
-    print_fields,
-    print_json,
-    print_table,
-    tell_more,
-    warn,
-)
+from scheduler.cli.render import answer, print_fields, print_json, print_table, tell_more, warn
 from scheduler.cli.schedule_fire import fire
 from scheduler.cli.schedule_override import override, overrides, print_overrides, restore
 from scheduler.cli.schedule_pause import pause, resume
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.records import Origin
-from scheduler.views.schedules import (
-    ScheduleFilter,
-    ScheduleView,
-    get_schedule,
-    page_schedules,
-)
+from scheduler.views.schedules import ScheduleFilter, ScheduleView, get_schedule, page_schedules
 
 _COLUMNS = ("name", "enabled", "next fire", "timetable", "timezone", "collector", "batch")
 _WHERE_SO = ("why_held", "error", "file")

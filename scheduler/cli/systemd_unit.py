@@ -18,7 +18,8 @@ def systemd_unit(unit: str) -> None:
     """
     Print the unit file; its head says where it goes.
 
-    Or that of the watchdog, or its timer. It starts the program from where this one is.
+    Or that of its socket, or of the watchdog and its timer. It starts the program from where this
+    one is.
     """
     program = _this_program()
     text = systemd_unit_file(unit).read_text(encoding="utf-8")

@@ -29,12 +29,7 @@ from scheduler.domain.definition import fill_placeholders
 from scheduler.domain.durations import format_duration, parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.failed_inputs import read_retry_policy
-from scheduler.domain.request import (
-    Behaviour,
-    TriggerOptions,
-    check_name_template,
-    trigger_params,
-)
+from scheduler.domain.request import Behaviour, TriggerOptions, check_name_template, trigger_params
 from scheduler.domain.results import check_result_path, read_ready_by
 from scheduler.domain.timetable import find_zone
 

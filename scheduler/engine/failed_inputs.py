@@ -21,29 +21,14 @@ from scheduler.domain.failed_inputs import (
     read_retry_policy,
 )
 from scheduler.domain.new_run import retried_run
-from scheduler.domain.records import (
-    Account,
-    NewRun,
-    Reason,
-    Run,
-    RunState,
-    Schedule,
-    StoredBody,
-)
+from scheduler.domain.records import Account, NewRun, Reason, Run, RunState, Schedule, StoredBody
 from scheduler.domain.request import SendAs, render_body
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.loop import Wake
 from scheduler.engine.rate_limiter import Feedback, feedback_of_answer, open_limiter
 from scheduler.engine.stored_body import SentInputs
 from scheduler.engine.tuning import ERRORS_AT_ONCE, LARGEST_DATASET, LEASE_MARGIN
-from scheduler.storage import (
-    accounts,
-    definitions,
-    failed_inputs,
-    parked_inputs,
-    runs,
-    schedules,
-)
+from scheduler.storage import accounts, definitions, failed_inputs, parked_inputs, runs, schedules
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
 from scheduler.storage.failed_inputs import ToAsk

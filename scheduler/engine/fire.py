@@ -13,15 +13,7 @@ from scheduler.domain.definition import RunDefaults
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.other_jobs import BESIDE_NOTHING
 from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, plan_schedule
-from scheduler.domain.records import (
-    Batch,
-    CatchUp,
-    NewRun,
-    Reason,
-    RunState,
-    Schedule,
-    StoredBody,
-)
+from scheduler.domain.records import Batch, CatchUp, NewRun, Reason, RunState, Schedule, StoredBody
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.fired import CarryOut, Fired, log_invalid, log_standing
@@ -355,10 +347,7 @@ def _coalesce(
 ) -> None:
     """Let what still waits to be sent give way to the newer occurrence, as `catch_up` says."""
     newly_due = {run.schedule for run in fired if run.state is RunState.QUEUED}
-    for catch_up, reason in (
-        (CatchUp.LATEST, Reason.COALESCED),
-        (CatchUp.NONE, Reason.MISSED),
-    ):
+    for catch_up, reason in ((CatchUp.LATEST, Reason.COALESCED), (CatchUp.NONE, Reason.MISSED)):
         names = [
             whole.schedule.name
             for whole in claimed

@@ -8,12 +8,7 @@ from typing import Final
 from scheduler.domain.errors import DatabaseReplaced, DatabaseUnfit
 from scheduler.storage import daemons, migrate
 from scheduler.storage.database import Connection, Database
-from scheduler.storage.origin import (
-    find_last_written,
-    mark_origin,
-    needs_mark,
-    require_original,
-)
+from scheduler.storage.origin import find_last_written, mark_origin, needs_mark, require_original
 from scheduler.storage.restores import find_unsettled, insert_restore, require_settled
 
 _EVERY: Final = timedelta(seconds=5)

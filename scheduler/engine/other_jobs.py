@@ -12,13 +12,7 @@ import structlog
 from scheduler.clock import Clock, boot_seconds
 from scheduler.domain.answers import JobsPage, ListedJob, Refused, Unanswered
 from scheduler.domain.matching import date_trigger
-from scheduler.domain.other_jobs import (
-    LISTED_EVERY,
-    find_others,
-    list_again_at,
-    other_job,
-    runs_on,
-)
+from scheduler.domain.other_jobs import LISTED_EVERY, find_others, list_again_at, other_job, runs_on
 from scheduler.domain.records import Account
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.loop import Wake

@@ -14,13 +14,7 @@ from scheduler.clock import Clock
 from scheduler.domain.answers import Done, DownloadAnswer, Gone, NotReady, Refused, Unanswered
 from scheduler.domain.errors import DatabaseError
 from scheduler.domain.records import Account
-from scheduler.domain.results import (
-    NotSaved,
-    ResultPath,
-    ResultReason,
-    is_too_short,
-    next_attempt,
-)
+from scheduler.domain.results import NotSaved, ResultPath, ResultReason, is_too_short, next_attempt
 from scheduler.domain.timestamps import iso_time
 from scheduler.engine.accounts import Upstreams
 from scheduler.engine.hooks import tell_end

@@ -125,14 +125,8 @@ def list_ended_runs(
     of_collectors = _names(named, "collectors.")
     matters = or_(
         run_events.c.to_state.in_((RunState.FAILED, RunState.PARTIAL)),
-        and_(
-            run_events.c.to_state == RunState.SKIPPED,
-            run_events.c.reason.in_(NOT_SENT),
-        ),
-        and_(
-            run_events.c.to_state == RunState.CANCELLED,
-            run_events.c.reason == Reason.OVERRUN,
-        ),
+        and_(run_events.c.to_state == RunState.SKIPPED, run_events.c.reason.in_(NOT_SENT)),
+        and_(run_events.c.to_state == RunState.CANCELLED, run_events.c.reason == Reason.OVERRUN),
         and_(run_events.c.to_state == RunState.SUCCEEDED, _IS_FOLLOWED),
         schedules.c.on_end.is_not(None),
         _SCHEDULES.has(runs.c.schedule),

@@ -5,16 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    case,
-    exists,
-    func,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, select, union_all
 
 from scheduler.domain.budgets import Budget, LoadsPerInput
 from scheduler.domain.limits import day_of

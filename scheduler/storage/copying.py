@@ -13,12 +13,7 @@ from sqlalchemy import Connection, Row, Table, delete, func, insert, inspect, li
 from sqlalchemy.exc import DBAPIError
 
 from scheduler.domain.errors import Conflict
-from scheduler.storage.dialect import (
-    defer_foreign_keys,
-    last_number,
-    set_last_number,
-    triggers_off,
-)
+from scheduler.storage.dialect import defer_foreign_keys, last_number, set_last_number, triggers_off
 from scheduler.storage.run_events import places_without_transactions
 from scheduler.storage.tables import event_cursors, metadata
 
@@ -85,11 +80,7 @@ def tally(conn: Connection, *, progress: Progress = no_progress) -> list[Tally]:
 
 
 def _copy(
-    source: Connection,
-    target: Connection,
-    table: Table,
-    places: dict[str, int],
-    progress: Progress,
+    source: Connection, target: Connection, table: Table, places: dict[str, int], progress: Progress
 ) -> Tally:
     def rows() -> Iterator[Sequence[Any]]:
         for chunk in _chunks(_counted(source, table, progress)):

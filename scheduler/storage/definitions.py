@@ -8,14 +8,7 @@ from sqlalchemy import Connection, func, select, union, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.pauses import is_paused
-from scheduler.domain.records import (
-    OPEN_STATES,
-    Batch,
-    Calendar,
-    Collector,
-    QueueOrder,
-    StoredBody,
-)
+from scheduler.domain.records import OPEN_STATES, Batch, Calendar, Collector, QueueOrder, StoredBody
 from scheduler.domain.suggestions import MOST_NAMES, did_you_mean
 from scheduler.storage.body_parts import delete_parts
 from scheduler.storage.definition_tables import signed_edit

@@ -6,17 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    Integer,
-    Subquery,
-    and_,
-    delete,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Integer, Subquery, and_, delete, func, or_, select, update
 
 from scheduler.domain.batch import Parked, input_digest
 from scheduler.domain.failed_inputs import ErrorClass, FailedInput

@@ -35,14 +35,7 @@ from scheduler.domain.verdict import KEPT_FOR
 from scheduler.storage import bounds
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.rows import records
-from scheduler.storage.tables import (
-    collections,
-    collectors,
-    in_state,
-    results,
-    runs,
-    schedules,
-)
+from scheduler.storage.tables import collections, collectors, in_state, results, runs, schedules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,14 +21,7 @@ from scheduler.storage.course import list_astray
 from scheduler.storage.parked_inputs import count_parked
 from scheduler.storage.results import Result
 from scheduler.storage.runs.troubles import list_backlogs
-from scheduler.storage.tables import (
-    brakes,
-    daemons,
-    in_state,
-    last_ends,
-    runs,
-    schedules,
-)
+from scheduler.storage.tables import brakes, daemons, in_state, last_ends, runs, schedules
 
 SILENT_AFTER: Final = timedelta(minutes=2)
 """A daemon that was not seen for so long, and has not stopped, is silent."""
@@ -260,8 +253,7 @@ def _accounts(conn: Connection, now: datetime) -> Iterator[Observed]:
             detail=row.paused_reason,
         )
     is_closed = and_(
-        brakes.c.paused_at.is_(None),
-        or_(brakes.c.open_until > now, brakes.c.trips > literal(0)),
+        brakes.c.paused_at.is_(None), or_(brakes.c.open_until > now, brakes.c.trips > literal(0))
     )
     for row in conn.execute(select(brakes).where(is_closed)):
         yield Observed(

@@ -10,16 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    delete,
-    exists,
-    func,
-    literal,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, literal, select, true
 
 from scheduler.domain.tally import Key
 from scheduler.storage.dialect import Inserted, insert_or_update

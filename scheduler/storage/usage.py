@@ -36,14 +36,7 @@ from scheduler.storage.dialect import Inserted, insert_or_update
 from scheduler.storage.dialect import day_of as day_column
 from scheduler.storage.rows import records
 from scheduler.storage.run_events import Stretch
-from scheduler.storage.tables import (
-    bodies,
-    collections,
-    event_cursors,
-    in_state,
-    run_events,
-    runs,
-)
+from scheduler.storage.tables import bodies, collections, event_cursors, in_state, run_events, runs
 from scheduler.storage.upkeep_tables import usage
 
 COUNTER: Final = "metrics"

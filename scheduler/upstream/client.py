@@ -33,13 +33,7 @@ from scheduler.domain.reply import TriggerReply
 from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
 from scheduler.upstream.account_answers import read_balance, read_bill, read_collectors
 from scheduler.upstream.dataset import DatasetReader
-from scheduler.upstream.exchange import (
-    BodyReader,
-    CappedBody,
-    Exchanges,
-    Forward,
-    HeadOfBody,
-)
+from scheduler.upstream.exchange import BodyReader, CappedBody, Exchanges, Forward, HeadOfBody
 from scheduler.upstream.observed import Observe, call_of, class_of, unobserved
 from scheduler.upstream.question_answers import (
     read_cancel,

@@ -17,6 +17,7 @@ CARRIED = {
     "alembic.ini": "scheduler/_migrations/alembic.ini",
     "config.example.toml": "scheduler/_examples/config.example.toml",
     "systemd/dca-scheduler.service": "scheduler/_examples/dca-scheduler.service",
+    "systemd/dca-scheduler.socket": "scheduler/_examples/dca-scheduler.socket",
     "systemd/dca-scheduler-watchdog.service": (
         "scheduler/_examples/dca-scheduler-watchdog.service"
     ),

@@ -129,3 +129,12 @@ def test_the_unit_file_starts_the_program_that_printed_it(tmp_path: Path) -> Non
 
     started = f"ExecStart={script if script.exists() else '/usr/local/bin/dca-scheduler'} run "
     assert done.stdout == unit.replace("ExecStart=/usr/local/bin/dca-scheduler run ", started)
+
+
+def test_the_unit_reloads_where_there_is_no_kill_program() -> None:
+    """Debian's smallest systems have none: it is of a package of its own (procps)."""
+    unit = (ROOT / "systemd" / "dca-scheduler.service").read_text()
+
+    programs = re.findall(r"^Exec\w+=(\S+)", unit, re.M)
+
+    assert programs == ["/usr/local/bin/dca-scheduler", "/bin/sh"]

@@ -6,13 +6,7 @@ into what leaves; secrets.py keeps credentials out until both are sent; template
 """
 
 from scheduler.domain.request.body import body_content, body_frame, body_inputs, render_body
-from scheduler.domain.request.body_writer import (
-    MOST_BYTES,
-    BodyTooLarge,
-    BodyWriter,
-    SendAs,
-    Spool,
-)
+from scheduler.domain.request.body_writer import MOST_BYTES, BodyTooLarge, BodyWriter, SendAs, Spool
 from scheduler.domain.request.options import (
     Behaviour,
     Params,

@@ -8,12 +8,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
 
-from scheduler.domain.timetable.clock_changes import (
-    SECOND,
-    changes_after,
-    instant_of,
-    wall_of,
-)
+from scheduler.domain.timetable.clock_changes import SECOND, changes_after, instant_of, wall_of
 from scheduler.domain.timetable.delay import delay
 from scheduler.domain.timetable.exclusions import Exclusion
 from scheduler.domain.timetable.stretch import (

@@ -22,17 +22,12 @@ from sqlalchemy import (
     union_all,
 )
 
-from scheduler.domain.records import (
-    RunState,
-)
+from scheduler.domain.records import RunState
 from scheduler.storage.collection_tables import other_jobs
 from scheduler.storage.collections_ import CollectorKey
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.other_jobs import is_counted
-from scheduler.storage.tables import (
-    in_state,
-    runs,
-)
+from scheduler.storage.tables import in_state, runs
 
 QUEUED = in_state(runs, RunState.QUEUED)
 ACCOUNTS: BindParameter[Sequence[str]] = bindparam("accounts", expanding=True)

@@ -27,22 +27,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from scheduler.domain.records import (
-    UNRESOLVED_STATES,
-    Outcome,
-    RunState,
-    RunToSend,
-)
+from scheduler.domain.records import UNRESOLVED_STATES, Outcome, RunState, RunToSend
 from scheduler.storage.collections_ import CollectorKey
 from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.rows import columns_of, records
 from scheduler.storage.run_events import SIGNED, signature
 from scheduler.storage.runs.candidates import NOW, Candidate, list_candidates, where_room_is
-from scheduler.storage.tables import (
-    attempts,
-    in_state,
-    runs,
-)
+from scheduler.storage.tables import attempts, in_state, runs
 
 Admit = Callable[[Sequence[int]], Collection[int]]
 """Which of these runs may be claimed: the others are ended by it."""

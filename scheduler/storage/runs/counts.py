@@ -5,16 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from sqlalchemy import (
-    Connection,
-    bindparam,
-    case,
-    exists,
-    func,
-    literal,
-    select,
-    union_all,
-)
+from sqlalchemy import Connection, bindparam, case, exists, func, literal, select, union_all
 
 from scheduler.domain.records import (
     ENDED_STATES,
@@ -27,11 +18,7 @@ from scheduler.domain.records import (
 from scheduler.storage.collection_tables import other_jobs
 from scheduler.storage.other_jobs import is_counted
 from scheduler.storage.rows import record
-from scheduler.storage.tables import (
-    collectors,
-    in_state,
-    runs,
-)
+from scheduler.storage.tables import collectors, in_state, runs
 
 
 def count_open(conn: Connection) -> dict[RunState, int]:

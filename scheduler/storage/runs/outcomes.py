@@ -40,11 +40,7 @@ from scheduler.domain.records import (
     SentRun,
 )
 from scheduler.domain.transition import Transition
-from scheduler.storage.collections_ import (
-    insert_collections,
-    list_owners,
-    mark_replaced,
-)
+from scheduler.storage.collections_ import insert_collections, list_owners, mark_replaced
 from scheduler.storage.dialect import text_of
 from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.rows import records

@@ -4,30 +4,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    and_,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
-from scheduler.domain.records import (
-    Account,
-)
+from scheduler.domain.records import Account
 from scheduler.storage.collections_ import REPLACING
 from scheduler.storage.rows import reader
-from scheduler.storage.runs.candidates import (
-    ACCOUNTS,
-    NOW,
-    QUEUED,
-)
-from scheduler.storage.tables import (
-    accounts,
-    runs,
-)
+from scheduler.storage.runs.candidates import ACCOUNTS, NOW, QUEUED
+from scheduler.storage.tables import accounts, runs
 
 
 class QueueOutlook(NamedTuple):

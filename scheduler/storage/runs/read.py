@@ -5,16 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import ge, le
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    case,
-    func,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, tuple_
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.overlap import Unfinished
@@ -30,13 +21,7 @@ from scheduler.domain.records import (
 from scheduler.storage import bounds
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.rows import record, records
-from scheduler.storage.tables import (
-    attempts,
-    collections,
-    collectors,
-    in_state,
-    runs,
-)
+from scheduler.storage.tables import attempts, collections, collectors, in_state, runs
 
 
 def get_run(conn: Connection, run_id: int) -> Run:

@@ -4,33 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from scheduler.domain.gap import gap_text
-from scheduler.domain.records import (
-    NewRun,
-    Run,
-    RunState,
-)
+from scheduler.domain.records import NewRun, Run, RunState
 from scheduler.domain.timetable import Stretch
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.json_rows import insert_rows
 from scheduler.storage.rows import values_of
 from scheduler.storage.run_events import who
 from scheduler.storage.runs.canaries import let_wait
-from scheduler.storage.tables import (
-    ONE_RUN_PER_KEY,
-    ONE_RUN_PER_OCCURRENCE,
-    in_state,
-    runs,
-)
+from scheduler.storage.tables import ONE_RUN_PER_KEY, ONE_RUN_PER_OCCURRENCE, in_state, runs
 
 
 def insert_runs(conn: Connection, new: Sequence[NewRun]) -> list[NewRun]:

@@ -14,15 +14,7 @@ from scheduler.domain.batch import Chunk, DueTime, DueTimeNeeded, Parked, all_pa
 from scheduler.domain.definition import check_definition, timetable_of
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation
 from scheduler.domain.new_run import Occurrence, scheduled_run
-from scheduler.domain.records import (
-    Batch,
-    Collector,
-    NewRun,
-    QueueOrder,
-    Reason,
-    Run,
-    Schedule,
-)
+from scheduler.domain.records import Batch, Collector, NewRun, QueueOrder, Reason, Run, Schedule
 from scheduler.domain.timestamps import display_time, iso_time
 from scheduler.inputs import ANY_FILE, InputFiles, LeaveOut, iter_bodies
 from scheduler.storage import accounts, definitions, overrides, runs, schedules

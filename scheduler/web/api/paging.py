@@ -11,15 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from scheduler.views.json_document import json_document
-from scheduler.views.page import (
-    LOOKED_THROUGH,
-    MOST_COUNTED,
-    Counted,
-    Item,
-    Page,
-    by_name,
-    cut,
-)
+from scheduler.views.page import LOOKED_THROUGH, MOST_COUNTED, Counted, Item, Page, by_name, cut
 from scheduler.web.access import Caller
 from scheduler.web.problems import Refused
 

@@ -16,12 +16,7 @@ from scheduler.views.collections import (
     list_collections,
 )
 from scheduler.views.page import Page
-from scheduler.views.run_inputs import (
-    FailedInputs,
-    RunInputs,
-    list_failed_inputs,
-    list_run_inputs,
-)
+from scheduler.views.run_inputs import FailedInputs, RunInputs, list_failed_inputs, list_run_inputs
 from scheduler.views.runs import (
     CollectionView,
     RunDetail,

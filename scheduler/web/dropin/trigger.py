@@ -18,13 +18,7 @@ from scheduler.web.access import Caller, RunWaiter, Uploader
 from scheduler.web.api.words import RunId
 from scheduler.web.dropin.answers import answer_of
 from scheduler.web.dropin.documents import OUTCOME, TRIGGER
-from scheduler.web.dropin.parameters import (
-    bad,
-    read_key,
-    read_kind,
-    read_parameters,
-    read_wait,
-)
+from scheduler.web.dropin.parameters import bad, read_key, read_kind, read_parameters, read_wait
 from scheduler.web.dropin.upload import Upload
 from scheduler.web.dropin.waiting import waiters_of
 from scheduler.web.routing import Router

@@ -13,13 +13,7 @@ from scheduler.actions.runs import retry_runs
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.records import Reason
 from scheduler.domain.timestamps import iso_time
-from scheduler.views.failures import (
-    MOST,
-    FailureGroup,
-    FailuresView,
-    list_of_cause,
-    read_failures,
-)
+from scheduler.views.failures import MOST, FailureGroup, FailuresView, list_of_cause, read_failures
 from scheduler.views.retrying import Retryable
 from scheduler.web.access import Operator, Reader
 from scheduler.web.pages.forms import Form

@@ -8,12 +8,7 @@ from math import ceil, floor, log10
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from scheduler.domain.timetable.clock_changes import (
-    ClockChange,
-    changes_after,
-    instant_of,
-    wall_of,
-)
+from scheduler.domain.timetable.clock_changes import ClockChange, changes_after, instant_of, wall_of
 
 
 @dataclass(frozen=True, slots=True)
