@@ -24,8 +24,22 @@ class ResetSchedule:
     next_fire_at: datetime | None
 
 
-def preview_reset(conn: Connection, *, now: datetime) -> list[ResetSchedule]:
-    """Return what a reset brings back, and when each schedule fires next after it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReset:
+    """What a reset brings back: schedules, and runs asked for by hand, which are sent at once."""
+
+    schedules: list[ResetSchedule]
+    runs: list[ahead.AheadRun]
+
+
+def preview_reset(conn: Connection, *, now: datetime) -> ClockReset:
+    """Return what a reset brings back."""
+    return ClockReset(
+        schedules=_preview_schedules(conn, now), runs=ahead.list_ahead_runs(conn, now=now)
+    )
+
+
+def _preview_schedules(conn: Connection, now: datetime) -> list[ResetSchedule]:
     calendars = definitions.list_calendars(conn)
     resets = []
     for schedule in ahead.list_ahead(conn, now=now):
@@ -66,17 +80,18 @@ def _cut(
     return cut
 
 
-def reset(
-    conn: Connection, *, by: str, now: datetime, confirmed: bool = False
-) -> list[ResetSchedule]:
+def reset(conn: Connection, *, by: str, now: datetime, confirmed: bool = False) -> ClockReset:
     """
-    Bring back every schedule that is decided beyond *now*; nothing of the past is fired.
+    Bring back all that is decided beyond *now*; nothing of the past is fired.
 
     NeedsConfirmation where that is any.
     """
-    resets = preview_reset(conn, now=now)
-    if resets and not confirmed:
-        raise NeedsConfirmation(f"{len(resets)} schedules are brought back to now", len(resets))
+    found = preview_reset(conn, now=now)
+    resets = found.schedules
+    count = len(resets) + len(found.runs)
+    if count and not confirmed:
+        runs = f", and {len(found.runs)} runs are sent" if found.runs else ""
+        raise NeedsConfirmation(f"{len(resets)} schedules are brought back to now{runs}", count)
     calendars = definitions.list_calendars(conn)
     for reset in resets:
         timetable = _timetable(conn, reset.schedule, calendars)
@@ -93,5 +108,14 @@ def reset(
             columns={"fired_until": (reset.decided_until, now)},
             now=now,
         )
+    for run in found.runs:
+        audit.record_change(
+            conn,
+            by=by,
+            action="clock reset",
+            subject=f"runs.{run.id}",
+            columns={"not_before": (run.not_before, now)},
+            now=now,
+        )
     announce(conn)
-    return resets
+    return found

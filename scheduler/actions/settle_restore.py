@@ -1,7 +1,8 @@
 """After a backup was restored: nothing of the time that it lacks is sent again by itself."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from scheduler.domain.errors import Conflict, NeedsConfirmation
@@ -12,10 +13,11 @@ from scheduler.storage import ahead, collection_requests, freezes, restores
 from scheduler.storage.audit import record_change
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import forget_departed, lacks_departed
-from scheduler.storage.last_seen import forget_seen
+from scheduler.storage.last_seen import find_put_back, forget_seen
 from scheduler.storage.origin import forget_origin
 from scheduler.storage.runs import claims, end_queued
 
+_EMPTIED: Final = timedelta(days=1)
 _FIRED_AGAIN: Final = "it was fired anew in a database that had lost what was sent since"
 
 
@@ -28,7 +30,7 @@ class SettledRestore:
 
 
 def settle_restore(
-    conn: Connection, *, by: str, now: datetime, confirmed: bool = False
+    conn: Connection, *, by: str, now: datetime, file: Path | None = None, confirmed: bool = False
 ) -> SettledRestore:
     """
     Freeze everything from the backup's last moment on, and have looked for what waited in it.
@@ -36,9 +38,12 @@ def settle_restore(
     What came due since is skipped as frozen. What waited may have been sent since: it counts as
     sent then, its answer lost, so that a daemon looks for it among the upstream's jobs, adopts
     what it can prove, and leaves the rest to the run's `on_unconfirmed` or to a person.
+    An SQLite *file* that has lost even when a daemon worked on it counts as one of a day ago.
     NeedsConfirmation until that is *confirmed*.
     """
     since = restores.find_unsettled(conn) or ahead.find_newest(conn)
+    if since is None and file is not None and find_put_back(conn, file, now=now):
+        since = now - _EMPTIED
     if since is None:
         raise Conflict("no daemon has worked on this database: there is nothing to settle")
     if not confirmed:

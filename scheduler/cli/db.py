@@ -80,7 +80,8 @@ def settle_restore_(session: Session, moved: str | None, yes: bool, as_json: boo
         answer({"moved": moved}, "it is held no more: start a daemon", as_json=as_json)
         return
     with session.database() as database:
-        settled = ask_if_needed(partial(session.act, settle_restore), yes=yes)
+        settle = partial(session.act, settle_restore, file=database.file)
+        settled = ask_if_needed(settle, yes=yes)
         forget_restore(database)
     answer(
         settled,

@@ -17,6 +17,9 @@ CLOCK_DIFFERENCE: Final = timedelta(minutes=1)
 RESTORED: Final = "restored"
 """Who had claimed what waited in a backup: it may never have been sent, and others were."""
 
+MISDATED: Final = timedelta(days=1)
+"""How far a list may be from the upstream's `Date`, unless it is seen to date our jobs by it."""
+
 _WRONG_BY: Final = timedelta(days=2)
 """A clock of ours that nobody vouches for is taken to have been wrong by this much."""
 
@@ -52,33 +55,61 @@ def date_trigger(
 
 
 def dates_to_search(not_before: datetime, now: datetime) -> tuple[date, date]:
-    """Return the first and last day (UTC) on which the upstream may have queued the job."""
-    return (not_before - CLOCK_DIFFERENCE).date(), (now + CLOCK_DIFFERENCE).date()
+    """
+    Return the first and last day (UTC) on which the upstream may have queued the job.
+
+    By whatever zone or clock the list dates it; the day before shows how it dates ours.
+    """
+    return (not_before - MISDATED).date(), (now + MISDATED).date()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListHabits:
     """
-    Whether the list shows our own jobs with the name and the count that we sent.
+    Whether the list shows our own jobs with the name and the count that we sent, and how dated.
 
     None where no job of ours tells. "A row may carry `name`, do not count on it" (DCA, 2).
+    *dated_early* is how long before their claim, by the clock of the upstream's answers.
     """
 
     shows_names: bool | None = None
     shows_counts: bool | None = None
+    dated_early: timedelta | None = None
 
 
-def learn_habits(own: Iterable[tuple[ListedJob, str | None, int]]) -> ListHabits:
-    """Compare the rows of our own jobs with the name and the number of inputs that were sent."""
-    names, counts = set(), set()
-    for job, name, count in own:
-        if job.name is not None and name is not None:
-            names.add(job.name == name)
+@dataclass(frozen=True, slots=True)
+class SentJob:
+    """What is known of a job of ours: *upstream_at* is the upstream's clock at its claim."""
+
+    name: str | None
+    inputs: int
+    upstream_at: datetime | None = None
+
+
+def learn_habits(own: Iterable[tuple[ListedJob, SentJob]]) -> ListHabits:
+    """Compare the rows of our own jobs with what was sent, and when."""
+    names, counts, early = set(), set(), set()
+    for job, sent in own:
+        if job.name is not None and sent.name is not None:
+            names.add(job.name == sent.name)
         if job.inputs:
-            counts.add(job.inputs == count)
+            counts.add(job.inputs == sent.inputs)
+        if job.queued_at is not None and sent.upstream_at is not None:
+            early.add(sent.upstream_at - job.queued_at)
     return ListHabits(
-        shows_names=all(names) if names else None, shows_counts=all(counts) if counts else None
+        shows_names=all(names) if names else None,
+        shows_counts=all(counts) if counts else None,
+        dated_early=_dated_early(early),
     )
+
+
+def _dated_early(early: Collection[timedelta]) -> timedelta | None:
+    most = max(early, default=None)
+    if most is not None and most <= CLOCK_DIFFERENCE:
+        return timedelta()
+    # What is early now by this, now by that, tells nothing.
+    is_steady = most is not None and most - min(early) <= 2 * CLOCK_DIFFERENCE
+    return most if is_steady else None
 
 
 class Fit(Enum):
@@ -88,7 +119,7 @@ class Fit(Enum):
     PLAIN = "plain"  # nothing speaks against it
     UNCOUNTED = "uncounted"  # its inputs are not all counted yet
     DOUBTFUL = "doubtful"  # its name or its count is another, which proves nothing
-    TOO_OLD = "too_old"  # it was queued before the trigger was sent, unless a clock was wrong
+    TOO_OLD = "too_old"  # it is dated before the trigger was sent, which a wrong clock may do
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,29 +131,28 @@ class Candidate:
 
 
 def candidates(
-    trigger: LostTrigger,
-    jobs: Iterable[ListedJob],
-    *,
-    owned: Collection[str],
-    habits: ListHabits,
+    trigger: LostTrigger, jobs: Iterable[ListedJob], *, owned: Collection[str], habits: ListHabits
 ) -> list[Candidate]:
     """
     Return the jobs that can be the lost one: nobody's, and queued since it was sent.
 
-    Older ones are told only where there is no other: a clock may have been wrong.
+    Older ones are told only where there is no other: a clock may have been wrong, or the
+    list's own, unless it is seen to date our jobs as the upstream's answers tell the time.
 
     A name or a count supports a match. Neither rules one out, but for a whole count where the
     list is seen to count as we do. What a row does not tell speaks neither for it nor
     against it; a row that cannot be dated may be the one.
     """
+    early = habits.dated_early
+    not_before = trigger.not_before - CLOCK_DIFFERENCE - (MISDATED if early is None else early)
     possible = [
         Candidate(job, fit)
         for job in jobs
         if job.id not in owned
-        and (job.queued_at is None or job.queued_at >= trigger.not_before - CLOCK_DIFFERENCE)
+        and (job.queued_at is None or job.queued_at >= not_before)
         and (fit := _fit(trigger, job, habits)) is not None
     ]
-    earliest = trigger.sent_at - CLOCK_DIFFERENCE
+    earliest = trigger.sent_at - CLOCK_DIFFERENCE - (early or timedelta())
     fitting = [
         candidate for candidate in possible if (candidate.job.queued_at or earliest) >= earliest
     ]

@@ -111,9 +111,7 @@ class AccountQuestionsStep:
         bill: Bill = {}
         for by in BilledBy:
             lines = await client.export_costs(
-                by,
-                from_date=today - timedelta(days=BILLED_DAYS),
-                to_date=today + timedelta(days=1),
+                by, from_date=today - timedelta(days=BILLED_DAYS), to_date=today + timedelta(days=1)
             )
             told.feedbacks.append(_heard(lines))
             if isinstance(lines, Refused | Unanswered):

@@ -62,10 +62,7 @@ class Senders:
         """Call the address of a heartbeat; return why it did not hear of it."""
         try:
             call = Call(
-                method="GET",
-                url=self._address(url),
-                timeout=timeout,
-                allow_private=allow_private,
+                method="GET", url=self._address(url), timeout=timeout, allow_private=allow_private
             )
         except SchedulerError as error:
             return str(error)

@@ -59,17 +59,26 @@ class ClockCheck:
     ) -> None:
         """Return once the clock is in no doubt any more, or *stopping*; *tell* the doubt."""
         times: str | None = None
+        began = ended = self.clock()
         while not stopping.is_set() and (doubt := await self.find_doubt()) is not None:
             if times is None:
                 log.error("clock_in_doubt", why=doubt, until="it is right, nothing is decided")
+            times, ended = doubt, self.clock()
             await tell(doubt)
-            times = doubt
             try:
                 await asyncio.wait_for(stopping.wait(), _AGAIN)
             except TimeoutError:
                 await remeasure()
         if not stopping.is_set():
+            if times is not None:
+                await self._set_back_new(began, ended)
             await self._tell_marks()
+
+    async def _set_back_new(self, began: datetime, ended: datetime) -> None:
+        """Bring to now what this start has made by the clock that was wrong."""
+        work = partial(ahead.set_back_new, since=began, until=ended, now=self.clock())
+        count = await self.db.write(work)
+        log.warning("clock_in_doubt_no_more", schedules_set_back=count)
 
     async def find_doubt(self) -> str | None:
         """Return why the clock cannot be right, or must be vouched for; None if all is well."""

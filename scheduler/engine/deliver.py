@@ -120,12 +120,7 @@ class DeliverStep:
             self.wake()
 
     def _record(
-        self,
-        conn: Connection,
-        *,
-        channel: ChannelDefinition,
-        delivery: Delivery,
-        error: str | None,
+        self, conn: Connection, *, channel: ChannelDefinition, delivery: Delivery, error: str | None
     ) -> None:
         now, attempts = self.clock(), delivery.attempts + 1
         told: dict[str, Any] = {"channel": delivery.channel, "delivery": delivery.id}

@@ -347,10 +347,7 @@ def _coalesce(
 ) -> None:
     """Let what still waits to be sent give way to the newer occurrence, as `catch_up` says."""
     newly_due = {run.schedule for run in fired if run.state is RunState.QUEUED}
-    for catch_up, reason in (
-        (CatchUp.LATEST, Reason.COALESCED),
-        (CatchUp.NONE, Reason.MISSED),
-    ):
+    for catch_up, reason in ((CatchUp.LATEST, Reason.COALESCED), (CatchUp.NONE, Reason.MISSED)):
         names = [
             whole.schedule.name
             for whole in claimed

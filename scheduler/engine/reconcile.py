@@ -24,6 +24,7 @@ from scheduler.domain.matching import (
     Fit,
     ListHabits,
     LostTrigger,
+    SentJob,
     candidates,
     conclude,
     date_trigger,
@@ -138,9 +139,7 @@ class ReconcileStep:
             limiter.close(conn)
             lookups += [
                 _Lookup(
-                    lost=lost,
-                    account=account,
-                    body=definitions.get_body(conn, str(lost.run.body)),
+                    lost=lost, account=account, body=definitions.get_body(conn, str(lost.run.body))
                 )
                 for lost in claimed
             ]
@@ -267,7 +266,8 @@ def _own_jobs(
     owned = collections_.list_owners(conn, list(job_of))
     sent = collections_.list_sent(conn, sorted(owned, key=owned.__getitem__)[-MOST_LEARNED:])
     return owned, learn_habits(
-        (job_of[collection_id], _name_in(query), count) for collection_id, query, count in sent
+        (job_of[one.id], SentJob(_name_in(one.query), one.row_count, one.upstream_at))
+        for one in sent
     )
 
 

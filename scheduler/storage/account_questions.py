@@ -198,11 +198,7 @@ _IDS = JsonValues("ids", collections.c.id.type)
 def _owners(conn: Connection, ids: Collection[str]) -> dict[str, Any]:
     query = (
         select(
-            collections.c.id,
-            collections.c.run_id,
-            runs.c.schedule,
-            runs.c.collector,
-            runs.c.labels,
+            collections.c.id, collections.c.run_id, runs.c.schedule, runs.c.collector, runs.c.labels
         )
         .join(runs, runs.c.id == collections.c.run_id)
         .where(_IDS.has(collections.c.id))

@@ -151,7 +151,8 @@ def list_throttled(conn: Connection, account: str, *, now: datetime) -> Sequence
     """
     Return when 429 was answered in the five minutes before *now*, in order.
 
-    Suspected ones are included if one was seen for certain.
+    Those of other accounts at the same upstream as well: it counts by address (DCA, 1). Suspected
+    ones are included if one was seen for certain.
     """
     return _list_throttled(conn, [account], now=now).get(account, [])
 
@@ -168,10 +169,13 @@ def _list_throttled(
     return {name: at for name, at in moments.items() if name in certain}
 
 
+_MINE = accounts.alias("mine")
 _THROTTLED = (
-    select(throttles.c.account, throttles.c.happened_at, throttles.c.suspected)
+    select(_MINE.c.name.label("account"), throttles.c.happened_at, throttles.c.suspected)
+    .join(accounts, accounts.c.base_url == _MINE.c.base_url)
+    .join(throttles, throttles.c.account == accounts.c.name)
     .where(
-        throttles.c.account.in_(_NAMES),
+        _MINE.c.name.in_(_NAMES),
         throttles.c.happened_at > bindparam("since", type_=throttles.c.happened_at.type),
     )
     .order_by(throttles.c.happened_at)
@@ -219,9 +223,7 @@ def _under_way() -> Select[Any]:
         runs.c.account.in_(_NAMES), ON_THE_WIRE
     )
     lookups = select(runs.c.account, nobody).where(
-        runs.c.account.in_(_NAMES),
-        in_state(runs, RunState.UNCONFIRMED),
-        runs.c.lease_until > now,
+        runs.c.account.in_(_NAMES), in_state(runs, RunState.UNCONFIRMED), runs.c.lease_until > now
     )
     polls = select(collections.c.account, nobody).where(
         collections.c.account.in_(_NAMES),
@@ -301,11 +303,7 @@ def set_paused(
         update(brakes)
         .where(brakes.c.account == account)
         .values(
-            paused_at=now,
-            paused_by=by,
-            paused_reason=reason,
-            paused_until=until,
-            paused_token=None,
+            paused_at=now, paused_by=by, paused_reason=reason, paused_until=until, paused_token=None
         )
     )
 

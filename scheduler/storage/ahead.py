@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, update
 
+from scheduler.domain.records import RunState
 from scheduler.storage.rows import records
 from scheduler.storage.runs.write import delete_skipped, was_skipped_unsent
 from scheduler.storage.tables import collections, daemons, runs, schedules, throttles
@@ -39,6 +40,40 @@ def list_ahead(conn: Connection, *, now: datetime) -> list[AheadSchedule]:
     return records(AheadSchedule, rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AheadRun:
+    """A run that was asked for by hand and waits for a time that a wrong clock has given it."""
+
+    id: int
+    not_before: datetime
+
+
+def list_ahead_runs(conn: Connection, *, now: datetime) -> list[AheadRun]:
+    """Return the runs that a person asked for, by a clock that was ahead, and that still wait."""
+    query = select(runs.c.id, runs.c.not_before).where(*_asked_ahead(now)).order_by(runs.c.id)
+    return records(AheadRun, conn.execute(query))
+
+
+def _asked_ahead(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    limit = now + TOLERANCE
+    is_by_hand = runs.c.send_before.is_(None)
+    is_ahead = and_(runs.c.created_at > limit, runs.c.not_before > limit)
+    return runs.c.state == RunState.QUEUED, is_by_hand, is_ahead
+
+
+def set_back_new(conn: Connection, *, since: datetime, until: datetime, now: datetime) -> int:
+    """
+    Bring schedules to *now* that a start made by a clock in doubt, which showed those times.
+
+    They have no run yet: as any new schedule they fire from now on. Return how many.
+    """
+    made_then = schedules.c.created_at.between(since - TOLERANCE, until + TOLERANCE)
+    has_run = exists().where(runs.c.schedule == schedules.c.name)
+    names = list(conn.scalars(select(schedules.c.name).where(made_then, ~has_run)))
+    set_back(conn, names, now=now)
+    return len(names)
+
+
 def set_back(conn: Connection, names: list[str], *, now: datetime) -> int:
     """
     Bring schedules back to *now*: they fire what is due from now on.
@@ -64,6 +99,7 @@ def set_back(conn: Connection, names: list[str], *, now: datetime) -> int:
 def set_back_the_rest(conn: Connection, *, now: datetime) -> None:
     """Bring back what holds up an account or a collection until a time that was a mistake."""
     limit = now + TOLERANCE
+    conn.execute(update(runs).where(*_asked_ahead(now)).values(not_before=now))
     conn.execute(update(throttles).where(throttles.c.happened_at > limit).values(happened_at=now))
     far = collections.c.accepted_at > limit
     conn.execute(

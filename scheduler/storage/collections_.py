@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,7 +33,7 @@ from scheduler.storage import bounds
 from scheduler.storage.dialect import insert_new
 from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.rows import records
-from scheduler.storage.tables import accounts, bodies, collections, in_state, runs
+from scheduler.storage.tables import accounts, attempts, bodies, collections, in_state, runs
 
 
 def insert_collections(
@@ -103,14 +103,27 @@ _IDS = JsonValues("ids", collections.c.id.type)
 _OWNERS = select(collections.c.id, collections.c.run_id).where(_IDS.has(collections.c.id))
 
 
-def list_sent(conn: Connection, ids: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Return, for each of *ids* that some run has, the query and the number of inputs sent."""
-    return [(row.id, row.query, row.row_count) for row in conn.execute(_SENT, _IDS.of(ids))]
+class SentCollection(NamedTuple):
+    """What a collection's trigger sent, and the upstream's clock at its claim."""
+
+    id: str
+    query: str
+    row_count: int
+    upstream_at: datetime | None
 
 
+def list_sent(conn: Connection, ids: Sequence[str]) -> list[SentCollection]:
+    """Return what was sent for each of *ids* that some run has."""
+    return [SentCollection(*row) for row in conn.execute(_SENT, _IDS.of(ids))]
+
+
+_OF_ITS_ATTEMPT = and_(
+    attempts.c.run_id == collections.c.run_id, attempts.c.collection_id == collections.c.id
+)
 _SENT = (
-    select(collections.c.id, runs.c.query, bodies.c.row_count)
+    select(collections.c.id, runs.c.query, bodies.c.row_count, attempts.c.upstream_at)
     .join(runs, runs.c.id == collections.c.run_id)
+    .outerjoin(attempts, _OF_ITS_ATTEMPT)
     .join(bodies, bodies.c.fingerprint == runs.c.body)
     .where(_IDS.has(collections.c.id))
 )

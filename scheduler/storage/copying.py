@@ -80,11 +80,7 @@ def tally(conn: Connection, *, progress: Progress = no_progress) -> list[Tally]:
 
 
 def _copy(
-    source: Connection,
-    target: Connection,
-    table: Table,
-    places: dict[str, int],
-    progress: Progress,
+    source: Connection, target: Connection, table: Table, places: dict[str, int], progress: Progress
 ) -> Tally:
     def rows() -> Iterator[Sequence[Any]]:
         for chunk in _chunks(_counted(source, table, progress)):

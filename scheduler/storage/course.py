@@ -83,10 +83,7 @@ def _good_runs(conn: Connection, schedule: str) -> list[GoodRun]:
     )
     rows = conn.execute(
         select(
-            newest.c.due_at,
-            newest.c.triggered_at,
-            newest.c.ended_at,
-            next_due.label("next_due_at"),
+            newest.c.due_at, newest.c.triggered_at, newest.c.ended_at, next_due.label("next_due_at")
         )
         .where(
             newest.c.triggered_at.is_not(None),
@@ -181,10 +178,7 @@ def _select_astray() -> Select[Any]:
         )
         .join(collections, collections.c.id == runs.c.collection_id)
         .join(schedules, schedules.c.name == runs.c.schedule, isouter=True)
-        .where(
-            in_state(runs, RunState.COLLECTING),
-            or_(starts_late, overruns, is_past_next),
-        )
+        .where(in_state(runs, RunState.COLLECTING), or_(starts_late, overruns, is_past_next))
         .order_by(runs.c.id + 0)  # by the index of what collects, not all runs by id
         .limit(_MOST)
     )

@@ -46,6 +46,8 @@ INVARIANTS: Final = (
               AND runs.created_at >= schedules.created_at
               -- What a person asked for stands beside the timetable; it is never too late.
               AND runs.send_before IS NOT NULL
+              -- What a clock that was ahead has sent keeps its run when the mark is set back.
+              AND runs.created_at <= {now}
               AND (schedules.fired_until IS NULL
                    OR coalesce(runs.due_until, runs.due_at) > schedules.fired_until)
         """,

@@ -41,10 +41,11 @@ def find_put_back(conn: Connection, database: Path, *, now: datetime) -> str | N
             f" sent until `{SETTLE_COMMAND}` says how to go on"
         )
     # What lies ahead was written by a clock that was wrong.
-    if seen is None or written is None or seen <= written + _TOLERANCE or seen > now + _TOLERANCE:
+    if seen is None or seen > now + _TOLERANCE or (written and seen <= written + _TOLERANCE):
         return None
+    last = f"was last written at {display_time(written)}" if written else "is empty"
     return (
-        f"{database} was last written at {display_time(written)}, and a daemon worked on it until"
+        f"{database} {last}, and a daemon worked on it until"
         f" {display_time(seen)}: a backup was put in its place, and what was sent meanwhile is not"
         f" in it. Nothing is sent until `{SETTLE_COMMAND}` says how to go on"
     )

@@ -34,12 +34,7 @@ alerts = Table(
     Column("acked_reason", Text),
     Column("acked_until", UtcDateTime),
     Index(
-        "uq_alerts_open",
-        "kind",
-        "subject",
-        unique=True,
-        sqlite_where=_OPEN,
-        postgresql_where=_OPEN,
+        "uq_alerts_open", "kind", "subject", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN
     ),
     Index("ix_alerts_recovered_at", "recovered_at"),
 )

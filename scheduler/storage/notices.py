@@ -267,12 +267,7 @@ def list_page(
 
 
 def count_page(
-    conn: Connection,
-    *,
-    channel: str | None,
-    only_open: bool,
-    most: int,
-    from_id: int | None = None,
+    conn: Connection, *, channel: str | None, only_open: bool, most: int, from_id: int | None = None
 ) -> int:
     """Return how many notices `list_page` has; they are counted up to *most*."""
     chosen = _narrowed(select(notices.c.id), channel, only_open, from_id).limit(most)

@@ -212,11 +212,7 @@ def counts_others(conn: Connection, collector: CollectorKey) -> bool:
 
 
 def record_jobs(
-    conn: Connection,
-    collector: CollectorKey,
-    jobs: Sequence[OtherJob],
-    *,
-    gone: Iterable[str],
+    conn: Connection, collector: CollectorKey, jobs: Sequence[OtherJob], *, gone: Iterable[str]
 ) -> None:
     """Keep what others run now, and forget those that are *gone*."""
     if jobs:

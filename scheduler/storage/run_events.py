@@ -129,11 +129,7 @@ def places_without_transactions(conn: Connection) -> dict[str, int]:
 
 
 def take_events(
-    conn: Connection,
-    consumer: str,
-    *,
-    limit: int,
-    states: Collection[RunState] = tuple(RunState),
+    conn: Connection, consumer: str, *, limit: int, states: Collection[RunState] = tuple(RunState)
 ) -> list[EventOfRun]:
     """
     Return the next events, by id, and move the cursor of *consumer* past them.

@@ -253,8 +253,7 @@ def _accounts(conn: Connection, now: datetime) -> Iterator[Observed]:
             detail=row.paused_reason,
         )
     is_closed = and_(
-        brakes.c.paused_at.is_(None),
-        or_(brakes.c.open_until > now, brakes.c.trips > literal(0)),
+        brakes.c.paused_at.is_(None), or_(brakes.c.open_until > now, brakes.c.trips > literal(0))
     )
     for row in conn.execute(select(brakes).where(is_closed)):
         yield Observed(

@@ -57,10 +57,7 @@ class DatasetReader:
         is_whole = not self.is_full and not self._silent_rows
         errors = {key: error for key, error in self._errors.items() if key not in self._good}
         return EchoedInputs(
-            keys=frozenset(self._keys),
-            is_whole=is_whole,
-            good=frozenset(self._good),
-            errors=errors,
+            keys=frozenset(self._keys), is_whole=is_whole, good=frozenset(self._good), errors=errors
         )
 
     def _keep(self, outer: object) -> None:

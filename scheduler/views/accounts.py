@@ -21,11 +21,12 @@ class AccountView(AccountColumns[Duration]):
     An account and its brake; its *token* is only a reference.
 
     *most_in_flight* is how many requests may be under way at once: the 429 rule stands above the
-    account's own. *throttled_count* counts its answers of 429 in five minutes. *last_error* is what
-    went wrong with the newest of its runs that wait for another try, *poll_due_at* since when a
-    collection waits to be polled. *error* is why the row is not used: by the rules of any file, or
-    by a living daemon for what its own allows. *balance* and *pending_costs* are what the upstream
-    told at *balance_at*, *not_told* why it tells no balance, or no bill.
+    account's own. *throttled_count* counts the answers of 429 in five minutes at its *base_url*.
+    *last_error* is what went wrong with the newest of its runs that wait for another try,
+    *poll_due_at* since when a collection waits to be polled. *error* is why the row is not used:
+    by the rules of any file, or by a living daemon for what its own allows. *balance* and
+    *pending_costs* are what the upstream told at *balance_at*, *not_told* why it tells no balance,
+    or no bill.
     """
 
     in_flight: int

@@ -275,6 +275,16 @@ def _ahead(status: StatusView) -> Iterator[Need]:
             ),
             subject=f"schedules.{first.name}",
         )
+    if status.ahead_runs:
+        first_run = status.ahead_runs[0]
+        yield Need(
+            sentence=(
+                f"{len(status.ahead_runs)} runs were asked for by a clock that was ahead, run"
+                f" {first_run.id} waits until {display_time(first_run.not_before)}"
+                " (dca-scheduler clock reset)"
+            ),
+            subject=f"runs.{first_run.id}",
+        )
 
 
 def _overdue(status: StatusView) -> Iterator[Need]:

@@ -25,7 +25,7 @@ from scheduler.storage import (
     schedules,
     standing,
 )
-from scheduler.storage.ahead import AheadSchedule, list_ahead
+from scheduler.storage.ahead import AheadRun, AheadSchedule, list_ahead, list_ahead_runs
 from scheduler.storage.daemons import SEEN_WITHIN, Daemon
 from scheduler.storage.database import Connection
 from scheduler.storage.definitions import Queue
@@ -175,6 +175,7 @@ class StatusView:
     paused: tuple[PausedSchedule, ...]
     freezes: tuple[FreezeView, ...]
     ahead: tuple[AheadSchedule, ...]
+    ahead_runs: tuple[AheadRun, ...]
     unowned: tuple[str, ...]
     last_daemon: DaemonView | None
     restored_from_at: datetime | None
@@ -200,11 +201,7 @@ class StatusView:
 
 
 def read_status(
-    conn: Connection,
-    *,
-    now: datetime,
-    with_schedules: bool = True,
-    since: datetime | None = None,
+    conn: Connection, *, now: datetime, with_schedules: bool = True, since: datetime | None = None
 ) -> StatusView:
     """
     Read it all as of one moment; looking through a million schedules takes a moment longer.
@@ -233,6 +230,7 @@ def read_status(
         paused=tuple(schedules.list_paused(conn, now=now)),
         freezes=list_freezes(conn, now=now),
         ahead=tuple(list_ahead(conn, now=now)) if with_schedules else (),
+        ahead_runs=tuple(list_ahead_runs(conn, now=now)),
         unowned=tuple(schedules.list_unowned(conn, now=now, limit=MOST_FOUND)),
         last_daemon=last,
         restored_from_at=_restored_from(conn, last),

@@ -12,14 +12,14 @@ from random import Random
 from typing import Final
 
 from scheduler.domain.answers import ListedJob
-from scheduler.domain.matching import ListHabits, LostTrigger, candidates, conclude
+from scheduler.domain.matching import MISDATED, ListHabits, LostTrigger, candidates, conclude
 from scheduler.domain.records import Run, RunState
 from scheduler.domain.transition import Absent, Backoff, Finding, Unreadable, after_lookup
 from tests.make import NINE, make_job, make_run, seconds
 
 LOOKS: Final = tuple(map(seconds, (5, 30, 120, 600)))
 BACKOFF: Final = Backoff(first=seconds(30), most=seconds(900))
-COUNTED: Final = ListHabits(shows_counts=True)
+COUNTED: Final = ListHabits(shows_counts=True, dated_early=timedelta())
 LOST: Final = 3_000
 """So many runs whose first answer is lost are tried; the others need nobody."""
 RATES: Final = (0.001, 0.01, 0.05, 0.2)
@@ -62,7 +62,7 @@ def _ours(was_accepted: bool) -> list[ListedJob]:
 
 
 def _strangers(chance: Random, an_hour: float) -> Iterator[ListedJob]:
-    at = timedelta()
+    at = -MISDATED
     while an_hour and (at := at + timedelta(hours=chance.expovariate(an_hour))) < LOOKS[-1]:
         # One in five has as many inputs as we sent.
         count = 100 if chance.random() < 0.2 else 7

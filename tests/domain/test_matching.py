@@ -1,6 +1,6 @@
 """Which of the upstream's jobs can be the lost one."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from scheduler.domain.matching import (
     Fit,
     ListHabits,
     LostTrigger,
+    SentJob,
     candidates,
     conclude,
     date_trigger,
@@ -26,55 +27,21 @@ from scheduler.domain.transition import Absent, Found, Several
 from tests.make import NINE, make_job, minutes, seconds
 
 TICK = timedelta(microseconds=1)
-MIDNIGHT = datetime(2026, 3, 3, tzinfo=UTC)
-SECOND, THIRD, FOURTH = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
-
-DAYS = {
-    "at noon": (NINE, NINE + minutes(5), (SECOND, SECOND)),
-    "looked for after midnight": (
-        MIDNIGHT - minutes(5),
-        MIDNIGHT + minutes(5),
-        (SECOND, THIRD),
-    ),
-    "an upstream's clock that is ahead has midnight already": (
-        MIDNIGHT - minutes(5),
-        MIDNIGHT - seconds(30),
-        (SECOND, THIRD),
-    ),
-    "an upstream's clock that is behind has yesterday still": (
-        MIDNIGHT + seconds(30),
-        MIDNIGHT + minutes(5),
-        (SECOND, THIRD),
-    ),
-    "just clear of midnight on both sides": (
-        MIDNIGHT + CLOCK_DIFFERENCE,
-        MIDNIGHT + timedelta(days=1) - CLOCK_DIFFERENCE - TICK,
-        (THIRD, THIRD),
-    ),
-    "found by a daemon that was down for a day": (
-        MIDNIGHT - minutes(5),
-        MIDNIGHT + timedelta(days=1),
-        (SECOND, FOURTH),
-    ),
-    "the first of a month": (
-        datetime(2026, 3, 1, tzinfo=UTC),
-        datetime(2026, 3, 1, 0, 5, tzinfo=UTC),
-        (date(2026, 2, 28), date(2026, 3, 1)),
-    ),
-}
+FIRST, THIRD = date(2026, 3, 1), date(2026, 3, 3)
+IN_LINE = ListHabits(dated_early=timedelta())
 
 
-@pytest.mark.parametrize(("claimed_at", "now", "expected"), DAYS.values(), ids=list(DAYS))
-def test_both_days_around_midnight_are_searched(
-    claimed_at: datetime, now: datetime, expected: tuple[date, date]
-) -> None:
-    assert dates_to_search(claimed_at, now) == expected
+def test_the_day_before_and_after_are_searched_for_no_zone_is_further_off() -> None:
+    assert dates_to_search(NINE, NINE + minutes(5)) == (FIRST, THIRD)
 
 
 @given(
-    st.integers(0, 3 * 24 * 3600), st.integers(0, 3 * 24 * 3600), st.integers(-60, 60), st.data()
+    st.integers(0, 3 * 24 * 3600),
+    st.integers(0, 3 * 24 * 3600),
+    st.integers(-14 * 3600, 14 * 3600),
+    st.data(),
 )
-def test_no_clock_difference_hides_the_day_a_job_was_queued_on(
+def test_no_zone_hides_the_day_a_job_was_queued_on(
     claimed: int, waited: int, upstream_ahead: int, data: st.DataObject
 ) -> None:
     claimed_at = NINE + seconds(claimed)
@@ -125,7 +92,7 @@ def test_a_job_fits_by_its_owner_and_time_and_a_name_or_count_only_supports(
 def fits(jobs: list[ListedJob], habits: ListHabits | None = None) -> list[Fit]:
     return [
         candidate.fit
-        for candidate in candidates(LOST, jobs, owned={"j_owned"}, habits=habits or ListHabits())
+        for candidate in candidates(LOST, jobs, owned={"j_owned"}, habits=habits or IN_LINE)
     ]
 
 
@@ -156,23 +123,58 @@ def test_a_job_that_bears_the_name_goes_before_all_others() -> None:
     ("own", "habits"),
     [
         ([], ListHabits()),
-        ([(make_job(inputs=3, name="a"), "a", 3)], ListHabits(shows_names=True, shows_counts=True)),
-        ([(make_job(inputs=0), "a", 3)], ListHabits()),
         (
-            [(make_job(inputs=2, name="x"), "a", 3)],
+            [(make_job(inputs=3, name="a"), SentJob("a", 3, NINE))],
+            ListHabits(shows_names=True, shows_counts=True, dated_early=timedelta()),
+        ),
+        ([(make_job(inputs=0), SentJob("a", 3))], ListHabits()),
+        (
+            [(make_job(inputs=2, name="x"), SentJob("a", 3))],
             ListHabits(shows_names=False, shows_counts=False),
         ),
         (
-            [(make_job(inputs=3, name="a"), "a", 3), (make_job(inputs=1, name="b"), "a", 3)],
+            [
+                (make_job(inputs=3, name="a"), SentJob("a", 3)),
+                (make_job(inputs=1, name="b"), SentJob("a", 3)),
+            ],
             ListHabits(shows_names=False, shows_counts=False),
         ),
     ],
     ids=["none", "as sent", "not counted", "otherwise", "now so, now so"],
 )
 def test_what_a_list_shows_is_learned_from_our_own_jobs(
-    own: list[tuple[ListedJob, str | None, int]], habits: ListHabits
+    own: list[tuple[ListedJob, SentJob]], habits: ListHabits
 ) -> None:
     assert learn_habits(own) == habits
+
+
+@pytest.mark.parametrize(
+    ("early", "expected"),
+    [
+        ([-300, 59, -2], 0),
+        ([90, 60], 90),
+        ([5 * 3600, 5 * 3600 - 7], 5 * 3600),
+        ([90, -300], None),
+        ([], None),
+    ],
+    ids=["in line", "behind", "of another zone", "by turns", "none of ours"],
+)
+def test_how_early_a_list_dates_our_jobs_is_learned_where_it_is_steady(
+    early: list[int], expected: int | None
+) -> None:
+    own = [(make_job(queued_at=NINE - seconds(s)), SentJob(None, 3, NINE)) for s in early]
+
+    dated_early = learn_habits(own).dated_early
+
+    assert dated_early == (None if expected is None else seconds(expected))
+
+
+def test_a_job_that_is_dated_before_its_trigger_is_never_taken_for_absent() -> None:
+    ours = make_job(inputs=3, queued_at=NINE - minutes(300))
+    older = make_job(id="older", inputs=3, queued_at=NINE - minutes(302))
+
+    assert fits([ours], ListHabits()) == [Fit.TOO_OLD]
+    assert fits([ours, older], ListHabits(dated_early=minutes(300))) == [Fit.PLAIN]
 
 
 CONCLUSIONS = {
@@ -310,6 +312,6 @@ def test_a_job_that_only_a_wrong_clock_makes_too_old_is_in_doubt() -> None:
         make_job(id="older", inputs=3, queued_at=NINE - minutes(92)),
     )
 
-    found = candidates(lost, [old, older], owned=(), habits=ListHabits())
+    found = candidates(lost, [old, older], owned=(), habits=IN_LINE)
 
     assert found == [Candidate(old, Fit.TOO_OLD)]

@@ -1,14 +1,17 @@
 """A clock that is wrong is noticed before anything is decided by it, and downtime is not one."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from scheduler.daemon.steady_clock import SteadyClock
 from scheduler.engine.clock_check import DOWNTIME, UNWITNESSED, ClockCheck
 from scheduler.storage import daemons
 from scheduler.storage.database import Database
+from scheduler.storage.tables import schedules
 from tests.engine.rig import Room, engine_room
 from tests.engine.rows import ManualClock
 
@@ -131,3 +134,27 @@ async def test_a_clock_that_is_set_is_followed_where_an_upstream_says_so(
 
     assert clock() - right == moves_by
     assert (clock.last_error is None) == (moves_by == set_by)
+
+
+@pytest.mark.parametrize("wrong_by", [40 * DAY, -60 * DAY], ids=["ahead", "behind"])
+async def test_a_schedule_made_by_a_start_whose_clock_was_wrong_begins_when_it_is_right(
+    database_url: str, wrong_by: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.engine.clock_check._AGAIN", 0)
+    true = ManualClock()
+    true.now = LAST_ALIVE + 7 * DAY
+    async with engine_room(database_url, upstream_clock=true) as room:
+        check = check_of(room, shows=true.now + wrong_by)
+        room.schedule("new", every="1h", created_at=room.clock.now)
+
+        async def set_right(_: str) -> None:
+            room.clock.now = true.now
+
+        async def remeasure() -> None:
+            pass
+
+        await check.hold(asyncio.Event(), remeasure=remeasure, tell=set_right)
+        with room.db.reading() as conn:
+            decided = conn.scalar(select(schedules.c.fired_until))
+
+    assert decided == true.now

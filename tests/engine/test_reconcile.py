@@ -211,6 +211,29 @@ async def test_a_strangers_count_rules_it_out_where_our_own_are_counted(database
     assert (run.state, run.reason) == (QUEUED, Reason.ABSENT)
 
 
+@pytest.mark.parametrize("is_earlier_job_listed", [True, False])
+async def test_a_job_that_the_list_dates_before_its_trigger_is_not_sent_again(
+    database_url: str, is_earlier_job_listed: bool
+) -> None:
+    """The clock, or the zone, of the list's rows is not that of the answers' `Date`."""
+    async with engine_room(database_url, LONG) as room:
+        for name in ("that told the time", "earlier"):
+            room.ask(name=name)
+            await room.dispatch()
+            room.clock.tick(2)
+        run_id = await lose(room, ACCEPTED_AND_LOST)
+        _, earlier, ours = room.sandbox.account.book.jobs.values()
+        ours.queued_at -= timedelta(minutes=5)
+        earlier.queued_at -= timedelta(minutes=5 if is_earlier_job_listed else 9_999)
+        await room.lookup_to_the_end()
+
+        run = room.run(run_id)
+
+    ends = {True: (COLLECTING, Reason.ADOPTED), False: (ATTENTION, Reason.SEVERAL_CANDIDATES)}
+    assert (run.state, run.reason) == ends[is_earlier_job_listed]
+    assert len(room.triggers) == 3
+
+
 async def test_around_midnight_the_jobs_of_both_days_are_read(database_url: str) -> None:
     async with engine_room(database_url) as room:
         room.clock.now = datetime(2026, 3, 2, 23, 59, 58, tzinfo=UTC)
@@ -222,7 +245,7 @@ async def test_around_midnight_the_jobs_of_both_days_are_read(database_url: str)
 
     assert run.reason is Reason.ADOPTED
     # The upstream had not told the time before: our clock may have been wrong at the claim.
-    assert (asked["from_date"], asked["to_date"]) == ("2026-02-28", "2026-03-03")
+    assert (asked["from_date"], asked["to_date"]) == ("2026-02-27", "2026-03-04")
 
 
 async def test_another_runs_job_is_never_adopted(database_url: str) -> None:

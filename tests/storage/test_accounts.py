@@ -118,11 +118,24 @@ def test_a_poll_of_a_collection_is_in_flight_while_its_lease_holds(db: Database)
 
 def test_answers_of_429_count_for_five_minutes(db: Database) -> None:
     with db.writing() as conn:
-        insert_account(conn, name="other")
+        insert_account(conn, name="other", base_url="https://other.example")
         accounts.insert_throttles(conn, "main", [NINE, NINE - minutes(5), NINE - minutes(4)])
         accounts.insert_throttles(conn, "other", [NINE])
 
         assert accounts.list_throttled(conn, "main", now=NINE) == [NINE - minutes(4), NINE]
+
+
+def test_what_others_at_the_same_upstream_were_answered_counts_for_the_address(
+    db: Database,
+) -> None:
+    with db.writing() as conn:
+        insert_account(conn, name="beside")
+        insert_account(conn, name="elsewhere", base_url="https://elsewhere.example")
+        accounts.insert_throttles(conn, "beside", [NINE])
+        accounts.insert_throttles(conn, "elsewhere", [NINE - seconds(1)])
+
+        assert accounts.list_throttled(conn, "main", now=NINE) == [NINE]
+        assert list(accounts.read_brake(conn, "main", now=NINE).throttled_at) == [NINE]
 
 
 def test_suspected_ones_count_once_one_was_seen(db: Database) -> None:

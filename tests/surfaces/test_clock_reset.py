@@ -55,3 +55,27 @@ def test_schedules_that_were_decided_ahead_fire_again(jumped: Home) -> None:
     assert jumped.sql("SELECT count(*) FROM schedules WHERE planned_at IS NULL") == [(2,)]
     assert "clock reset" in jumped.done("changes", "list").out
     assert jumped.done("clock", "reset").out == "no schedule is decided beyond now\n"
+
+
+def test_a_run_asked_for_by_a_clock_that_was_ahead_is_told_and_sent_at_once(home: Home) -> None:
+    run_id = home.make_run(created_at=AHEAD, not_before=AHEAD, due_at=AHEAD)
+
+    assert "1 runs were asked for by a clock that was ahead" in home.call("status").out
+    assert home.call("doctor").code == 1
+    said = home.call("clock", "reset")
+    assert (
+        f"run {run_id}: asked for by hand, waits until 2099-01-08 02:00:00Z; is sent at once"
+        in said.out
+    )
+    assert said.code == 1
+    done = home.done("clock", "reset", "--yes", "--json").json
+    assert [run["id"] for run in done["runs"]] == [run_id]
+    assert home.sql("SELECT count(*) FROM runs WHERE not_before > '2098'") == [(0,)]
+    assert home.done("clock", "reset").out == "no schedule is decided beyond now\n"
+
+
+def test_what_such_a_clock_has_sent_breaks_no_invariant_after_the_reset(jumped: Home) -> None:
+    jumped.make_run(schedule="nightly", due_at=AHEAD, created_at=AHEAD, send_before=AHEAD)
+    jumped.done("clock", "reset", "--yes")
+
+    assert "BROKEN" not in jumped.call("doctor", "--invariants").out

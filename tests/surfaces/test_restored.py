@@ -180,3 +180,21 @@ def test_status_says_that_a_file_which_was_put_back_is_held(restored: Home) -> N
     assert "db settle-restore` says how to go on" in restored.call("doctor").out
     restored.done("db", "settle-restore", "--yes")
     assert "was put in its place" not in restored.done("status").out
+
+
+def test_a_file_that_lost_everything_with_its_log_is_held_and_can_be_settled(home: Home) -> None:
+    write_seen(home.database, NINE)
+    home.sql("DELETE FROM daemons")
+    with pytest.raises(DatabaseUnfit, match="is empty, and a daemon worked on it until"):
+        check(home)
+
+    settled = home.done("db", "settle-restore", "--yes")
+
+    assert "all is frozen since" in settled.out
+    check(home)
+
+
+def test_a_file_that_no_daemon_worked_on_has_nothing_to_settle(home: Home) -> None:
+    home.sql("DELETE FROM daemons")
+
+    assert "nothing to settle" in home.call("db", "settle-restore", "--yes").err

@@ -42,12 +42,7 @@ def _ended(
         update(runs)
         .where(*conditions)
         .values(
-            state=state,
-            reason=reason,
-            detail=detail,
-            next_lookup_at=None,
-            ended_at=NOW,
-            **SIGNED,
+            state=state, reason=reason, detail=detail, next_lookup_at=None, ended_at=NOW, **SIGNED
         )
     )
 
@@ -125,12 +120,7 @@ def supersede_older(conn: Connection, among: Collection[str], *, now: datetime) 
 
 _REPLACING = (
     select(runs.c.account, runs.c.collector_id, runs.c.due_at, runs.c.id)
-    .where(
-        QUEUED,
-        runs.c.account.in_(ACCOUNTS),
-        runs.c.confirm_cancel,
-        MAY_BE_SENT,
-    )
+    .where(QUEUED, runs.c.account.in_(ACCOUNTS), runs.c.confirm_cancel, MAY_BE_SENT)
     .order_by(runs.c.due_at, runs.c.id)
 )
 

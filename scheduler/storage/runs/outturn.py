@@ -71,10 +71,7 @@ def list_outturns(
 
 def _was_due(since: datetime, until: datetime) -> Any:
     return and_(
-        runs.c.schedule.is_not(None),
-        runs.c.due_at >= since,
-        runs.c.due_at < until,
-        ~_IS_RETRIED,
+        runs.c.schedule.is_not(None), runs.c.due_at >= since, runs.c.due_at < until, ~_IS_RETRIED
     )
 
 

@@ -138,13 +138,7 @@ def list_accounts_to_look_up(conn: Connection, *, now: datetime) -> list[str]:
 
 
 def claim_lookups(
-    conn: Connection,
-    account: str,
-    *,
-    now: datetime,
-    owner: str,
-    lease_until: datetime,
-    limit: int,
+    conn: Connection, account: str, *, now: datetime, owner: str, lease_until: datetime, limit: int
 ) -> list[LostRun]:
     """
     Take up to *limit* unconfirmed runs of the account that are due for a lookup.

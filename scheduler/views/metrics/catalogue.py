@@ -143,16 +143,16 @@ BUDGET_USED = _metric(
     *("budget", "unit"),
 )
 BUDGET_ALLOWED = _metric(
-    Kind.GAUGE,
-    "budget_allowed",
-    "What the budget allows in a month.",
-    *("budget", "unit"),
+    Kind.GAUGE, "budget_allowed", "What the budget allows in a month.", *("budget", "unit")
 )
 
 # Accounts and their brakes
 
 THROTTLED = _metric(
-    Kind.GAUGE, "account_throttled", "Answers of 429 in the last five minutes.", "account"
+    Kind.GAUGE,
+    "account_throttled",
+    "Answers of 429 in five minutes, of all accounts at its base_url.",
+    "account",
 )
 THROTTLED_LIMIT = _metric(
     Kind.GAUGE,
@@ -180,10 +180,7 @@ IN_FLIGHT_LIMIT = _metric(
 
 DAEMONS = _metric(Kind.GAUGE, "daemons", "Daemons that were seen within two minutes.")
 DAEMON = _metric(
-    Kind.INFO,
-    "daemon",
-    "A daemon that lives, HOST:PID.",
-    *("daemon", "version", "zone_data"),
+    Kind.INFO, "daemon", "A daemon that lives, HOST:PID.", *("daemon", "version", "zone_data")
 )
 STARTED = _metric(
     Kind.GAUGE, "daemon_started_timestamp_seconds", "When the daemon started.", "daemon"
