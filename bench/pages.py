@@ -36,6 +36,7 @@ _NAMES = {
     "/schedules/{name}": "/schedules/s2",
     "/collectors/{name}": "/collectors/k1",
     "/batches/{name}": "/batches/one",
+    "/runs/retry": "/runs/retry?schedule=s2",
 }
 
 

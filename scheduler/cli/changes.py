@@ -56,12 +56,14 @@ def _what(change: ChangeView) -> str:
     texts = []
     for column, values in change.columns.items():
         before, after = values if isinstance(values, list) and len(values) == 2 else (None, values)
-        texts.append(f"{column}: {_cell(before)} -> {_cell(after)}")
+        texts.append(f"{column}: {_cell(column, before)} -> {_cell(column, after)}")
     return "; ".join(texts)
 
 
-def _cell(value: object) -> str:
-    """Write a value of the audit, which keeps moments as text, as all others are written."""
+def _cell(column: str, value: object) -> str:
+    """Write a value of the audit, which keeps moments and labels as a row has them, for people."""
+    if column == "labels" and isinstance(value, str):
+        return cell(value.strip(",").replace(",", ", "))
     if isinstance(value, str) and value.endswith(("Z", "+00:00")):
         with suppress(ValueError):
             return cell(datetime.fromisoformat(value))

@@ -109,7 +109,8 @@ def demo_folder(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise Conflict(f"another demo runs in {folder}: name another --folder") from None
         with instance_lock(folder / _DATABASE, me="a demo that begins"):
-            for suffix in ("", "-wal", "-shm"):
+            # With what stands beside it: a new file would be taken for an old backup of the old.
+            for suffix in ("", "-wal", "-shm", ".seen", ".departed"):
                 (folder / f"{_DATABASE}{suffix}").unlink(missing_ok=True)
         example = example_config().read_text(encoding="utf-8")
         more = more_schedules(utc_now())

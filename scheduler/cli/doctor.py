@@ -46,9 +46,12 @@ def doctor(session: Session, invariants: bool, since: datetime | None, as_json: 
 
 
 def _config(session: Session) -> tuple[Config | None, str | None]:
-    """Return the configuration; without one that can be loaded, a sentence about that."""
+    """Return the configuration, and a sentence where it cannot be loaded or is anybody's."""
     try:
-        return session.load().config, None
+        config, file = session.load().config, session.find_config()
+        if file is not None and file.stat().st_mode & 0o002:
+            return config, f"{file} may be written by every user: chmod o-w it"
+        return config, None
     except ConfigError as error:
         return None, f"{error.source} cannot be loaded: see dca-scheduler config check"
 

@@ -4,7 +4,7 @@ import click
 
 from scheduler.actions.results import dismiss_result, retry_result
 from scheduler.cli.lazy import Group
-from scheduler.cli.options import json_option
+from scheduler.cli.options import Member, json_option
 from scheduler.cli.render import answer, print_fields, print_json, print_table, tell_more
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.results import ResultState
@@ -25,6 +25,14 @@ def results() -> None:
 @results.command("list")
 @click.option("--schedule", metavar="NAME", help="Only of this schedule.")
 @click.option("--unsaved", is_flag=True, help="Only what is not saved.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=Member(ResultState),
+    metavar="STATE",
+    help="Only in this state; may be given several times.",
+)
 @click.option("--limit", metavar="N", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--before", metavar="RUN", type=int, help="Go on after the run of this id.")
 @json_option
@@ -33,12 +41,15 @@ def list_(
     session: Session,
     schedule: str | None,
     unsaved: bool,
+    states: tuple[ResultState, ...],
     limit: int,
     before: int | None,
     as_json: bool,
 ) -> None:
     """List what is saved, or is to be, the newest runs first."""
-    states: tuple[ResultState, ...] = UNSAVED if unsaved else ()
+    if unsaved and states:
+        raise click.UsageError("give --unsaved or --state, not both")
+    states = UNSAVED if unsaved else states
     with session.reading() as conn:
         page = list_results(conn, limit=limit, schedule=schedule, states=states, before=before)
     if as_json:

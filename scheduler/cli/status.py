@@ -72,7 +72,8 @@ def _account(account: AccountView, status: StatusView) -> str:
     elif closed := why_closed(account, status.read_at):
         sending = f"{closed}, {flight}"
     else:
-        sending = f"sends, {flight}{_behind(account, status)}"
+        doing = "sends" if status.daemons else "no daemon sends"
+        sending = f"{doing}, {flight}{_behind(account, status)}"
     return f"account {account.name}: {sending}"
 
 

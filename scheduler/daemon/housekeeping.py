@@ -130,9 +130,9 @@ class Housekeeping:
 
     def _list_unusable(self, conn: Connection) -> dict[str, str]:
         limits = self.account_limits()
-        rows = accounts.list_accounts(conn)
         judged = (
-            (row.name, limits.what_is_wrong(row) or unset_token(row, self.environ)) for row in rows
+            (row.name, limits.what_is_wrong(row) or unset_token(row, self.environ))
+            for row in accounts.list_accounts(conn)
         )
         return {name: wrong for name, wrong in judged if wrong is not None}
 

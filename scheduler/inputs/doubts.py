@@ -104,10 +104,9 @@ def _url_doubt(key: str, value: Any) -> str | None:
     name = _plain(key)
     if name not in _URL_KEYS and not name.endswith(_URL_ENDS):
         return None
-    is_the_page = names_the_page(key)
     if isinstance(value, str) and value.strip():
         flaw = url_flaw(value.strip(" \t\r\n"))
-    elif is_the_page:
+    elif names_the_page(key):
         flaw = "is empty" if isinstance(value, str) else "is no text"
     else:
         return None  # such as an image that a product lacks
@@ -140,10 +139,8 @@ def _is_error(value: JsonObject) -> bool:
 
 def _has_envelope(value: JsonObject) -> bool:
     """Tell whether *value* holds a list by a name that tools give to all that they export."""
-    return "url" not in value and (
-        "_embedded" in value
-        or any(isinstance(value[key], list) for key in _ENVELOPE_KEYS & value.keys())
-    )
+    lists = (isinstance(value[key], list) for key in _ENVELOPE_KEYS & value.keys())
+    return "url" not in value and ("_embedded" in value or any(lists))
 
 
 def _is_envelope(value: JsonObject) -> bool:

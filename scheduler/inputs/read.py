@@ -121,13 +121,11 @@ def _whole_lines(raw: Raw, path: Path, warn: Warn) -> Iterator[str]:
 
 def _csv(raw: Raw, path: Path, warn: Warn) -> Iterator[tuple[int, JsonObject]]:
     names: list[str] = []
-    told = False
     lines = _whole_lines(raw, path, warn)
     for number, value in iter_csv(lines, str(path), tell_names=names.extend):
-        if len(value) < len(names) and not told:
-            cut = next(filter(names_the_page, names[len(value) :]), None)
-            if told := cut is not None:
-                warn(f"{path}:{number}: ends before its {cut}")
+        if cut := next(filter(names_the_page, names[len(value) :]), None):
+            warn(f"{path}:{number}: ends before its {cut}")
+            names.clear()  # told once
         yield number, value
 
 

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, exists, func, null, or_, select, update
 
-from scheduler.domain.errors import NotFound
 from scheduler.domain.notices import NOT_SENT, Alert, AlertKind, EndedRun, Observed
 from scheduler.domain.records import Reason, RunState
 from scheduler.storage.course import list_lost_cadence
@@ -49,14 +48,6 @@ def count_open(conn: Connection) -> dict[AlertKind, int]:
     """Return how many alerts of each kind are open."""
     rows = conn.execute(select(alerts.c.kind, func.count()).where(_IS_OPEN).group_by(alerts.c.kind))
     return {AlertKind(kind): count for kind, count in rows}
-
-
-def get_alert(conn: Connection, alert_id: int) -> Alert:
-    """Return an alert; raises NotFound."""
-    found = records(Alert, conn.execute(select(alerts).where(alerts.c.id == alert_id)))
-    if not found:
-        raise NotFound(f"there is no alert {alert_id}")
-    return found[0]
 
 
 def insert_alert(conn: Connection, seen: Observed) -> Alert:

@@ -195,14 +195,20 @@ class ParkedCount:
 
 def count_parked(conn: Connection) -> list[ParkedCount]:
     """Return the enabled schedules that leave inputs out, by name."""
-    name = schedules.c.name.label("schedule")
-    of_schedule = (name, schedules.c.collector, schedules.c.labels)
-    since = func.min(parked_inputs.c.parked_at).label("since")
+    # First what is parked, most often nothing: of all schedules few have any.
+    parked = (
+        select(
+            parked_inputs.c.schedule,
+            func.count().label("count"),
+            func.min(parked_inputs.c.parked_at).label("since"),
+        )
+        .group_by(parked_inputs.c.schedule)
+        .cte("parked")
+    )
     query = (
-        select(*of_schedule, func.count().label("count"), since)
-        .join(parked_inputs, parked_inputs.c.schedule == schedules.c.name)
+        select(parked, schedules.c.collector, schedules.c.labels)
+        .join_from(parked, schedules, schedules.c.name == parked.c.schedule)
         .where(schedules.c.enabled, schedules.c.park_after.is_not(None))
-        .group_by(*of_schedule)
-        .order_by(name)
+        .order_by(parked.c.schedule)
     )
     return records(ParkedCount, conn.execute(query))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median, quantiles
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from scheduler.domain.lateness import late_by
@@ -21,7 +21,9 @@ LAST: Final = 20
 """So many of them make the line of a list."""
 
 _OF_A_STRIP: Final = 1000
+_OUTCOMES: Final = (RunState.SUCCEEDED, RunState.PARTIAL, RunState.FAILED)
 _HOUR: Final = timedelta(hours=1)
+_When = TypeVar("_When", date, datetime)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +79,9 @@ class ScheduleFigures:
     """
     The last runs of a schedule, the oldest of them first, and what is usual of them.
 
-    *succeeded* is the share of those that were sent and have ended, *usual_took* and *usual_rows*
-    are medians, *late_p95* is what 95 % of them do not exceed; None where there is nothing to say.
+    *succeeded* is the share of those that ended well, in part or not at all: what was skipped or
+    cancelled does not count. *usual_took* and *usual_rows* are medians, *late_p95* is what 95 %
+    of them do not exceed; None where there is nothing to say.
     """
 
     last: tuple[RunFigures, ...]
@@ -96,7 +99,7 @@ def figures_of(conn: Connection, schedules: Sequence[str]) -> dict[str, Schedule
 
 def sum_up(last: Sequence[RunFigures]) -> ScheduleFigures:
     """Return what is usual of these runs."""
-    ended = [run for run in last if run.ended_at is not None and run.triggered_at is not None]
+    ended = [run for run in last if run.state in _OUTCOMES]
     good = sum(run.state is RunState.SUCCEEDED for run in ended)
     rows = [run.lines for run in ended if run.lines is not None]
     return ScheduleFigures(
@@ -135,13 +138,14 @@ def count_lately(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class YearOfRuns:
     """
-    How many runs of each day, in the schedule's zone, came to what.
+    How many runs of each day and of each hour, in the schedule's zone, came to what.
 
-    Runs that are forgotten stand at their day in UTC. *is_whole* is False where there were more
-    than MOST_OF_A_YEAR, of which the newest are counted.
+    Runs that are forgotten stand at their day in UTC, and at no hour. *is_whole* is False where
+    there were more than MOST_OF_A_YEAR, of which the newest are counted.
     """
 
     days: Mapping[date, Mapping[RunState, int]]
+    hours: Mapping[datetime, Mapping[RunState, int]]
     is_whole: bool
 
 
@@ -149,17 +153,22 @@ def read_year(conn: Connection, schedule: str, *, zone: ZoneInfo, since: datetim
     """Count a schedule's runs that were due since then."""
     hours = series.count_hours(conn, schedule, since=since)
     days: dict[date, dict[RunState, int]] = {}
+    by_hour: dict[datetime, dict[RunState, int]] = {}
     for hour in hours:
-        moment = datetime.fromisoformat(f"{hour.hour}:00+00:00")
-        _add(days, moment.astimezone(zone).date(), hour.state, hour.runs)
+        moment = datetime.fromisoformat(f"{hour.hour}:00+00:00").astimezone(zone)
+        _add(days, moment.date(), hour.state, hour.runs)
+        _add(by_hour, moment, hour.state, hour.runs)
     for count in list_forgotten(conn, schedule, since=since):
         _add(days, date.fromisoformat(count.day), count.state, count.runs)
-    return YearOfRuns(days=days, is_whole=sum(hour.runs for hour in hours) < MOST_OF_A_YEAR)
+    is_whole = sum(hour.runs for hour in hours) < MOST_OF_A_YEAR
+    return YearOfRuns(days=days, hours=by_hour, is_whole=is_whole)
 
 
-def _add(days: dict[date, dict[RunState, int]], day: date, state: RunState, count: int) -> None:
-    of_day = days.setdefault(day, {})
-    of_day[state] = of_day.get(state, 0) + count
+def _add(
+    counts: dict[_When, dict[RunState, int]], when: _When, state: RunState, count: int
+) -> None:
+    of_it = counts.setdefault(when, {})
+    of_it[state] = of_it.get(state, 0) + count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel
 
 from scheduler.config import Config
+from scheduler.domain.durations import format_duration
 
 _TABLES: Final = (
     "database",
@@ -61,8 +63,12 @@ def _of_table(table: str, model: BaseModel, named: set[str]) -> Iterator[Setting
 
 
 def _text(value: Any) -> str:
+    if value is None or value in ((), [], set()):
+        return "–"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list | frozenset | set):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_text, value))
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s" if value.microseconds else format_duration(value)
     return str(value)

@@ -17,6 +17,7 @@ from scheduler.views.opening import open_current
 from scheduler.web.app import create_server
 from scheduler.web.connections import protocol_with
 from scheduler.web.handed_over import HandedOver
+from scheduler.web.pages.rendering import compile_templates
 from scheduler.web.site import Site
 from scheduler.web.sockets import close, url_of
 
@@ -49,10 +50,12 @@ async def serve(
         with _heeding_signals(site, stopping):
             log.info("http_serving", address=address, pid=os.getpid())
             beating = asyncio.create_task(_beat(given, stopping))
+            compiling = asyncio.create_task(asyncio.to_thread(compile_templates))
             try:
                 await serve_site(site, given.listening, stopping)
             finally:
                 beating.cancel()
+                compiling.cancel()
                 if given.is_own:
                     close(given.listening)
             log.info("http_stopped", address=address)

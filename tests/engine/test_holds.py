@@ -182,10 +182,7 @@ async def test_a_token_that_the_environment_lacks_is_told_before_anything_is_sen
         with room.db.reading() as conn:
             (account,) = list_accounts(conn, now=room.clock.now)
 
-    assert account.error == (
-        "the token cannot be read:"
-        " env:TOKEN: the environment variable TOKEN is not set: set it to the secret"
-    )
+    assert account.error == ("the token cannot be read: the environment variable TOKEN is not set")
 
 
 async def housekeeping(room: Room) -> Housekeeping:

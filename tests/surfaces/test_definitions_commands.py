@@ -287,6 +287,12 @@ def test_doctor_names_a_file_of_a_secret_that_others_may_read(home: Home) -> Non
     )
 
 
+def test_doctor_names_a_configuration_that_others_may_write(home: Home) -> None:
+    home.config.chmod(0o646)
+
+    assert f"{home.config} may be written by every user" in home.call("doctor").out
+
+
 def test_an_export_says_what_it_leaves_behind(home: Home) -> None:
     assert home.done("export").err == ""
     home.done("schedules", "pause", "nightly", "--reason", "do not launch")

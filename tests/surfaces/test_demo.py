@@ -88,11 +88,12 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
 def test_a_second_demo_begins_anew_but_not_beside_the_first(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with demo_folder(folder):
-        (folder / "dca-scheduler.db").write_text("old")
+        for suffix in ("", ".seen", ".departed"):
+            (folder / f"dca-scheduler.db{suffix}").write_text("old")
         with pytest.raises(Conflict, match="another demo runs"), demo_folder(folder):
             pass
     with demo_folder(folder):
-        assert not (folder / "dca-scheduler.db").exists()
+        assert not list(folder.glob("dca-scheduler.db*[!k]"))
         assert (folder / "config.toml").exists()
 
 

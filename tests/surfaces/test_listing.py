@@ -289,3 +289,9 @@ def test_status_and_doctor_name_daemons_that_plan_by_different_zone_data(home: H
     line = "daemons plan by different zone data, give all the newest tzdata: 2025b in pid 7 on h"
     assert line in home.call("status").out
     assert line in home.call("doctor").out
+
+
+def test_labels_in_the_audit_are_read_as_people_write_them(home: Home) -> None:
+    home.sql("UPDATE schedules SET labels = ',shop,night,' WHERE name = 'hourly'")
+
+    assert "labels: - -> shop, night" in home.done("changes", "list").out

@@ -313,6 +313,8 @@ def test_what_may_be_in_flight_is_what_the_429_rule_allows(
     home: Home, allowed: int, most: int
 ) -> None:
     home.sql("UPDATE accounts SET max_in_flight = ?", allowed)
+    assert "account main: no daemon sends, 0 of" in home.done("status").out
+    home.sql(LIVES)
 
     [account] = home.done("accounts", "list", "--json").items
 

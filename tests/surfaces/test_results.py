@@ -25,9 +25,13 @@ def test_what_is_not_saved_is_listed_and_told(home: Home, failed: int) -> None:
     home.sql(ROW, failed + 1, "saved", None, None)
 
     listed = json.loads(home.call("results", "list", "--unsaved", "--json").out)
+    saved = json.loads(home.call("results", "list", "--state", "saved", "--json").out)
+    both = home.call("results", "list", "--state", "saved", "--unsaved")
     shown = home.call("runs", "show", str(failed)).out
 
     assert [row["run_id"] for row in listed["items"]] == [failed]
+    assert [row["run_id"] for row in saved["items"]] == [failed + 1]
+    assert "not both" in both.err
     assert "in_the_way" in home.call("results", "show", str(failed)).out
     assert "in_the_way" in shown
     assert "1 results that save_to asks for are given up" in home.call("doctor").out

@@ -83,6 +83,18 @@ def test_the_figures_of_a_schedule_are_of_its_last_twenty(db: Database) -> None:
     assert figures["unknown"].succeeded is None
 
 
+def test_what_was_refused_did_not_end_well_and_what_was_skipped_says_nothing(db: Database) -> None:
+    with db.writing() as conn:
+        insert_ended(conn, 4, late=1)
+        refused = {"state": RunState.FAILED, "reason": "refused", "ended_at": NINE}
+        insert_run(conn, schedule="nightly", **refused)
+        skipped = {"state": RunState.SKIPPED, "reason": "missed", "ended_at": NINE}
+        insert_run(conn, schedule="nightly", due_at=NINE + HOUR, **skipped)
+        figures = figures_of(conn, ["nightly"])
+
+    assert figures["nightly"].succeeded == pytest.approx(0.5)
+
+
 def test_lately_has_what_ended_since_and_what_is_open(db: Database) -> None:
     with db.writing() as conn:
         insert_schedule(conn, name="nightly")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import accumulate
 
 from scheduler.domain.batch import canary_words
 from scheduler.domain.durations import format_duration
@@ -12,6 +13,7 @@ from scheduler.storage import definitions, schedules
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.day_counts import Days, count_days
 from scheduler.tools.calendar.desk import Desk, Firing
+from scheduler.tools.calendar.hours import HOUR, MOST_WALKED, HourLoad, load_of, whole_hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,28 @@ def preview_schedules(
         run_count=total.total(),
         is_whole=all(preview.counted_until is None for preview in previews),
     )
+
+
+def preview_with_hours(
+    conn: Connection, name: str, *, days: int, now: datetime
+) -> tuple[SchedulePreview, tuple[HourLoad, ...]]:
+    """Count one of them by the day, and by the hour as far as it can be in a moment."""
+    desk = Desk.read(conn, start=now, end=now + timedelta(days=days))
+    firing = desk.find(schedules.get_schedule(conn, name).schedule)
+    canary = definitions.list_canaries(conn).get(firing.schedule.batch)
+    preview = _preview(firing, desk.end, canary)
+    end = _soon(firing, preview, desk.end)
+    return preview, load_of([firing], start=now, end=end).hours
+
+
+def _soon(firing: Firing, preview: SchedulePreview, end: datetime) -> datetime:
+    """Return up to when hours are counted: where each time must be looked at, not for long."""
+    start = whole_hour(firing.start)
+    if firing.timetable is None or firing.timetable.count_hours(start, start + HOUR) is not None:
+        return end
+    so_far = accumulate(count for _, count in sorted(preview.days.items()))
+    days = sum(1 for count in so_far if count <= MOST_WALKED)
+    return min(end, firing.start + timedelta(days=max(days, 1)))
 
 
 def _preview(firing: Firing, end: datetime, canary: str | None) -> SchedulePreview:

@@ -26,7 +26,9 @@ to be in the head of every page, its line in `navigation.py`.
         )
 
 A page's function takes `caller` and `request`, then what FastAPI reads from path and query. What an
-empty field of a filter sends is "": read it as nothing. Everything chosen stands in the URL.
+empty field of a filter sends is "": read it as nothing. Everything chosen stands in the URL. What
+it returns is shown to all who ask for the same at that time, in one zone and with one scope: it
+looks at nothing else of whoever asks. The template may (`user`, `csrf`).
 
 The template begins so, and may use what `rendering.py` gives every template (`page`, `user`,
 `times`, `csrf`, `url_with`):

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from scheduler.domain.errors import NotFound
 from scheduler.web.access import Caller
 from scheduler.web.models import reply
 from scheduler.web.pages.rendering import Shown, page_response
+from scheduler.web.pages.times import ZONE_COOKIE
 from scheduler.web.routing import Router
 
 __all__ = ["PATHS", "Pages", "Shown"]
@@ -51,14 +52,24 @@ def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Res
         caller: Caller = given["caller"]
         if may_be_name and _is_browser(request):
             with suppress(NotFound):
-                whole = await make(**{**given, "name": f"{given['name']}.json"})
+                whole = await _make(make, {**given, "name": f"{given['name']}.json"})
                 return page_response(request, caller, whole, PATHS)
-        shown = await make(**given)
+        shown = await _make(make, given)
         if request.url.path.endswith(".json"):
             return reply(shown.data)
         return page_response(request, caller, shown, PATHS)
 
     return answer
+
+
+async def _make(make: Maker, given: dict[str, Any]) -> Shown:
+    """Have a page made once for all who ask for it at a time, in one zone and with one scope."""
+    request: Request = given["request"]
+    caller: Caller = given["caller"]
+    zone = request.cookies.get(ZONE_COOKIE)
+    key = (make, given.get("name"), request.url.path, request.url.query, caller.scope, zone)
+    shown: Shown = await caller.site.lately.together(key, partial(make, **given))
+    return shown
 
 
 def _is_browser(request: Request) -> bool:

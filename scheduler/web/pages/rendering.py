@@ -210,3 +210,9 @@ def _environment() -> Environment:
 
 
 _TEMPLATES: Final = _environment()
+
+
+def compile_templates() -> None:
+    """Compile them all, so that nobody's first look at a page waits for it."""
+    for name in _TEMPLATES.list_templates():
+        _TEMPLATES.get_template(name)

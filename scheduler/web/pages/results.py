@@ -12,7 +12,7 @@ from scheduler.actions.results import dismiss_result, retry_result
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.results import ResultState
 from scheduler.views.page import Page
-from scheduler.views.results import UNSAVED, ResultView, list_results
+from scheduler.views.results import ResultView, list_results
 from scheduler.web.access import Operator, Reader
 from scheduler.web.api.words import LARGEST_ID, RunId
 from scheduler.web.pages.forms import Form
@@ -46,7 +46,7 @@ async def results(
     chosen = {"state": state and state.value, "schedule": name}
     query = urlencode({key: value for key, value in chosen.items() if value})
     options = f" --schedule {quote(name)}" if name else ""
-    options += " --unsaved" if state in UNSAVED else ""
+    options += f" --state {state}" if state else ""
     return Shown(
         template="results.html",
         title="Results",

@@ -19,8 +19,9 @@ from scheduler.domain.errors import InvalidInput, NeedsConfirmation, NotFound
 from scheduler.domain.schedule_override import FIELDS
 from scheduler.tools.calendar.agenda import why_then
 from scheduler.tools.calendar.explain import Explanations, explain_time
+from scheduler.tools.calendar.hours import HourLoad
 from scheduler.tools.calendar.next import NextOccurrence, dst_words, next_of_schedule
-from scheduler.tools.calendar.preview import SchedulePreview, preview_schedules
+from scheduler.tools.calendar.preview import SchedulePreview, preview_with_hours
 from scheduler.views.batches import BatchSummary, find_summary
 from scheduler.views.changes import ChangeView, list_changes
 from scheduler.views.collectors import CollectorView, get_collector
@@ -70,10 +71,11 @@ class SchedulePage:
 
 def read_schedule_page(
     conn: Connection, name: str, *, at: datetime | None, now: datetime
-) -> tuple[SchedulePage, YearOfRuns]:
-    """Read it, and the half year behind it; raises NotFound."""
+) -> tuple[SchedulePage, YearOfRuns, tuple[HourLoad, ...]]:
+    """Read it, the half year behind it, and the hours before it; raises NotFound."""
     schedule = get_schedule(conn, name, now=now)
     coming, problem = _coming(conn, name, now)
+    ahead, hours = preview_with_hours(conn, name, days=_YEAR.days, now=now)
     collector = _collector(conn, schedule.collector)
     page = SchedulePage(
         schedule=schedule,
@@ -82,7 +84,7 @@ def read_schedule_page(
         collector=collector,
         batch=find_summary(conn, schedule.batch),
         next=coming,
-        ahead=preview_schedules(conn, [name], days=_YEAR.days, now=now).schedules[0],
+        ahead=ahead,
         allowed=read_allowed(conn, _sender(schedule, collector), now=now),
         series=list_series(conn, name),
         parked=list_parked_inputs(conn, name, now=now, limit=_PARKED),
@@ -90,7 +92,7 @@ def read_schedule_page(
         explained=None if at is None else explain_time(conn, name, at, now=now),
         problem=problem,
     )
-    return page, read_year(conn, name, zone=zone_of(conn, name), since=now - _YEAR)
+    return page, read_year(conn, name, zone=zone_of(conn, name), since=now - _YEAR), hours
 
 
 def _sender(schedule: ScheduleView, collector: CollectorView | None) -> Sender:
@@ -123,10 +125,9 @@ def _coming(
 async def schedule(caller: Reader, request: Request, name: Name, at: At = "") -> Shown:
     """Show one schedule; `at` asks why it ran at a time, or did not."""
     moment, misread = _read_wall_time(at)
-    found, year = await caller.ask(read_schedule_page, name, at=moment)
+    found, year, hours = await caller.ask(read_schedule_page, name, at=moment)
     its = found.schedule
-    zone = zone_for(request, its.timezone)
-    now = caller.site.clock()
+    how = (its, zone_for(request, its.timezone), caller.site.clock())
     return Shown(
         template="schedule.html",
         title=name,
@@ -139,7 +140,7 @@ async def schedule(caller: Reader, request: Request, name: Name, at: At = "") ->
             "place": f"/schedules/{url_quote(name, safe='')}",
             "at": at,
             "misread": misread,
-            "pictures": draw_history(found.series, year, found.ahead.days, its, zone, now),
+            "pictures": draw_history(found.series, year, found.ahead.days, hours, *how),
             "runs": found.series[::-1][:_RUNS],
             "fields": FIELDS,
             "dst_words": dst_words,

@@ -91,18 +91,24 @@ def draw_durations(points: Sequence[Point], *, zone: ZoneInfo) -> Picture:
     return plot.draw(lines, says=says, unit="from sent to ended", column="took")
 
 
-def draw_rows(points: Sequence[Point], *, zone: ZoneInfo) -> Picture:
+def draw_rows(
+    points: Sequence[Point],
+    *,
+    zone: ZoneInfo,
+    noun: str = "rows",
+    none: str = "no run has brought rows yet",
+) -> Picture:
     """Return how many rows each run brought, before the band that the middle half is in."""
     if not points:
-        return nothing("no run has brought rows yet", _columns("rows"), width=_WIDTH)
+        return nothing(none, _columns(noun), width=_WIDTH)
     values = [point.value for point in points]
     ticks = count_ticks(max(values))
     scale = Scale(0, ticks[-1], _TOP + _HEIGHT, _TOP)
     usual = usual_of(values)
-    says = f"{several(len(points), 'run')}: {_usual_words(usual, count_words)} rows"
+    says = f"{several(len(points), 'run')}: {_usual_words(usual, count_words)} {noun}"
     plot = _Plot(points=points, quantity=scale, ticks=ticks, say=short_count, zone=zone)
     lines = _levels(usual, scale, count_words)
-    return plot.draw(lines, says=says, unit="rows a run", column="rows", band=usual)
+    return plot.draw(lines, says=says, unit=f"{noun} a run", column=noun, band=usual)
 
 
 def _usual_words(usual: Usual | None, say: Callable[[float], str]) -> str:

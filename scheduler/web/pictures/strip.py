@@ -100,7 +100,8 @@ def _row(row: StripRow, top: float, scale: TimeScale) -> Svg:
     note = words(scale.end - 4, top + 14, fit(row.note, 360), anchor="end", class_="faint")
     parts = [title(row.name), line(_NAMES, top + ROW, scale.end, top + ROW, class_="rule")]
     # The name last: where the picture is scrolled it stays, above the bars.
-    return group(*parts, *bars, *planned, *([note] if row.note else []), name)
+    behind = rect(0, top + 1, _NAMES - 3, ROW - 1, class_="name behind-name")
+    return group(*parts, *bars, *planned, *([note] if row.note else []), behind, name)
 
 
 @dataclass(slots=True)

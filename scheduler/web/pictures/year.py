@@ -84,7 +84,7 @@ def _cell(
     left, top = _LEFT + size * week, _TOP + size * weekday
     box, told = (
         (left + 1, top + 1, size - 2.5, size - 2.5),
-        title(f"{day_words(day)}: {_said(of_day, planned)}"),
+        title(f"{day_words(day)}: {outcome_words(of_day, planned)}"),
     )
     around = [rect(left - 0.5, top - 0.5, size, size, class_="today")] if is_today else []
     came = [state for state, count in of_day.items() if count]
@@ -97,7 +97,8 @@ def _cell(
     return join(rect(*box, told, class_=class_of(state)), *drawn, *around)
 
 
-def _said(of_day: Outcomes, planned: int) -> str:
+def outcome_words(of_day: Outcomes, planned: int) -> str:
+    """Return how many came to what, the worst first, and what is planned."""
     told = [f"{of_day[state]:,} {word_of(state)}" for state in WORST_FIRST if of_day.get(state)]
     return ", ".join([*told, *([f"{planned:,} planned"] if planned else [])]) or "no run"
 
@@ -122,7 +123,7 @@ def _table(
     rows = tuple(
         (
             f"{day_words(day)} {day.year}",
-            _said(outcomes.get(day, {}), 0),
+            outcome_words(outcomes.get(day, {}), 0),
             f"{planned.get(day, 0):,}",
         )
         for day in days

@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 import httpx
+from sqlalchemy import insert, update
 
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
-from scheduler.domain.notices import AlertKind, Observed
+from scheduler.domain.notices import AlertKind, NewNotice, NoticeChange, Observed
 from scheduler.domain.records import Reason, RunState
-from scheduler.storage import alerts
+from scheduler.storage import alerts, notices
+from scheduler.storage.result_tables import results
 from scheduler.storage.runs import get_run
+from scheduler.storage.tables import parked_inputs
 from scheduler.web.guard import COOKIE
 from scheduler.web.pages.page import PATHS
-from tests.storage.rows import insert_run
+from tests.storage.rows import insert_collection, insert_run
 from tests.web.rig import Served
 
 EVIL: Final = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -104,6 +108,67 @@ def fill(served: Served) -> None:
             ended_at=utc_now(),
             body=get_run(conn, 1).body,
         )
+    fill_what_was_brought(served)
+
+
+CRAWLS: Final = 10
+"""A run whose collection runs."""
+BROUGHT: Final = 11
+"""A run that ended well; its result is not saved."""
+
+
+def fill_what_was_brought(served: Served) -> None:
+    """Give a collection that runs, one that has ended, a result, a parked input and a notice."""
+    now = utc_now()
+    nightly = {"schedule": "nightly", "due_at": now, "triggered_at": now}
+    crawls = nightly | {
+        "id": CRAWLS,
+        "collector": "products",
+        "state": RunState.COLLECTING,
+        "reason": Reason.ACCEPTED,
+    }
+    brought = nightly | {
+        "id": BROUGHT,
+        "chunk": 2,
+        "chunks": 2,
+        "state": RunState.SUCCEEDED,
+        "reason": Reason.DONE,
+    }
+    parked = {"digest": "0", "input": '{"url": "x"}', "error": EVIL, "error_class": "never"}
+    told = NewNotice(
+        channel="ops",
+        kind="failing",
+        change=NoticeChange.OPENED,
+        subject="schedules.nightly",
+        event={"kind": "failing", "detail": EVIL},
+        alert_id=None,
+    )
+    with served.db.writing() as conn:
+        body = get_run(conn, 1).body
+        insert_run(conn, **crawls, body=body, collection_id="j_crawls")
+        insert_run(conn, **brought, body=body, collection_id="j_brought", ended_at=now)
+        insert_collection(conn, CRAWLS, id="j_crawls", status="running", next_poll_at=now)
+        times = {"accepted_at": now, "finished_at": now, "lines": 3}
+        insert_collection(conn, BROUGHT, id="j_brought", status="done", next_poll_at=None, **times)
+        row = parked | {"schedule": "nightly", "run_id": BROUGHT, "parked_at": now}
+        conn.execute(insert(parked_inputs).values(row))
+        notices.insert_notices(conn, [told], now=now)
+    store_result(served, BROUGHT, state="failed", reason="disk", detail=EVIL)
+
+
+def store_result(served: Served, run_id: int, **columns: Any) -> None:
+    """Write down that a run's rows are to be saved."""
+    now = utc_now()
+    row = {"run_id": run_id, "account": "main", "schedule": "nightly", "collector": "products"}
+    row |= {"collection_id": f"j_{run_id}", "path": "a/b.jsonl", "due_at": now, "created_at": now}
+    with served.db.writing() as conn:
+        conn.execute(insert(results).values(**row, expires_at=now + timedelta(days=9), **columns))
+
+
+def change_result(served: Served, run_id: int, **columns: Any) -> None:
+    """Have it be otherwise."""
+    with served.db.writing() as conn:
+        conn.execute(update(results).where(results.c.run_id == run_id).values(columns))
 
 
 def new_run(served: Served, **asked: Any) -> int:

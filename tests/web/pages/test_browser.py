@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from scheduler.domain.access import Scope
-from tests.web.pages.rig import fill, new_run, paths
+from tests.web.pages.rig import BROUGHT, CRAWLS, change_result, fill, new_run, paths, store_result
 from tests.web.rig import Served
 
 pytestmark = pytest.mark.needs("chromium")
@@ -54,7 +54,15 @@ def window(browser: Browser, served: Served, **how: Any) -> Iterator[Page]:
     context.set_default_timeout(PATIENCE)
     page = context.new_page()
     said: list[str] = []
-    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+    # 409 is how a form is asked back: the browser notes it as an error.
+    page.on(
+        "console",
+        lambda line: (
+            said.append(line.text)
+            if line.type == "error" and "409 (Conflict)" not in line.text
+            else None
+        ),
+    )
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on(
         "request",
@@ -157,9 +165,124 @@ def test_every_page_can_be_used_by_all_and_fits_on_a_phone_and_a_wide_screen(
     size = {"width": width, "height": 800}
     with window(browser, server_on_sqlite, color_scheme=scheme, viewport=size) as page:
         sign_in(page, server_on_sqlite, Scope.ADMIN)
-        for path in [*paths(), "/runs/9", "/system?check=1"]:
+        for path in [
+            *paths(),
+            *(f"/runs/{run}" for run in (9, CRAWLS, BROUGHT)),
+            "/system?check=1",
+        ]:
             page.goto(server_on_sqlite.url + path)
             # A row that is marked as changed is so for a moment only.
             found = Axe().run(page, options={"resultTypes": ["violations"]})
             assert found.violations_count == 0, f"{path}: {found.generate_report()}"
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_what_was_brought_is_acted_on_by_its_buttons(
+    browser: Browser, server_on_sqlite: Served
+) -> None:
+    fill(server_on_sqlite)
+    with window(browser, server_on_sqlite) as page:
+        sign_in(page, server_on_sqlite, Scope.OPERATE)
+        for path, summary, done in (
+            (f"/runs/{CRAWLS}", "Pause the collection", "is asked to pause"),
+            (f"/runs/{BROUGHT}", "Rerun the collection", "is asked to rerun"),
+            ("/results", "Do without", "nobody saves the result"),
+            ("/alerts", "I know", "reminded"),
+        ):
+            page.goto(server_on_sqlite.url + path)
+            page.get_by_text(f"{summary} …").first.click()
+            page.locator("details[open]").get_by_label("Why").fill("a person says so")
+            page.locator("details[open]").get_by_role("button").click()
+            if "rerun" in done:  # it is paid for
+                expect(page.get_by_role("alert")).to_contain_text("would be run again")
+                page.get_by_role("button", name="Yes, 1").click()
+            expect(page.get_by_role("status")).to_contain_text(done)
+        page.goto(f"{server_on_sqlite.url}/schedules/nightly")
+        page.get_by_role("button", name="Send again").click()
+        expect(page.get_by_role("status")).to_contain_text("parked no more")
+        page.get_by_role("button", name="Resume").click()
+        expect(page.get_by_role("status")).to_contain_text("resumed")
+    asked = server_on_sqlite.get(f"/runs/{CRAWLS}.json").json()
+    assert "a person says so" in str(asked)
+    (result,) = server_on_sqlite.get("/results.json").json()["items"]
+    assert result["state"] == "dismissed"
+    assert server_on_sqlite.get("/schedules/nightly.json").json()["parked"] == []
+
+
+def test_a_result_that_comes_leaves_what_is_typed_and_selected(
+    browser: Browser, server_on_sqlite: Served
+) -> None:
+    fill(server_on_sqlite)
+    with window(browser, server_on_sqlite) as page:
+        sign_in(page, server_on_sqlite, Scope.OPERATE)
+        page.goto(f"{server_on_sqlite.url}/results")
+        expect(page.locator("#liveness")).to_have_text("live")
+        field = page.get_by_label("schedule", exact=True)
+        field.press_sequentially("nightly")
+        field.press("Shift+ArrowLeft")
+
+        store_result(server_on_sqlite, CRAWLS, state="waiting")
+        new_run(server_on_sqlite)  # is told to every page
+
+        expect(page.locator("#news")).to_have_text("1 new")
+        expect(page.locator("tr[data-key]")).to_have_count(1)
+        expect(field).to_be_focused()
+        selected = "[document.activeElement.value, document.activeElement.selectionStart]"
+        assert page.evaluate(selected) == ["nightly", 6]
+        # What is opened and typed into stays, too, whatever becomes of its row.
+        page.get_by_text("Do without …").click()
+        why = page.locator("details[open]").get_by_label("Why")
+        why.press_sequentially("not")
+        page.keyboard.press(".")
+        change_result(server_on_sqlite, BROUGHT, path="c/d.jsonl")
+        store_result(server_on_sqlite, 9, state="waiting")
+        new_run(server_on_sqlite)
+        expect(page.locator("#news")).to_have_text("2 new")
+        expect(why).to_be_focused()
+        expect(why).to_have_value("not.")
+        page.locator("#news").click()
+        expect(page.locator("tr[data-key]")).to_have_count(3)
+
+
+def test_alerts_are_known_by_the_keyboard_alone(browser: Browser, server_on_sqlite: Served) -> None:
+    fill(server_on_sqlite)
+    with window(browser, server_on_sqlite) as page:
+        sign_in(page, server_on_sqlite, Scope.OPERATE)
+        for key in "ga":
+            page.keyboard.press(key)
+        expect(page.get_by_role("heading", name="Alerts")).to_be_visible()
+        summary = page.get_by_text("I know …").first
+        while not summary.evaluate("it => it === document.activeElement"):
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.type("the vendor is told")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("reminded")
+    (alert,) = server_on_sqlite.get("/alerts.json").json()["items"]
+    assert alert["acked_reason"] == "the vendor is told"
+
+
+def test_without_a_script_each_page_is_whole(browser: Browser, server_on_sqlite: Served) -> None:
+    fill(server_on_sqlite)
+    with window(browser, server_on_sqlite, java_script_enabled=False) as page:
+        sign_in(page, server_on_sqlite, Scope.ADMIN)
+        for path in [*paths(), f"/runs/{CRAWLS}", f"/runs/{BROUGHT}"]:
+            page.goto(server_on_sqlite.url + path)
+            assert page.locator("h1").inner_text(), path
+            assert "live" not in page.locator("#liveness").inner_text().split(), path
+        page.goto(f"{server_on_sqlite.url}/results")
+        page.get_by_role("button", name="Save now").click()
+        expect(page.get_by_role("status")).to_be_visible()
+
+
+def test_what_is_printed_has_no_button(browser: Browser, server_on_sqlite: Served) -> None:
+    fill(server_on_sqlite)
+    with window(browser, server_on_sqlite) as page:
+        sign_in(page, server_on_sqlite, Scope.ADMIN)
+        page.emulate_media(media="print")
+        for path in [*paths(), f"/runs/{CRAWLS}", f"/runs/{BROUGHT}"]:
+            page.goto(server_on_sqlite.url + path)
+            shown = page.locator("button, .button, form, .more, .same").filter(visible=True)
+            assert shown.count() == 0, (path, shown.all_inner_texts())
+            assert page.locator("h1").is_visible()

@@ -1,10 +1,13 @@
 """Every page: who may see it, as data, and that nothing in it is run or loaded from elsewhere."""
 
+from collections.abc import Awaitable, Callable, Hashable
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
 from scheduler.domain.access import Scope
+from scheduler.web.lately import Lately
 from tests.web.pages.rig import EVIL, fill, paths, sign_in
 from tests.web.rig import Served
 
@@ -174,3 +177,35 @@ def test_the_same_is_said_for_the_terminal_and_over_http(server_on_sqlite: Serve
     assert "dca-scheduler runs list --label x --state failed" in page
     assert "/api/v1/runs?label=x&amp;state=failed" in page
     assert server_on_sqlite.get("/api/v1/runs?label=x&state=failed").status_code == 200
+
+
+def test_a_page_is_made_once_for_all_who_ask_at_a_time_and_for_each_scope_and_zone_its_own(
+    server_on_sqlite: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Hashable] = []
+    together = Lately.together
+
+    async def noted(self: Lately, key: Hashable, read: Callable[[], Awaitable[Any]]) -> Any:
+        asked.append(key)
+        return await together(self, key, read)
+
+    monkeypatch.setattr(Lately, "together", noted)
+    reader, other = (sign_in(server_on_sqlite, Scope.READ) for _ in range(2))
+    admin = sign_in(server_on_sqlite, Scope.ADMIN)
+    pages = [session.get("/system").text for session in (reader, other, admin)]
+    other.client.cookies.set("dcas_zone", "Europe/Berlin")
+    other.get("/system")
+    other.get("/system?check=0")
+
+    first, same, of_admin, elsewhere, more = asked
+    assert first == same
+    assert len({first, of_admin, elsewhere, more}) == 4
+    # Each has its own word, and sees what it may.
+    assert [
+        session.csrf() in page for session, page in zip((reader, other, admin), pages, strict=True)
+    ] == [
+        False,
+        False,
+        True,
+    ]
+    assert ["dcas_" in page for page in pages] == [False, False, True]

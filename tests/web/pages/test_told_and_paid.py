@@ -168,7 +168,7 @@ def test_results_are_listed_with_why_not_and_a_person_does_without_one(served: S
 
     assert "a/b.jsonl" in listed and "&lt;full&gt;" in listed
     assert f'action="/results/{run_id}/dismiss"' in listed
-    assert "dca-scheduler results list --schedule nightly --unsaved" in listed
+    assert "dca-scheduler results list --schedule nightly --state failed" in listed
     assert f"/results/{run_id}" not in sign_in(served, Scope.READ).get("/results").text
     done = session.post(f"/results/{run_id}/dismiss", reason="collected anew")
     assert (done.status_code, done.headers["location"]) == (303, f"/runs/{run_id}")

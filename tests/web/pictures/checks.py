@@ -30,7 +30,7 @@ def parsed(svg: str) -> ET.Element:
     return root
 
 
-_STRUCTURE: Final = {"strip", "week", "load", "year", "plot", "minutes", "name", "shares"}
+_STRUCTURE: Final = {"strip", "week", "load", "year", "plot", "minutes", "name", "shares", "hours"}
 """Classes that only name a part, and have no style of their own."""
 
 

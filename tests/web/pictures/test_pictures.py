@@ -17,6 +17,7 @@ from scheduler.web.pictures.spark import Ended, draw_spark, draw_trend
 from scheduler.web.pictures.strip import Bar, Planned, StripRow, draw_strip
 from scheduler.web.pictures.week import HourCount, Limit, draw_load, draw_week
 from scheduler.web.pictures.year import draw_year
+from scheduler.web.pictures.year_hours import draw_year_hours
 from tests.web.pictures.checks import SVG, check, classes, having, parsed, texts, titles
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -467,3 +468,23 @@ def test_each_day_has_its_failures_and_one_of_none_a_line() -> None:
     none, most, half = (float(bar.get("height") or 0) for bar in root.iter(f"{SVG}rect"))
     assert none < half < most
     assert "Mon 02 Mar: 4 failed" in titles(root)
+
+
+def test_the_hours_of_a_year_are_bars_of_days_alike_and_marks_of_what_went_wrong() -> None:
+    begin, today = date(2026, 3, 1), date(2026, 3, 5)
+    outcomes = {
+        **{(begin + timedelta(days=day), 9): {RunState.SUCCEEDED: 1} for day in range(3)},
+        (date(2026, 3, 4), 9): {RunState.SUCCEEDED: 3, RunState.FAILED: 1},
+        (date(2026, 2, 1), 9): {RunState.FAILED: 1},
+    }
+    planned = {(today + timedelta(days=day), 17): 2 for day in range(4)}
+
+    picture = draw_year_hours(outcomes, planned, begin=begin, finish=date(2026, 3, 8), today=today)
+    root = check(picture)
+
+    assert "09:00, Sun 1 Mar to Tue 3 Mar: 3 succeeded" in titles(root)
+    assert "09:00, Wed 4 Mar: 1 failed, 3 succeeded" in titles(root)
+    assert "17:00, Thu 5 Mar to Sun 8 Mar: 8 planned" in titles(root)
+    assert [len(having(root, each)) for each in ("s-failed", "mark", "planned")] == [1, 1, 1]
+    assert [row[0] for row in picture.table.rows] == ["09:00", "17:00"]
+    assert draw_year_hours({}, {}, begin=begin, finish=today, today=today).is_empty

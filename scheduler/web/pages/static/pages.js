@@ -52,7 +52,7 @@
   };
   document.addEventListener("scroll", (event) => { if (event.target.classList?.contains("scroll")) keepNames(event); }, true);
   const showNow = (box) => {
-    const now = box.querySelector(".now");
+    const now = box.querySelector(".now, .today");
     if (!now || box.scrollWidth <= box.clientWidth) return;
     const from = now.getBoundingClientRect().left - box.getBoundingClientRect().left;
     box.scrollLeft += from - box.clientWidth / 2;
