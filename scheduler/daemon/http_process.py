@@ -19,7 +19,7 @@ import structlog
 from scheduler.config import Config, HttpSettings, LoadedConfig, SecretKind
 from scheduler.daemon.relay_door import RelayDoor
 from scheduler.web.handed_over import BEAT, WAKE
-from scheduler.web.sockets import close, from_systemd, listen
+from scheduler.web.sockets import close, from_systemd, listen, url_of
 
 log = structlog.get_logger()
 
@@ -83,7 +83,7 @@ class HttpProcess:
                 await asyncio.wait_for(stopping.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         if self._listening is not None and self._is_own:
-            close(self._listening)
+            close(self._listening, url_of(self._listening))
 
     def reload(self, loaded: LoadedConfig) -> None:
         """Have the server read the configuration again; its socket stays as it is."""

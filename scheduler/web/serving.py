@@ -57,7 +57,7 @@ async def serve(
                 beating.cancel()
                 compiling.cancel()
                 if given.is_own:
-                    close(given.listening)
+                    close(given.listening, address)  # which uvicorn has closed
             log.info("http_stopped", address=address)
 
 

@@ -47,13 +47,12 @@ def adopted(number: int) -> socket.socket:
 _FIRST_OF_SYSTEMD = 3
 
 
-def close(taken: socket.socket) -> None:
-    """Listen no more; a Unix socket's name goes with it."""
-    name = taken.getsockname()
+def close(taken: socket.socket, address: str) -> None:
+    """Listen no more at *address*, as `url_of` has it; a Unix socket's name goes with it."""
     taken.close()
-    if isinstance(name, str) and name.startswith("/"):
+    if address.startswith("unix:/"):
         with suppress(OSError):
-            Path(name).unlink()
+            Path(address.removeprefix("unix:")).unlink()
 
 
 def url_of(taken: socket.socket) -> str:

@@ -23,8 +23,16 @@ def test_a_unix_socket_is_its_users_alone(tmp_path: Path) -> None:
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert url_of(taken) == f"unix:{path}"
-    close(taken)
+    close(taken, url_of(taken))
     assert not path.exists()
+
+
+def test_a_socket_that_uvicorn_has_closed_loses_its_name_all_the_same(tmp_path: Path) -> None:
+    taken = listen(settings(f"unix:{tmp_path}/http.sock"))
+    address = url_of(taken)
+    taken.close()
+    close(taken, address)
+    assert not (tmp_path / "http.sock").exists()
 
 
 def test_a_unix_socket_is_answered_on(tmp_path: Path, sqlite_url: str) -> None:
@@ -40,7 +48,8 @@ def test_a_socket_that_nobody_listens_on_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "http.sock"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
-    close(listen(settings(f"unix:{path}")))
+    taken = listen(settings(f"unix:{path}"))
+    close(taken, url_of(taken))
 
 
 def test_a_socket_that_somebody_listens_on_is_left_alone(tmp_path: Path) -> None:
@@ -48,7 +57,7 @@ def test_a_socket_that_somebody_listens_on_is_left_alone(tmp_path: Path) -> None
 
     with pytest.raises(AddressTaken, match="another program has it"):
         listen(settings(f"unix:{tmp_path}/http.sock"))
-    close(first)
+    close(first, url_of(first))
 
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
