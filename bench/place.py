@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,7 +59,7 @@ class Place:
         yield f'[database]\nurl = "{self.url}"\n'
         yield "[batches.one]\ninputs = [{}]\n"
         for number in range(self.accounts):
-            # What the account allows must not be what is measured.
+            # What account and collector allow must not be what is measured.
             yield (
                 f'[accounts.a{number}]\nbase_url = "{self.stub_url}"\n'
                 'token = { env = "BENCH_TOKEN" }\n'
@@ -68,6 +68,7 @@ class Place:
         for number in range(COLLECTORS):
             account = f"a{number % self.accounts}"
             yield f'[collectors.k{number}]\naccount = "{account}"\nid = "c_{number}"\n'
+            yield "max_running = 1000000\n"
 
     def start(self) -> "Daemon":
         """Start a daemon; return when it says that it is ready."""
@@ -110,8 +111,16 @@ class Daemon:
 
     def cpu(self) -> float:
         """Return the seconds of processor time that it has used."""
-        words = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(words[11]) + int(words[12])) / _TICK
+        return _cpu(self.process.pid)
+
+    def waited(self) -> float:
+        """Return the seconds that its threads have been ready and had no processor."""
+        return sum(map(_waited, Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def server_cpu(self) -> float:
+        """Return those that its server over HTTP has used, the only child that it has."""
+        pid = self.process.pid
+        return sum(map(_cpu, map(int, _read(f"/proc/{pid}/task/{pid}/children").split())))
 
     def peak_mib(self) -> float:
         """Return the most memory that it ever had resident."""
@@ -122,6 +131,21 @@ class Daemon:
         """Ask it to stop, and wait."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+
+def _waited(task: Path) -> float:
+    with suppress(OSError):  # a thread that ended, or a system that does not tell
+        return int((task / "schedstat").read_text().split()[1]) / 1e9
+    return 0.0
+
+
+def _cpu(pid: int) -> float:
+    words = _read(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / _TICK
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text()
 
 
 def wait_until(true: Callable[[], bool], what: str, within: float = 120.0) -> None:

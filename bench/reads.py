@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -38,7 +39,8 @@ def reading(url: str, token: str, path: str, rate: int) -> Iterator[list[Reads]]
 
 
 def main() -> None:
-    """Read until standard input says something."""
+    """Read until standard input says something; as if on a machine of its own."""
+    os.nice(10)
     url, token, path, rate = sys.argv[1:]
     host = url.removeprefix("http://")
     took: list[float] = []

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, select, text
 
 from scheduler.clock import utc_now
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import text_of
-from scheduler.storage.tables import schedules
+from scheduler.storage.tables import runs, schedules
 
 _BODY = "bench"
 _AT_ONCE = 100_000
@@ -225,6 +225,39 @@ def store_beat(db: Database) -> None:
             text("INSERT INTO schedules (name, collector, batch, every)"
                  " VALUES ('beat', 'k0', 'one', '1s')")
         )  # fmt: skip
+
+
+def store_beats(db: Database, number: int) -> None:
+    """Write *number* schedules of a collector each that are due once a second, spread over it."""
+    with db.writing() as conn:
+        _execute(
+            conn,
+            """
+            INSERT INTO schedules (name, collector, batch, every, spread)
+            SELECT 'beat' || i, 'k' || i, 'one', '1s', '1s' FROM n""",
+            number,
+        )
+
+
+def meant_at(db: Database) -> dict[str, float]:
+    """Return when the run of each collection was meant to start, its spread included."""
+    with db.reading() as conn:
+        found = conn.execute(
+            select(runs.c.collection_id, runs.c.not_before).where(runs.c.collection_id.is_not(None))
+        )
+        return {id_: at.timestamp() for id_, at in found}
+
+
+def count_due(db: Database, until: float) -> int:
+    """Return how many schedules and runs, due before *until*, were not fired or sent yet."""
+    end = datetime.fromtimestamp(until, UTC)
+    fired = func.coalesce(schedules.c.fired_until, _LONG_AGO)
+    waiting = runs.c.state.in_(["queued", "dispatching"]) & (runs.c.not_before < end)
+    with db.reading() as conn:
+        return sum(
+            conn.scalar(select(func.count()).select_from(table).where(those)) or 0
+            for table, those in ((schedules, fired < end - timedelta(seconds=1)), (runs, waiting))
+        )
 
 
 def count_unresolved(db: Database) -> int:

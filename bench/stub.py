@@ -2,7 +2,8 @@
 The upstream reduced to its answer: a raw asyncio server in a process of its own.
 
 It takes any POST for a trigger and answers it with a new id, after a delay if one is asked for.
-`GET /count` tells how many came; `GET /arrivals` when; `GET /forget` starts the counting anew.
+`GET /count` tells how many came; `GET /arrivals` when, by the id that each was answered with;
+`GET /forget` starts the counting anew.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 # Far away, so that nobody asks how the collection fares while something else is measured.
 TRIGGERED = b'{"collection_id":"j_%d","start_eta":"2099-01-01T00:00:00.000Z"}'
 
-arrivals: list[float] = []
+arrivals: dict[str, float] = {}
 # Not from 1: what an earlier stub said must never be said again to the same database.
 numbers = count(time.time_ns())
 
@@ -52,8 +53,9 @@ class Connection(asyncio.Protocol):
         if not head.startswith(b"POST"):
             self._answer(_tell(head.split(b" ", 2)[1]))
             return
-        arrivals.append(time.time())
-        body = TRIGGERED % next(numbers)
+        number = next(numbers)
+        arrivals[f"j_{number}"] = time.time()
+        body = TRIGGERED % number
         if self._delay:
             asyncio.get_running_loop().call_later(self._delay, self._answer, body)
         else:
@@ -88,7 +90,11 @@ class Stub:
 
     def arrivals(self) -> list[float]:
         """Return when they came, in order."""
-        return [float(at) for at in json.loads(self._get("/arrivals"))]
+        return list(self.arrived().values())
+
+    def arrived(self) -> dict[str, float]:
+        """Return when each came, by the id of the collection that it was answered with."""
+        return {id_: float(at) for id_, at in json.loads(self._get("/arrivals")).items()}
 
     def forget(self) -> None:
         """Start the counting anew."""

@@ -99,10 +99,13 @@ def _pause_what_left(
 ) -> None:
     """Pause for good what left the file, and lift that pause of what is back."""
     left = [change.name for change in changes if change.verb is Verb.PAUSED]
-    for name in left:
-        row = stored["schedules"][name]
-        if row["paused_at"] is None or row["paused_until"] is not None:
-            schedules.set_paused(conn, name, by=by, reason=LEFT_ITS_FILE, now=now, until=None)
+    rows = stored["schedules"]
+    firing = [
+        name
+        for name in left
+        if rows[name]["paused_at"] is None or rows[name]["paused_until"] is not None
+    ]
+    schedules.set_paused(conn, firing, by=by, reason=LEFT_ITS_FILE, now=now, until=None)
     schedules.set_defined_in(conn, left, None)
     back = [change.name for change in changes if change.columns.get("paused_reason") == _IS_BACK]
     schedules.set_resumed(conn, back)

@@ -22,6 +22,8 @@ class Key:
     digest: str
 
 
+LONGEST_KEY: Final = 255
+"""So many characters a client's key may have."""
 _KEYS_OF_RUNS: Final = "http:"
 
 

@@ -1,6 +1,6 @@
 """Pausing and resuming: a schedule, a queue, an account, or many schedules by a freeze."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from scheduler.domain.errors import Conflict, InvalidInput, NeedsConfirmation, NotFound
@@ -10,12 +10,12 @@ from scheduler.domain.records import Schedule
 from scheduler.domain.suggestions import did_you_mean
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import accounts, definitions, freezes, holds, restores, runs, schedules
-from scheduler.storage.audit import record_change
+from scheduler.storage.audit import Columns, NewChange, record_change, record_changes
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.views.accounts import AccountView, get_account
 from scheduler.views.queues import QueueView, list_queues
-from scheduler.views.resuming import count_held, preview_resume
+from scheduler.views.resuming import count_held
 from scheduler.views.schedules import ScheduleView, get_schedule
 
 
@@ -45,9 +45,9 @@ def resume_schedule(
     if schedule.paused_at is None:
         raise Conflict(f"schedule {name!r} is not paused")
     if not confirmed:
-        waiting = preview_resume(conn, name, now=now).waiting_count
+        waiting = runs.count_waiting_of_schedules(conn, [name])
         _ask_where_runs_wait(f"schedule {name} would fire again", waiting)
-    _resume(conn, schedule, by, now)
+    _resume(conn, [schedule], by, now)
     return get_schedule(conn, name, now=now)
 
 
@@ -63,10 +63,9 @@ def pause_schedules(
     """Pause several schedules, all or none."""
     reason = check_reason(reason)
     _check_until(until, now)
-    for name in names:
-        schedules.get_schedule(conn, name)
-        schedules.set_paused(conn, name, by=by, reason=reason, now=now, until=until)
-        _record_paused(conn, f"schedules.{name}", reason, until, by, now)
+    schedules.check_names(conn, names)
+    schedules.set_paused(conn, names, by=by, reason=reason, now=now, until=until)
+    _record_paused(conn, [f"schedules.{name}" for name in names], reason, until, by, now)
 
 
 def resume_schedules(
@@ -77,21 +76,23 @@ def resume_schedules(
 
     NeedsConfirmation where runs wait.
     """
-    found = [schedules.get_schedule(conn, name).schedule for name in names]
-    paused = [schedule for schedule in found if schedule.paused_at is not None]
+    schedules.check_names(conn, names)
+    wanted = schedules.ScheduleFilter(names=names, paused=True)
+    paused = schedules.list_page(conn, wanted, limit=len(names)) if names else []
     if not paused:
         raise Conflict("none of these schedules is paused")
     if not confirmed:
-        waiting = sum(preview_resume(conn, one.name, now=now).waiting_count for one in paused)
+        waiting = runs.count_waiting_of_schedules(conn, [one.name for one in paused])
         _ask_where_runs_wait(f"{len(paused)} schedules would fire again", waiting)
-    for schedule in paused:
-        _resume(conn, schedule, by, now)
+    _resume(conn, paused, by, now)
 
 
-def _resume(conn: Connection, schedule: Schedule, by: str, now: datetime) -> None:
-    schedules.set_resumed(conn, [schedule.name])
-    holds.end(conn, f"schedule:{schedule.name}", now=now)
-    _record_resumed(conn, f"schedules.{schedule.name}", schedule.paused_reason, by, now)
+def _resume(conn: Connection, paused: Sequence[Schedule], by: str, now: datetime) -> None:
+    names = [schedule.name for schedule in paused]
+    schedules.set_resumed(conn, names)
+    holds.end(conn, *(f"schedule:{name}" for name in names), now=now)
+    reasons = {f"schedules.{schedule.name}": schedule.paused_reason for schedule in paused}
+    _record_resumed(conn, reasons, by, now)
 
 
 def pause_queue(
@@ -112,7 +113,7 @@ def pause_queue(
     reason = check_reason(reason)
     _check_until(until, now)
     definitions.set_queue_paused(conn, name, paused_at=now, by=by, reason=reason, until=until)
-    _record_paused(conn, f"queues.{name}", reason, until, by, now)
+    _record_paused(conn, [f"queues.{name}"], reason, until, by, now)
     return list_queues(conn, name, now=now)
 
 
@@ -128,7 +129,7 @@ def resume_queue(
         raise NeedsConfirmation(f"what waits in queue {name} would be sent: {waiting}", waiting)
     definitions.set_queue_paused(conn, name, paused_at=None, by=None, reason=None)
     holds.end(conn, f"queue:{name}", now=now)
-    _record_resumed(conn, f"queues.{name}", queue.paused_reason, by, now)
+    _record_resumed(conn, {f"queues.{name}": queue.paused_reason}, by, now)
     return list_queues(conn, name, now=now)
 
 
@@ -146,7 +147,7 @@ def pause_account(
     reason = check_reason(reason)
     _check_until(until, now)
     accounts.set_paused(conn, name, by=by, reason=reason, until=until, now=now)
-    _record_paused(conn, f"accounts.{name}", reason, until, by, now)
+    _record_paused(conn, [f"accounts.{name}"], reason, until, by, now)
     return get_account(conn, name, now=now)
 
 
@@ -162,7 +163,7 @@ def resume_account(
         waiting = runs.count_waiting_of_account(conn, name)
         _ask_where_runs_wait(f"account {name} would send again", waiting)
     holds.end(conn, f"account:{name}", now=now)
-    _record_resumed(conn, f"accounts.{name}", brake.paused_reason if brake else None, by, now)
+    _record_resumed(conn, {f"accounts.{name}": brake.paused_reason if brake else None}, by, now)
     return get_account(conn, name, now=now)
 
 
@@ -224,10 +225,22 @@ def check_restore(conn: Connection, concerns_all: bool) -> None:
 
 
 def _record_paused(
-    conn: Connection, subject: str, reason: str, until: datetime | None, by: str, now: datetime
+    conn: Connection,
+    subjects: Sequence[str],
+    reason: str,
+    until: datetime | None,
+    by: str,
+    now: datetime,
 ) -> None:
     columns = {"paused_reason": (None, reason), "paused_until": (None, until)}
-    record_change(conn, by, "pause", subject, columns, now=now)
+    _record(conn, "pause", dict.fromkeys(subjects, columns), by, now)
+
+
+def _record(
+    conn: Connection, action: str, told: Mapping[str, Columns], by: str, now: datetime
+) -> None:
+    new = [NewChange(by=by, action=action, subject=one, columns=told[one]) for one in told]
+    record_changes(conn, new, now=now)
 
 
 def _ask_where_runs_wait(what: str, waiting: int) -> None:
@@ -236,9 +249,10 @@ def _ask_where_runs_wait(what: str, waiting: int) -> None:
 
 
 def _record_resumed(
-    conn: Connection, subject: str, reason: str | None, by: str, now: datetime
+    conn: Connection, reasons: Mapping[str, str | None], by: str, now: datetime
 ) -> None:
-    record_change(conn, by, "resume", subject, {"paused_reason": (reason, None)}, now=now)
+    told = {subject: {"paused_reason": (reason, None)} for subject, reason in reasons.items()}
+    _record(conn, "resume", told, by, now)
     announce(conn)
 
 

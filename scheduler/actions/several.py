@@ -9,8 +9,8 @@ from scheduler.actions.schedules import Fire, prepare_fire, write_fire
 from scheduler.config import Config, Defaults
 from scheduler.domain.errors import Conflict, NeedsConfirmation
 from scheduler.inputs import ANY_FILE, InputFiles
+from scheduler.storage import runs
 from scheduler.storage.database import Connection, Database
-from scheduler.views.resuming import preview_resume
 from scheduler.views.runs import RunView
 from scheduler.views.schedule_list import list_chosen, list_paused, list_to_label
 from scheduler.views.schedules import ScheduleFilter, ScheduleView, get_schedule
@@ -91,7 +91,7 @@ def resume_chosen(
     if not names:
         return ()
     if not confirmed:
-        waiting = sum(preview_resume(conn, name, now=now).waiting_count for name in names)
+        waiting = runs.count_waiting_of_schedules(conn, names)
         told = f"; runs that wait and would be sent: {waiting}" if waiting else ""
         _ask(len(names), f"resumed{told}", confirmed=False)
     resume_schedules(conn, names, by=by, now=now, confirmed=True)

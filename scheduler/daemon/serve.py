@@ -35,7 +35,6 @@ from scheduler.domain.errors import DatabaseError, SchedulerError
 from scheduler.domain.timestamps import display_time
 from scheduler.domain.timetable import ZONE_DATA
 from scheduler.engine.loop import run_loop
-from scheduler.engine.relay import Relay
 from scheduler.logs import configure_logging
 from scheduler.processes import this_process
 from scheduler.storage import audit, daemons, held_daemons, migrate, tallies, weaknesses
@@ -259,7 +258,7 @@ class DaemonProcess:
             environ=self.environ,
         )
         chores = housekeeping.start()
-        door = RelayDoor(Relay(self.db, engine.upstreams, self.clock, self.owner))
+        door = RelayDoor(engine.relay)
         self._http = HttpProcess(
             loaded=self.loaded, environ=self.environ, wake=engine.wake_all, door=door
         )

@@ -44,6 +44,7 @@ from scheduler.engine.loop import Loop, Step, Wake
 from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
+from scheduler.engine.relay import Relay
 from scheduler.engine.restore_check import RestoreStep
 from scheduler.engine.save import SaveStep
 from scheduler.engine.tuning import EVENTS_EVERY
@@ -126,6 +127,7 @@ class Engine:
     dispatch: DispatchStep
     reconcile: ReconcileStep
     follow: FollowStep
+    relay: Relay
     upstreams: Upstreams
     clock_check: ClockCheck
     listener: Listener | None
@@ -171,13 +173,14 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
     upstreams = _open_upstreams(db, settings, clock)
     parts = _Parts(db=db, settings=settings, clock=clock, owner=owner, upstreams=upstreams)
     dispatch, reconcile, follow = parts.dispatch(), parts.reconcile(), parts.follow()
+    requests = parts.collection_requests()
     steps: dict[str, Step] = {
         "fire": parts.fire(dispatch.fire),
         "dispatch": dispatch,
         "reconcile": reconcile,
         "follow": follow,
         "other jobs": parts.other_jobs(),
-        "requests": parts.collection_requests(),
+        "requests": requests,
         "account questions": parts.account_questions(),
         "credentials": parts.credentials(),
         "save": parts.save(),
@@ -195,6 +198,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
         dispatch=dispatch,
         reconcile=reconcile,
         follow=follow,
+        relay=Relay(db, upstreams, clock, requests),
         upstreams=upstreams,
         clock_check=_clock_check(db, settings, clock, upstreams),
         listener=listener,

@@ -60,11 +60,6 @@ class RelayQuestion:
         name = quote(self.subject, safe="")
         return f"/dca/log/{name}" if self.call is RelayCall.LOG else f"/dca/jobs/{name}/{self.call}"
 
-    @property
-    def content(self) -> bytes:
-        """Return the body: JSON, or nothing."""
-        return RERUN_FAILED * self.failed_only
-
     def line(self) -> bytes:
         """Write it as a line."""
         return json.dumps(asdict(self)).encode() + b"\n"

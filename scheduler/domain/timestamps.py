@@ -16,3 +16,9 @@ def display_time_of_day(moment: datetime) -> str:
 def iso_time(moment: datetime) -> str:
     """Write a moment for programs, logs and the shell: `2026-03-02T09:00:00.000000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def vendor_time(moment: datetime) -> str:
+    """Write a time as the vendor does, `2021-11-07T13:26:22.702Z`."""
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"

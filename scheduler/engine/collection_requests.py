@@ -1,7 +1,7 @@
 """What persons ask the upstream to do with collections is asked, inside the account's brake."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +35,7 @@ _AGAIN: Final = timedelta(seconds=30)
 _GIVEN_UP_AFTER: Final = timedelta(hours=1)
 _FULL: Final = timedelta(seconds=2)
 
-Record = Callable[[Connection, datetime], None]
+Record = Callable[[Connection, datetime], int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,26 +81,63 @@ class CollectionRequestsStep:
             for request in dead:
                 self._lose(conn, request, "its daemon died before it was answered", now)
             leaving = [one for one in due if one not in dead]
-            until = now + 2 * self.request_timeout + LEASE_MARGIN
-            collection_requests.mark_sent(conn, [one.id for one in leaving], now=now, until=until)
+            self._mark_sent(conn, [one.id for one in leaving], now)
             limiter.ask(len(leaving))
             limiter.close(conn)
             taken += [(replace(request, sent_at=now), account) for request in leaving]
         return taken
 
-    async def _ask(self, request: CollectionRequest, account: Account) -> None:
-        client = self.upstreams.client(account)
+    def _mark_sent(self, conn: Connection, ids: Sequence[int], now: datetime) -> None:
+        until = now + 2 * self.request_timeout + LEASE_MARGIN
+        collection_requests.mark_sent(conn, ids, now=now, until=until)
+
+    def open_rerun(
+        self, conn: Connection, collection_id: str, *, account: str, failed_only: bool, by: str
+    ) -> CollectionRequest:
+        """Note that a rerun leaves now: whoever finds it open later looks for what it made."""
+        now = self.clock()
+        id_ = collection_requests.insert_request(
+            conn,
+            collection_id=collection_id,
+            account=account,
+            verb=CollectionAct.RERUN,
+            failed_only=failed_only,
+            asked_at=now,
+            asked_by=by,
+        )
+        self._mark_sent(conn, [id_], now)
+        (*_, request) = collection_requests.list_of(conn, [collection_id])
+        return request
+
+    async def rerun(
+        self, request: CollectionRequest, account: Account
+    ) -> tuple[TriggerReply, int | None]:
+        """Ask for what was opened; return the answer, and the run that follows what it made."""
+        reply, feedback = await self._rerun(request, account)
+        record = partial(self._record_rerun, request, reply, is_once=True)
+        made_run = await self.db.write(partial(self._record, account, feedback, record))
+        self.wake_follow()
+        return reply, made_run
+
+    async def _rerun(
+        self, request: CollectionRequest, account: Account
+    ) -> tuple[TriggerReply, Feedback]:
         fingerprint = self.upstreams.token_fingerprint(account)
+        reply = await self.upstreams.client(account).rerun(
+            request.collection_id,
+            failed_only=request.failed_only,
+            send_before=boot_seconds() + self.request_timeout.total_seconds(),
+        )
+        return reply, feedback_of_reply(reply, token_fingerprint=fingerprint)
+
+    async def _ask(self, request: CollectionRequest, account: Account) -> None:
         record: Record
         if request.verb is CollectionAct.RERUN:
-            reply = await client.rerun(
-                request.collection_id,
-                failed_only=request.failed_only,
-                send_before=boot_seconds() + self.request_timeout.total_seconds(),
-            )
-            feedback = feedback_of_reply(reply, token_fingerprint=fingerprint)
+            reply, feedback = await self._rerun(request, account)
             record = partial(self._record_rerun, request, reply)
         else:
+            fingerprint = self.upstreams.token_fingerprint(account)
+            client = self.upstreams.client(account)
             answer = await client.change(request.collection_id, request.verb)
             feedback = feedback_of_answer(answer, token_fingerprint=fingerprint)
             record = partial(self._record_change, request, answer)
@@ -108,12 +145,12 @@ class CollectionRequestsStep:
 
     def _record(
         self, account: Account, feedback: Feedback, record: Record, conn: Connection
-    ) -> None:
+    ) -> int | None:
         now = self.clock()
         limiter = open_limiter(conn, account, now=now)
         limiter.apply(conn, [feedback])
         limiter.close(conn)
-        record(conn, now)
+        return record(conn, now)
 
     def _record_change(
         self, request: CollectionRequest, answer: CancelAnswer, conn: Connection, now: datetime
@@ -129,8 +166,15 @@ class CollectionRequestsStep:
                 assert_never(answer)
 
     def _record_rerun(
-        self, request: CollectionRequest, reply: TriggerReply, conn: Connection, now: datetime
-    ) -> None:
+        self,
+        request: CollectionRequest,
+        reply: TriggerReply,
+        conn: Connection,
+        now: datetime,
+        *,
+        is_once: bool = False,
+    ) -> int | None:
+        """Note the answer; what was deferred is asked again, but *is_once*, for who waits does."""
         match reply:
             case Accepted(collection_id=again, start_eta=start_eta):
                 detail = f"rerun of {request.collection_id}"
@@ -138,14 +182,16 @@ class CollectionRequestsStep:
                 change = accepted_rerun(again, start_eta, detail)
                 run_id = self._follow(conn, request, change, now)
                 self._settle(conn, request, RequestOutcome.DONE, now, detail=again, made_run=run_id)
-            case Rejected(detail=detail):
-                self._settle(conn, request, RequestOutcome.REFUSED, now, detail=detail)
-            case Deferred(detail=detail, retry_after=retry_after):
+                return run_id
+            case Deferred(detail=detail, retry_after=retry_after) if not is_once:
                 self._ask_again(conn, request, detail, retry_after, now)
+            case Rejected(detail=detail) | Deferred(detail=detail):
+                self._settle(conn, request, RequestOutcome.REFUSED, now, detail=detail)
             case Lost(detail=detail):
-                self._lose(conn, request, detail, now)
+                return self._lose(conn, request, detail, now)
             case _:
                 assert_never(reply)
+        return None
 
     def _ask_again(
         self,
@@ -164,10 +210,11 @@ class CollectionRequestsStep:
 
     def _lose(
         self, conn: Connection, request: CollectionRequest, detail: str, now: datetime
-    ) -> None:
+    ) -> int | None:
         change = lost_rerun(detail, next_lookup_at=now + self.first_lookup)
         run_id = self._follow(conn, request, change, now)
         self._settle(conn, request, RequestOutcome.LOST, now, detail=detail, made_run=run_id)
+        return run_id
 
     def _follow(
         self, conn: Connection, request: CollectionRequest, change: Transition, now: datetime

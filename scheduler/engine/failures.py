@@ -13,6 +13,8 @@ from scheduler.storage.database import Connection
 
 log = structlog.get_logger()
 
+_BY = "dca-scheduler"
+
 
 def pause_failing(conn: Connection, failed: Collection[str | None], *, now: datetime) -> None:
     """Pause those of the schedules that just *failed* which have failed too often in a row."""
@@ -21,7 +23,7 @@ def pause_failing(conn: Connection, failed: Collection[str | None], *, now: date
     ):
         if runs.count_last_failures(conn, name, limit=limit) >= limit:
             reason = f"{limit} runs failed in a row"
-            schedules.set_paused(conn, name, by="dca-scheduler", reason=reason, now=now, until=None)
+            schedules.set_paused(conn, [name], by=_BY, reason=reason, now=now, until=None)
             _record_pause(conn, f"schedules.{name}", reason, now)
             log.error("schedule_paused", schedule=name, reason=reason)
 

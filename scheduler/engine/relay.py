@@ -1,31 +1,28 @@
 """Questions of clients, passed on to the upstream with the account's token, inside its brake."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import Final
+from typing import Final, assert_never
 
-import structlog
-
-from scheduler.actions.relayed import accepted_rerun, follow_rerun
 from scheduler.clock import Clock
 from scheduler.domain.answers import Unanswered
-from scheduler.domain.errors import DatabaseError, NotFound
 from scheduler.domain.records import Account
 from scheduler.domain.relayed import RelayCall, RelayHead, RelayQuestion
+from scheduler.domain.reply import Accepted, Deferred, Lost, Refusal, Rejected, TriggerReply
+from scheduler.domain.timestamps import vendor_time
 from scheduler.engine.accounts import Upstreams
+from scheduler.engine.collection_requests import CollectionRequestsStep
 from scheduler.engine.rate_limiter import feedback_of_answer, open_limiter
 from scheduler.storage import accounts
+from scheduler.storage.collection_requests import CollectionRequest
 from scheduler.storage.database import Connection, Database
 from scheduler.upstream import NOT_PASSED_ON
-from scheduler.upstream.fields import read_fields, read_id, read_json, read_moment
-
-log = structlog.get_logger()
 
 _ASK_AGAIN: Final = 30
 _DOCTOR: Final = "`dca-scheduler doctor` says what to do"
-_LARGEST_HELD: Final = 64 * 1024
 
 Begin = Callable[[RelayHead], Awaitable[None]]
 Forward = Callable[[bytes], Awaitable[None]]
@@ -38,8 +35,7 @@ class Relay:
     db: Database
     upstreams: Upstreams
     clock: Clock
-    owner: str
-    """The daemon."""
+    requests: CollectionRequestsStep
 
     async def ask(self, question: RelayQuestion, begin: Begin, forward: Forward) -> bool:
         """Hand the answer to *begin* and then *forward*; return whether all of it was handed."""
@@ -47,11 +43,16 @@ class Relay:
         if isinstance(taken, RelayHead):
             await begin(taken)
             return True
+        if isinstance(taken, tuple):
+            head, body = _rerun_answer(*await self.requests.rerun(*taken), question)
+            await begin(head)
+            if body:
+                await forward(body)
+            return True
         client = self.upstreams.client(taken)
         fingerprint = self.upstreams.token_fingerprint(taken)
-        is_rerun = question.call is RelayCall.RERUN
-        passing = _Passing(begin, forward, is_held=is_rerun)
-        answer = await client.relay(question.method, question.path, question.content, passing.take)
+        passing = _Passing(begin, forward)
+        answer = await client.relay(question.method, question.path, passing.take)
         feedback = feedback_of_answer(answer, token_fingerprint=fingerprint)
 
         def record(conn: Connection) -> None:
@@ -60,42 +61,19 @@ class Relay:
             limiter.close(conn)
 
         await self.db.write(record)
-        if is_rerun:
-            await passing.release(await self._follow(question, passing.body))
         if isinstance(answer, Unanswered) and not passing.has_begun:
             await begin(_head_of(answer, question))
             return True
         return not isinstance(answer, Unanswered)
 
-    async def _follow(self, question: RelayQuestion, body: bytes) -> int | None:
-        """Write the run that a rerun's answer tells of, and return its id."""
-        answer = read_fields(read_json(body))
-        collection_id = read_id(answer.get("collectionid"))
-        if collection_id is None:
-            return None
-        detail = f"rerun of {question.subject}" + ", what failed" * question.failed_only
-        rerun = accepted_rerun(collection_id, read_moment(answer.get("starteta")), detail)
-        request = f"{question.method} {question.path}"
+    def _take(
+        self, conn: Connection, *, question: RelayQuestion
+    ) -> Account | tuple[CollectionRequest, Account] | RelayHead:
+        """
+        Take one question out of what the account may ask now, or say why not.
 
-        def write(conn: Connection) -> int | None:
-            return follow_rerun(
-                conn,
-                question.subject,
-                rerun,
-                request,
-                owner=self.owner,
-                by=question.by,
-                now=self.clock(),
-            )
-
-        try:
-            return await self.db.write(write)
-        except (DatabaseError, NotFound) as error:
-            log.error("rerun_not_followed", collection_id=collection_id, error=str(error))
-            return None
-
-    def _take(self, conn: Connection, *, question: RelayQuestion) -> Account | RelayHead:
-        """Take one question out of what the account may ask now, or say why not."""
+        A rerun is billed: that it leaves is on disk before it does.
+        """
         account = accounts.find_account(conn, question.account)
         if account is None:
             return RelayHead(
@@ -107,7 +85,16 @@ class Relay:
         if allowed.count >= 1:
             limiter.ask(1)
             limiter.close(conn)
-            return account
+            if question.call is not RelayCall.RERUN:
+                return account
+            request = self.requests.open_rerun(
+                conn,
+                question.subject,
+                account=account.name,
+                failed_only=question.failed_only,
+                by=question.by,
+            )
+            return request, account
         wait = (allowed.ask_again_at - now).total_seconds() if allowed.ask_again_at else _ASK_AGAIN
         way_out = _DOCTOR if limiter.brake.is_paused(now) else "ask again"
         return RelayHead(
@@ -118,15 +105,12 @@ class Relay:
 
 
 class _Passing:
-    """Passes on what is meant for the client; what *is_held* only when it is released."""
+    """Passes on what is meant for the client."""
 
-    def __init__(self, begin: Begin, forward: Forward, *, is_held: bool) -> None:
+    def __init__(self, begin: Begin, forward: Forward) -> None:
         self.has_begun = False
-        self.body = b""
         self._begin = begin
         self._forward = forward
-        self._is_held = is_held
-        self._head: RelayHead | None = None
 
     async def take(self, status: int, headers: Mapping[str, str], piece: bytes) -> None:
         if status >= 500 or status in NOT_PASSED_ON:
@@ -134,20 +118,37 @@ class _Passing:
         if not self.has_begun:
             self.has_begun = True
             is_json = "json" in headers.get("content-type", "").lower()
-            self._head = RelayHead(status=status, is_json=is_json)
-            if not self._is_held:
-                await self._begin(self._head)
-        if self._is_held:
-            self.body = (self.body + piece)[:_LARGEST_HELD]
-        elif piece:
+            await self._begin(RelayHead(status=status, is_json=is_json))
+        if piece:
             await self._forward(piece)
 
-    async def release(self, run_id: int | None) -> None:
-        """Pass on what was held, with the run that it became."""
-        if self._head is not None:
-            await self._begin(replace(self._head, run_id=run_id))
-            if self.body:
-                await self._forward(self.body)
+
+def _rerun_answer(
+    reply: TriggerReply, run_id: int | None, question: RelayQuestion
+) -> tuple[RelayHead, bytes]:
+    match reply:
+        case Accepted(collection_id=again, start_eta=eta):
+            told = {"collection_id": again, "start_eta": eta and vendor_time(eta)}
+            head = RelayHead(status=reply.status, is_json=True, run_id=run_id)
+            return head, json.dumps(told).encode()
+        case Rejected(refusal=Refusal.INVALID, status=status, detail=detail):
+            return RelayHead(status=status, error=detail), b""
+        case Lost(detail=detail):
+            error = (
+                f"no answer was read ({detail}): what it made is looked for as run {run_id}:"
+                " do not ask again, for a rerun is billed"
+            )
+            return RelayHead(status=502, error=error, run_id=run_id), b""
+        case Rejected() | Deferred():
+            unanswered = Unanswered(
+                detail=reply.detail,
+                throttled=reply.status == 429,
+                credentials=isinstance(reply, Rejected),
+                retry_after=reply.retry_after if isinstance(reply, Deferred) else None,
+            )
+            return _head_of(unanswered, question), b""
+        case _:
+            assert_never(reply)
 
 
 def _head_of(answer: Unanswered, question: RelayQuestion) -> RelayHead:

@@ -118,9 +118,8 @@ def _asking_less(config: Config, least: timedelta) -> Config:
 
 def _prepare(conn: Connection, config: Config, past: Past, now: datetime) -> None:
     apply_definitions(conn, config, by=_BY, now=now)
-    for name in past.paused:
-        reason = "it is paused in the database"
-        schedules.set_paused(conn, name, by=_BY, reason=reason, now=now, until=None)
+    reason = "it is paused in the database"
+    schedules.set_paused(conn, past.paused, by=_BY, reason=reason, now=now, until=None)
     rehearsed.add_usage(conn, past.usage)
     run_events.start_consumer(conn, usage.COUNTER)
 

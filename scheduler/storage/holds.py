@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, upd
 
 from scheduler.domain.holds import Hold, brake_scope
 from scheduler.storage.audit import DAEMON, record_change
+from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.rows import records
 from scheduler.storage.tables import holds
 
@@ -34,15 +35,18 @@ def begin(conn: Connection, scope: str, why: str, *, now: datetime) -> bool:
     return True
 
 
-def end(conn: Connection, scope: str, *, now: datetime) -> bool:
+def end(conn: Connection, *scopes: str, now: datetime) -> bool:
     """
-    Note that it holds nothing up any more, by our clock; a trigger did by the database's.
+    Note that they hold nothing up any more, by our clock; a trigger did by the database's.
 
-    Return whether it did.
+    Return whether any did.
     """
     ends_later = or_(holds.c.until.is_(None), holds.c.until > now)
-    ended = update(holds).where(holds.c.scope == scope, ends_later).values(until=now)
-    return conn.execute(ended).rowcount > 0
+    ended = update(holds).where(_CHOSEN.has(holds.c.scope), ends_later).values(until=now)
+    return conn.execute(ended, _CHOSEN.of(scopes)).rowcount > 0
+
+
+_CHOSEN = JsonValues("chosen", holds.c.scope.type)
 
 
 def begin_braking(conn: Connection, account: str, why: str, *, now: datetime) -> None:
@@ -77,8 +81,7 @@ def replace_lasting(
         select(holds.c.scope, holds.c.why).where(of_prefix, holds.c.until.is_(None))
     )
     before = {row.scope: row.why for row in lasting}
-    for scope in before.keys() - found.keys():
-        end(conn, scope, now=now)
+    end(conn, *before.keys() - found.keys(), now=now)
     for scope in found.keys() - before.keys():
         begin(conn, scope, found[scope], now=now)
 

@@ -12,6 +12,7 @@ from scheduler.storage.metadata import metadata
 _OPEN: Final = text("recovered_at IS NULL")
 _UNSENT: Final = text("delivery IS NULL")
 _UNSETTLED: Final = text("settled_at IS NULL")
+_GIVEN_UP: Final = text("outcome = 'given_up'")
 
 alerts = Table(
     "alerts",
@@ -63,6 +64,9 @@ deliveries = Table(
         postgresql_where=_UNSETTLED,
     ),
     Index("ix_deliveries_created_at", "created_at"),
+    Index(
+        "ix_deliveries_given_up", "settled_at", sqlite_where=_GIVEN_UP, postgresql_where=_GIVEN_UP
+    ),
 )
 
 notices = Table(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     union_all,
     update,
 )
@@ -318,7 +319,8 @@ def list_outboxes(conn: Connection, *, given_up_since: datetime) -> list[Outbox]
     waiting = count_open(conn)
     given_up = conn.execute(
         select(deliveries.c.channel, func.count().label("lost"))
-        .where(deliveries.c.outcome == "given_up", deliveries.c.settled_at >= given_up_since)
+        # Literally, for the index of those.
+        .where(text("deliveries.outcome = 'given_up'"), deliveries.c.settled_at >= given_up_since)
         .group_by(deliveries.c.channel)
     )
     lost: dict[str, int] = {row.channel: row.lost for row in given_up}

@@ -138,6 +138,15 @@ def get_schedule(conn: Connection, name: str) -> ScheduleWithRefs:
     return wholes[0]
 
 
+def check_names(conn: Connection, names: Collection[str]) -> None:
+    """Raise NotFound, as `get_schedule` does, for the first of *names* that no schedule bears."""
+    there = select(schedules.c.name).where(_CHOSEN.has(schedules.c.name))
+    found = set(conn.scalars(there, _CHOSEN.of(names)))
+    for name in names:
+        if name not in found:
+            get_schedule(conn, name)
+
+
 _OF_NAME = _JOINED.where(schedules.c.name == bindparam("name"))
 
 _runnable = and_(schedules.c.enabled, schedules.c.error.is_(None))
@@ -258,19 +267,28 @@ def list_failure_limits(conn: Connection, names: Sequence[str]) -> list[tuple[st
 
 
 def set_paused(
-    conn: Connection, name: str, *, by: str, reason: str, now: datetime, until: datetime | None
+    conn: Connection,
+    names: Sequence[str],
+    *,
+    by: str,
+    reason: str,
+    now: datetime,
+    until: datetime | None,
 ) -> None:
-    """Pause a schedule from *now* on, until then or until somebody resumes it."""
+    """Pause schedules from *now* on, until then or until somebody resumes them."""
+    if not names:
+        return
     conn.execute(
         update(schedules)
-        .where(schedules.c.name == name)
+        .where(_CHOSEN.has(schedules.c.name))
         .values(
             paused_at=now,
             paused_by=by,
             paused_reason=reason,
             paused_until=until,
             **signed_edit(schedules),
-        )
+        ),
+        _CHOSEN.of(names),
     )
 
 
@@ -280,14 +298,15 @@ def set_resumed(conn: Connection, names: Sequence[str]) -> None:
         return
     conn.execute(
         update(schedules)
-        .where(schedules.c.name.in_(names))
+        .where(_CHOSEN.has(schedules.c.name))
         .values(
             paused_at=None,
             paused_by=None,
             paused_reason=None,
             paused_until=None,
             **signed_edit(schedules),
-        )
+        ),
+        _CHOSEN.of(names),
     )
 
 

@@ -239,22 +239,17 @@ class Dca:
         )
         return read_trigger_reply(await self._exchanges.finish_here(asking))
 
-    async def relay(
-        self, method: str, path: str, content: bytes, forward: Forward
-    ) -> Done | Unanswered:
+    async def relay(self, method: str, path: str, forward: Forward) -> Done | Unanswered:
         """
         Pass a client's question on; its answer goes to *forward* while it comes, up to an hour.
 
         Done once that has taken all of it; Unanswered also for what is no client's business: a
         refused token, a 429, a failure of the upstream.
         """
-        body = RequestBody(content, SendGuard(send_before=inf)) if content else None
         asking = self._exchange(
             method,
             path,
             HeadOfBody(_MOST_TRIGGER_ANSWER),
-            body,
-            content_type="application/json" if content else None,
             longer=_LONGEST_RELAY,
             forward=forward,
         )

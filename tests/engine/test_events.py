@@ -233,7 +233,7 @@ def stop(conn: Connection, what: str, *, now: datetime) -> None:
         case "queue":
             pause_queue(conn, "nightly", by="root", reason="budget", now=now)
         case "schedule":
-            schedules.set_paused(conn, "hourly", by="root", reason="budget", now=now, until=None)
+            schedules.set_paused(conn, ["hourly"], by="root", reason="budget", now=now, until=None)
         case "freeze":
             freeze = {"scope": "all", "frozen_at": now, "frozen_by": "root", "reason": "budget"}
             conn.execute(tables.freezes.insert().values(**freeze))

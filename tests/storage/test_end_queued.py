@@ -92,7 +92,7 @@ def test_a_confirm_cancel_that_cannot_be_sent_supersedes_nobody(db: Database, he
             waits_for=before if held_up == "waits" else None,
         )
         if held_up == "paused":
-            schedules.set_paused(conn, "cancelling", by="me", reason="x", now=NINE, until=None)
+            schedules.set_paused(conn, ["cancelling"], by="me", reason="x", now=NINE, until=None)
         if held_up == "frozen":
             freeze = {"scope": "label:big", "frozen_at": NINE, "frozen_by": "me", "reason": "x"}
             conn.execute(tables.freezes.insert().values(**freeze))
@@ -124,7 +124,7 @@ def test_what_is_held_up_is_not_superseded_by_a_confirm_cancel(db: Database, hel
         if held_up == "queue paused":
             definitions.set_queue_paused(conn, "news", paused_at=NINE, by="me", reason="x")
         if held_up == "schedule paused":
-            schedules.set_paused(conn, "hourly", by="me", reason="x", now=NINE, until=None)
+            schedules.set_paused(conn, ["hourly"], by="me", reason="x", now=NINE, until=None)
         if held_up == "frozen":
             freeze = {"scope": "label:big", "frozen_at": NINE, "frozen_by": "me", "reason": "x"}
             conn.execute(tables.freezes.insert().values(**freeze))

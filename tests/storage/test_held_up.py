@@ -31,7 +31,9 @@ def test_a_paused_queue_sends_nothing_and_others_do(db: Database) -> None:
 def test_a_paused_schedules_runs_wait_until_its_pause_ends(db: Database) -> None:
     with db.writing() as conn:
         run_id = insert_run(conn, schedule="hourly")
-        schedules.set_paused(conn, "hourly", by="me", reason="x", now=NINE, until=NINE + minutes(5))
+        schedules.set_paused(
+            conn, ["hourly"], by="me", reason="x", now=NINE, until=NINE + minutes(5)
+        )
 
     assert claim(db) == []
     assert ids(claim(db, now=NINE + minutes(5))) == [run_id]

@@ -5,7 +5,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, text
 
-from scheduler.actions.pauses import freeze, pause_account, pause_queue, resume_account, thaw
+from scheduler.actions.pauses import (
+    freeze,
+    pause_account,
+    pause_queue,
+    pause_schedules,
+    resume_account,
+    resume_schedules,
+    thaw,
+)
+from scheduler.domain.errors import NotFound
 from scheduler.domain.holds import Hold
 from scheduler.domain.retention import Retention
 from scheduler.storage import accounts, definitions, holds, migrate, schedules
@@ -13,6 +22,7 @@ from scheduler.storage.database import Database
 from scheduler.storage.retention import prune_others
 from tests.make import NINE, minutes
 from tests.migrations.steps import downgrade
+from tests.storage.plans import caught
 
 LATER = NINE + minutes(5)
 
@@ -93,7 +103,7 @@ def test_a_pause_that_lapsed_keeps_the_end_that_it_had(db: Database) -> None:
                 " SELECT 's', (SELECT min(name) FROM collectors), min(name), true FROM batches"
             )
         )
-        schedules.set_paused(conn, "s", by="root", reason="move", now=NINE, until=LATER)
+        schedules.set_paused(conn, ["s"], by="root", reason="move", now=NINE, until=LATER)
         schedules.set_resumed(conn, ["s"])
         (hold,) = all_holds(conn)
 
@@ -101,6 +111,37 @@ def test_a_pause_that_lapsed_keeps_the_end_that_it_had(db: Database) -> None:
     assert hold.past == (
         "schedule s was paused by root from 2026-03-02 09:00:00Z to 2026-03-02 09:05:00Z: move"
     )
+
+
+def test_many_schedules_are_paused_and_resumed_by_as_many_statements_as_few(db: Database) -> None:
+    def sent(number: int) -> tuple[int, list[tuple[str, str]], int]:
+        names = [f"s{i}" for i in range(number)]
+        with caught(db) as (conn, statements):
+            rows = text(
+                "INSERT INTO schedules (name, collector, batch, manual)"
+                " SELECT :name, (SELECT min(name) FROM collectors), min(name), true FROM batches"
+            )
+            conn.execute(rows, [{"name": name} for name in names])
+            statements.clear()
+            pause_schedules(conn, names, by="root", reason="sale", now=NINE)
+            resume_schedules(conn, names, by="root", now=LATER)
+            count = len(statements)
+            told = conn.execute(
+                text("SELECT action, subject FROM changes WHERE by = 'root' ORDER BY id")
+            )
+            lasting = [hold for hold in all_holds(conn) if hold.until != LATER]
+            return count, [(row.action, row.subject) for row in told], len(lasting)
+
+    assert sent(40)[0] == sent(2)[0]
+    assert sent(2)[1:] == (
+        [(action, f"schedules.s{i}") for action in ("pause", "resume") for i in range(2)],
+        0,
+    )
+
+
+def test_of_many_schedules_none_is_paused_where_one_is_not_there(db: Database) -> None:
+    with db.writing() as conn, pytest.raises(NotFound, match="no schedule is called 'other'"):
+        pause_schedules(conn, ["hourly", "other"], by="root", reason="sale", now=NINE)
 
 
 def test_a_pause_with_an_end_holds_until_then_and_is_lifted_then(db: Database) -> None:

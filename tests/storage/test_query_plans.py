@@ -399,6 +399,14 @@ def test_what_failed_and_was_missed_of_late_is_found_by_when(grown: Database) ->
     assert plans and all("ix_runs_lost" in words for words in plans)
 
 
+def test_what_was_given_up_of_late_is_counted_by_an_index(grown: Database) -> None:
+    with caught(grown) as (conn, statements):
+        notices.list_outboxes(conn, given_up_since=NINE)
+        plans = [str(plan(conn, *one)) for one in statements if "given_up" in one[0]]
+
+    assert plans and all("ix_deliveries_given_up" in words for words in plans)
+
+
 def test_a_statement_that_reads_through_a_table_is_noticed(grown: Database) -> None:
     """What all the others rest on."""
     with caught(grown) as (conn, statements):

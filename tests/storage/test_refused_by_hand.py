@@ -349,7 +349,7 @@ def lapsed(db: Database, now: datetime) -> list[str]:
 def test_a_time_of_our_own_keeps_its_microseconds(db: Database) -> None:
     moment = NINE.replace(microsecond=123456)
     with db.writing() as conn:
-        schedules.set_paused(conn, "hourly", by="me", reason="x", now=moment, until=moment)
+        schedules.set_paused(conn, ["hourly"], by="me", reason="x", now=moment, until=moment)
 
     assert (schedule(db).paused_at, schedule(db).paused_until) == (moment, moment)
 

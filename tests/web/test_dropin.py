@@ -651,6 +651,15 @@ def test_a_server_beside_the_daemons_says_that_it_passes_nothing_on(
     assert "`dca-scheduler run` serves" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_no_job_can_be_asked_is_not_there_in_the_vendors_form(
+    server_on_sqlite: Served, method: str
+) -> None:
+    answer = server_on_sqlite.ask(method, "/dca/jobs/j_1/unknown", Scope.ADMIN)
+
+    assert (answer.status_code, [*answer.json()]) == (404, ["error"])
+
+
 def test_what_may_be_asked_is_told_by_the_document(server_on_sqlite: Served) -> None:
     paths = server_on_sqlite.get("/openapi.json").json()["paths"]
 
@@ -663,7 +672,7 @@ def test_what_may_be_asked_is_told_by_the_document(server_on_sqlite: Served) -> 
         "multipart/form-data",
     }
     assert {"200", "202", "400", "413", "415", "422", "502"} <= set(said["responses"])
-    assert "/dca/jobs/{collection_id}/{verb}" in paths
+    assert "/dca/jobs/{collection_id}/rerun" in paths
 
 
 async def test_who_waits_when_the_server_ends_is_answered() -> None:

@@ -1,14 +1,17 @@
 """Questions about what was triggered: passed on inside the brake, with nobody's token but ours."""
 
 import json
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from scheduler.sandbox import Fault, FaultKind
+from scheduler.sandbox import Fault, FaultKind, When
 from tests.databases import migrated_sqlite
 from tests.e2e.rig import wait_for
 from tests.web.dropin_house import Door, open_door
@@ -141,6 +144,50 @@ def test_a_rerun_is_the_upstreams_new_job_and_a_run_that_is_followed(
     assert ended["created_by"].startswith("http:client@")
     assert door.house.count("true") == len(door.sandbox.account.book.jobs)
     assert door.get(f"/dca/log/{job}").json()["status"] == "done"
+
+
+def test_a_rerun_whose_answer_is_lost_is_looked_for_and_not_asked_for_again(
+    door: Door, collection: str
+) -> None:
+    door.sandbox.arm(Fault(kind=FaultKind.LOST, when=When.AFTER, path="/dca/jobs/*/rerun"))
+    before = {*door.sandbox.account.book.jobs}
+    answer = door.post(f"/dca/jobs/{collection}/rerun")
+
+    assert answer.status_code == 502, answer.text
+    (job,) = {*door.sandbox.account.book.jobs} - before
+    found = re.search(r"is looked for as run (\d+): do not ask again", answer.json()["error"])
+    assert found is not None, answer.text
+    ended = wait_for(
+        lambda: _ended(door, found[1]), within=60, what="the rerun's end", also=door.house.tell
+    )
+    assert (ended["state"], ended["collection_id"]) == ("succeeded", job)
+
+
+def test_a_rerun_is_followed_whose_daemon_dies_before_it_is_answered(
+    door: Door, collection: str
+) -> None:
+    door.sandbox.arm(
+        Fault(kind=FaultKind.HANG, when=When.AFTER, path="/dca/jobs/*/rerun", seconds=30)
+    )
+    before = {*door.sandbox.account.book.jobs}
+
+    def made() -> set[str]:
+        return {*door.sandbox.account.book.jobs} - before
+
+    with ThreadPoolExecutor(1) as client:
+        asked = client.submit(door.post, f"/dca/jobs/{collection}/rerun")
+        (job,) = wait_for(made, within=60, what="the rerun", also=door.house.tell)
+        door.daemon.kill()
+        with suppress(httpx.TransportError):
+            assert asked.result(timeout=60).status_code >= 500
+    door.start_daemon()
+    wait_for(
+        lambda: door.house.count(f"state = 'succeeded' AND collection_id = '{job}'"),
+        within=60,
+        what="the run of the rerun",
+        also=door.house.tell,
+    )
+    assert made() == {job}
 
 
 def _ended(door: Door, run: str) -> Any:

@@ -47,6 +47,7 @@ from scheduler.storage.runs.counts import (
     count_states,
     count_waiting,
     count_waiting_of_account,
+    count_waiting_of_schedules,
     list_full,
     list_queue_depths,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "count_states",
     "count_waiting",
     "count_waiting_of_account",
+    "count_waiting_of_schedules",
     "find_ahead",
     "find_bound",
     "find_last_error",

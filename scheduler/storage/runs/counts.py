@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
-from sqlalchemy import Connection, bindparam, case, exists, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from scheduler.domain.records import (
     ENDED_STATES,
@@ -96,8 +106,17 @@ def count_waiting(conn: Connection, account: str, collector_id: str, queue: str)
 
 def count_waiting_of_account(conn: Connection, account: str) -> int:
     """Return how many runs wait for an account, whatever else holds them up."""
+    return _count_waiting(conn, runs.c.account == account)
+
+
+def count_waiting_of_schedules(conn: Connection, names: Sequence[str]) -> int:
+    """Return how many runs of schedules wait; those of backfills, too, which are billed as well."""
+    return _count_waiting(conn, runs.c.schedule.in_(names))
+
+
+def _count_waiting(conn: Connection, those: ColumnElement[bool]) -> int:
     waiting = in_state(runs, RunState.QUEUED)
-    return conn.scalar(select(func.count()).where(waiting, runs.c.account == account)) or 0
+    return conn.scalar(select(func.count()).where(waiting, those)) or 0
 
 
 def count_made(conn: Connection, schedules: Sequence[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from fastapi import Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from scheduler.actions.once import Answered, Key, act_once, if_meant
+from scheduler.actions.once import LONGEST_KEY, Answered, Key, act_once, if_meant
 from scheduler.views.opening import Connection
 from scheduler.web.access import Caller, takes_now
 from scheduler.web.api.words import LARGEST_ID
@@ -24,7 +24,7 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         min_length=1,
-        max_length=200,
+        max_length=LONGEST_KEY,
         pattern=shape(r"^[!-~]+$", "must be plain characters without blanks, such as a UUID"),
         description="The same key and request again is the same answer, for a day; no second act.",
     ),

@@ -1,12 +1,12 @@
 """From the triggers of a request to an answer as the vendor's clients understand it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
 from scheduler.domain.records import RunState
+from scheduler.domain.timestamps import vendor_time
 from scheduler.views.requested import RequestedTrigger
 
 _ASK_AGAIN: Final = "5"
@@ -46,12 +46,6 @@ def _collection(triggers: Sequence[RequestedTrigger]) -> dict[str, Any]:
 def _told(one: RequestedTrigger) -> dict[str, Any]:
     eta = one.start_eta
     return {"collection_id": one.collection_id, "start_eta": eta and vendor_time(eta)}
-
-
-def vendor_time(moment: datetime) -> str:
-    """Write a time as the vendor does, `2021-11-07T13:26:22.702Z`."""
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def _not_yet(triggers: Sequence[RequestedTrigger], headers: Mapping[str, str]) -> Response:

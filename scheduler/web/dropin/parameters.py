@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from scheduler.actions.once import run_key
+from scheduler.actions.once import LONGEST_KEY, run_key
 from scheduler.actions.trigger import Request
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.request import SendAs, read_object
@@ -26,7 +26,7 @@ _KINDS: Final[Mapping[str, SendAs]] = {
     "multipart/form-data": SendAs.MULTIPART,
 }
 _CHARSETS: Final = ("utf-8", "utf8", "us-ascii")
-_KEY: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
+_KEY: Final = re.compile(rf"[!-~](?:[ -~]{{0,{LONGEST_KEY - 2}}}[!-~])?")
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9]{1,6})\"?")
 NO_COLLECTOR: Final = "Missing collector parameter: add ?collector=c_…, or a name of [collectors]"
 LONGEST_WAIT: Final = 300
@@ -100,7 +100,7 @@ def read_key(headers: Sequence[str], token: str) -> str | None:
     header = headers[0]
     key = header[1:-1] if len(header) > 1 and header[0] == header[-1] == '"' else header
     if not _KEY.fullmatch(key):
-        raise bad("Idempotency-Key must be 1 to 255 plain characters, such as a UUID")
+        raise bad(f"Idempotency-Key must be 1 to {LONGEST_KEY} plain characters, such as a UUID")
     return run_key(token, key)
 
 

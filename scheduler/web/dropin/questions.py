@@ -9,10 +9,10 @@ from starlette.responses import JSONResponse, Response
 from scheduler.actions.relayed import record_verb
 from scheduler.domain.errors import NotFound
 from scheduler.domain.relayed import RelayCall, RelayQuestion
+from scheduler.domain.timestamps import vendor_time
 from scheduler.views.collectors import find_called
 from scheduler.views.requested import AskedCollection, find_asked
 from scheduler.web.access import Caller, Operator, Reader, RunReader
-from scheduler.web.dropin.answers import vendor_time
 from scheduler.web.dropin.documents import passed_on
 from scheduler.web.dropin.parameters import NO_COLLECTOR, bad
 from scheduler.web.dropin.relay import relayed
@@ -70,15 +70,28 @@ async def errors(caller: RunReader, collection_id: str) -> Response:
     return await _relayed(caller, RelayCall.ERRORS, asked)
 
 
-@router.post("/jobs/{collection_id}/{verb}", **passed_on(body=_FAILED_ONLY))
-async def change(caller: Operator, request: Request, collection_id: str, verb: str) -> Response:
-    """Cancel, pause, resume or rerun a collection; a rerun is billed, and a run of its own."""
-    if verb not in ("cancel", "pause", "resume", "rerun"):
-        raise NotFound(f"no job can be asked to {verb[:20]!r}: cancel, pause, resume, rerun")
-    asked = await _asked(caller, collection_id)
-    failed_only = verb == "rerun" and b"failed_only" in await request.body()
-    await caller.act(record_verb, asked.collection_id, verb)
-    return await _relayed(caller, RelayCall(verb), asked, failed_only=failed_only)
+def _add_verb(verb: RelayCall) -> None:
+    async def change(caller: Operator, request: Request, collection_id: str) -> Response:
+        asked = await _asked(caller, collection_id)
+        is_rerun = verb is RelayCall.RERUN
+        failed_only = is_rerun and b"failed_only" in await request.body()
+        await caller.act(record_verb, asked.collection_id, verb)
+        return await _relayed(caller, verb, asked, failed_only=failed_only)
+
+    change.__name__ = f"{verb}_job"
+    change.__doc__ = _VERBS[verb]
+    body = _FAILED_ONLY if verb is RelayCall.RERUN else None
+    router.post(f"/jobs/{{collection_id}}/{verb}", **passed_on(body=body))(change)
+
+
+_VERBS: Final = {
+    RelayCall.CANCEL: "Have the upstream cancel a collection.",
+    RelayCall.PAUSE: "Have the upstream pause a collection.",
+    RelayCall.RESUME: "Have the upstream resume a collection.",
+    RelayCall.RERUN: "Have the upstream run a collection again: billed, and a run of its own.",
+}
+for _verb in _VERBS:
+    _add_verb(_verb)
 
 
 async def _asked(caller: Caller, collection_id: str) -> AskedCollection:
