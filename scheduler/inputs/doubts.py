@@ -92,7 +92,9 @@ def doubt_of(value: JsonObject) -> str | None:
         return "has no fields: is that meant for an input?"
     if doubt := next(filter(None, starmap(_url_doubt, value.items())), None):
         return doubt
-    if _is_envelope(value) or _has_envelope(value):
+    if _has_envelope(value) and not _is_envelope(value):
+        return "holds a list as exports do, and no url: is it an envelope around the inputs?"
+    if _is_envelope(value):
         return "holds nothing but lists, objects and counts: is it an envelope around the inputs?"
     if any(isinstance(each, str) and each.lower() == "url" for each in value.values()):
         return "has the value 'url': does a line stand above the names of the columns?"
