@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, sele
 
 from scheduler.domain.records import RunState
 from scheduler.storage.rows import records
+from scheduler.storage.runs import write
 from scheduler.storage.runs.write import delete_skipped, was_skipped_unsent
 from scheduler.storage.tables import collections, daemons, runs, schedules, throttles
 
@@ -99,7 +100,7 @@ def set_back(conn: Connection, names: list[str], *, now: datetime) -> int:
 def set_back_the_rest(conn: Connection, *, now: datetime) -> None:
     """Bring back what holds up an account or a collection until a time that was a mistake."""
     limit = now + TOLERANCE
-    conn.execute(update(runs).where(*_asked_ahead(now)).values(not_before=now))
+    write.set_not_before(conn, _asked_ahead(now), at=now)
     conn.execute(update(throttles).where(throttles.c.happened_at > limit).values(happened_at=now))
     far = collections.c.accepted_at > limit
     conn.execute(

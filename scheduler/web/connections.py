@@ -96,6 +96,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin with the request; raises _Unreadable for one that may be read in two ways."""
+        if len(self.connections) >= (self.limit_concurrency or sys.maxsize):
+            raise _Unreadable(503)
         self._is_in_head, self._unread = False, 0
         version = self.parser.get_http_version()
         if version not in _VERSIONS or not self.url.startswith(b"/"):
@@ -149,7 +151,8 @@ class PatientProtocol(HttpToolsProtocol):
         body = json.dumps(_problem(status, said, self._is_for_the_upstreams_clients())).encode()
         kind = b"application/json" if self._is_for_the_upstreams_clients() else MEDIA_TYPE.encode()
         head = b"content-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[status] + head % (kind, len(body)) + body)
+        again = b"retry-after: 1\r\n" if status == 503 else b""
+        self.transport.write(STATUS_LINE[status] + again + head % (kind, len(body)) + body)
         self.transport.close()
 
     def _is_answered(self) -> bool:
@@ -186,6 +189,7 @@ _TOO_MANY: Final = (
 _DETAILS: Final = {
     400: "this is no HTTP/1.1 request",
     431: LONG_HEAD,
+    503: "too many connections are open: close those that nobody needs, and ask again later",
     501: "no Transfer-Encoding is known here but chunked: send the body as it is",
 }
 
@@ -194,7 +198,7 @@ def _problem(status: int, detail: str, is_upstreams: bool) -> dict[str, Any]:
     if is_upstreams:
         return {"error": detail}
     return {
-        "type": "urn:dca-scheduler:problem:malformed",
+        "type": f"urn:dca-scheduler:problem:{'busy' if status == 503 else 'malformed'}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,

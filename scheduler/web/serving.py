@@ -119,7 +119,7 @@ def _server(site: Site, grace: timedelta) -> Server:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(int(grace.total_seconds()), 1),
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=_MOST_CONNECTIONS + 1,
         )
     )
 

@@ -199,7 +199,7 @@ def test_what_is_ready_or_late_is_seen(
     db: Database, columns: dict[str, Any], is_ready: bool, is_late: bool
 ) -> None:
     with db.writing() as conn:
-        assert queued.read_outlook(conn, now=NINE) == (False, False, None, False, False)
+        assert not any(queued.read_outlook(conn, now=NINE))
         insert_run(conn, **columns)
 
         outlook = queued.read_outlook(conn, now=NINE)

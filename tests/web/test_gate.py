@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import StringIO
 from types import ModuleType, SimpleNamespace
 from typing import cast
@@ -392,6 +392,32 @@ def test_what_the_upstreams_clients_send_wrongly_is_told_in_their_shape(
 
     assert head(answer).split()[1] == "400"
     assert document(answer) == {"error": "this is no HTTP/1.1 request"}
+
+
+def test_one_connection_too_many_is_told_to_come_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.web.serving._MOST_CONNECTIONS", 2)
+    with serving(sqlite_url) as served, ExitStack() as held:
+        host, port = served.url.removeprefix("http://").split(":")
+        for _ in range(2):
+            wire = held.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            wire.sendall(f"GET /livez HTTP/1.1\r\n{_HOST}\r\n".encode())
+            assert b" 200 " in wire.recv(65536)
+
+        full = raw(served, f"GET /livez HTTP/1.1\r\n{_HOST}\r\n".encode())
+        upstreams = raw(served, f"GET /dca/log/j_1 HTTP/1.1\r\n{_HOST}\r\n".encode())
+        held.close()
+        wait_for(
+            lambda: served.get("/livez", None).status_code == 200,
+            within=30,
+            what="an answer, once the others are closed",
+        )
+
+    assert statuses(full) == [b"503"]
+    assert b"retry-after: 1\r\n" in full
+    assert document(full)["type"] == "urn:dca-scheduler:problem:busy"
+    assert "too many connections" in str(document(upstreams)["error"])
 
 
 def test_an_answer_waits_for_no_acknowledgement(server_on_sqlite: Served) -> None:

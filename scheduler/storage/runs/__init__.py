@@ -19,7 +19,8 @@ unconfirmed._lose |
 unconfirmed._lose, write.cut_gap |
 | due_until, occurrences | write.cut_gap |
 | ended_at | end_queued._ended, followed._ENDED, outcomes._moved |
-| not_before, start_eta | outcomes._moved |
+| not_before | outcomes._moved, write.set_not_before |
+| start_eta | outcomes._moved |
 | query | write.set_query |
 | send_before | canaries.let_go, write.set_sendable_for_ever |
 | after_canary | canaries.let_go |

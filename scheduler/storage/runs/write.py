@@ -1,6 +1,6 @@
 """Runs written: when due, or asked for by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,6 +68,13 @@ def set_sendable_for_ever(conn: Connection, run_id: int) -> None:
         .where(runs.c.id == run_id, runs.c.state == RunState.QUEUED)
         .values(send_before=None)
     )
+
+
+def set_not_before(
+    conn: Connection, chosen: Iterable[ColumnElement[bool]], *, at: datetime
+) -> None:
+    """Let the runs that are *chosen* wait until then only."""
+    conn.execute(update(runs).where(*chosen).values(not_before=at))
 
 
 def delete_skipped(conn: Connection, schedules: Sequence[str], *, due_after: datetime) -> int:
