@@ -4,10 +4,9 @@ Runs the console blocks of a page, word by word, in a folder of their own.
 * Blocks of `console` are run in order, in one shell; `$ ` and `# ` begin a command, every other
   line is what it prints: in that order, among other lines, `…` for anything. A command fails the
   page unless it ends with 0, or with N where the comment `# exit code N` says so.
-* `<!-- file: NAME -->` before a block writes it to a file, `<!-- wait: WORDS -->` waits until they
-  have been printed or logged, `<!-- not run -->` passes over a block.
-* `systemctl start|stop|restart|kill dca-scheduler` starts the daemon in the folder; paths of /etc,
-  /var/lib and /var/backups, the sandbox's port and names of hosts are the folder's own.
+* A line that is nothing but `NAME`: before a block writes it to that file. `<!-- wait: WORDS -->`
+  waits until what was begun last has printed them, `<!-- not run -->` passes over a block.
+* The sandbox's port and names of hosts are the folder's own.
 """
 
 import os
@@ -25,32 +24,12 @@ from typing import Final
 from tests.e2e.rig import PATIENCE
 
 _BLOCK: Final = re.compile(
-    r"(?:<!-- (?P<kind>file|wait|not run):? ?(?P<words>.*?) -->\n+)?"
+    r"(?:<!-- (?P<kind>wait|not run):? ?(?P<words>.*?) -->\n+|`(?P<file>[^`\n]+)`:\n\n)?"
     r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.M | re.S,
 )
 _EXIT_CODE: Final = re.compile(r"# exit code (\d+)")
 _LIMIT: Final = 60 * PATIENCE
-
-_SYSTEMCTL: Final = """#!/bin/bash
-case "$1" in
-  start|restart)
-    [ "$1" = restart ] && "$0" stop
-    : > daemon.log
-    dca-scheduler run >> daemon.log 2>&1 &
-    echo $! > daemon.pid
-    until grep -q daemon_started daemon.log; do
-      kill -0 "$(cat daemon.pid)" || { cat daemon.log; exit 1; }
-      sleep 0.1
-    done ;;
-  stop|kill)
-    pid=$(cat daemon.pid)
-    [ "$1" = kill ] && kill -KILL "$pid" || kill -TERM "$pid"
-    # One that has ended may stay, as a zombie, until whoever adopted it looks.
-    while kill -0 "$pid" 2> /dev/null && ! grep -q ') Z ' "/proc/$pid/stat"; do sleep 0.1; done ;;
-esac
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -91,10 +70,8 @@ class Page:
         kind, words, text = block["kind"], block["words"], self._here(block["text"])
         if kind == "not run":
             return
-        if kind == "file":
-            path = self.folder / self._here(words)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        if block["file"]:
+            (self.folder / block["file"]).write_text(text)
         elif block["language"] == "console":
             for command in commands_of(text):
                 self._run(shell, command)
@@ -107,11 +84,13 @@ class Page:
         done.unlink(missing_ok=True)
         assert shell.stdin is not None
         # Into a file, so that what is left in the background holds no pipe.
-        redirected = ">> .background" if command.words.rstrip().endswith("&") else "> .output"
-        words = command.words.rstrip().removesuffix("&")
-        background = " &" if redirected == ">> .background" else ""
+        words = command.words.rstrip()
         output.write_text("")
-        shell.stdin.write(f"{{ {words}\n}} {redirected} 2>&1 < /dev/null{background}\n")
+        if words.endswith("&"):
+            (self.folder / ".background").write_text("")
+            shell.stdin.write(f"{words[:-1]} >> .background 2>&1 < /dev/null &\n")
+        else:
+            shell.stdin.write(f"{{ {words}\n}} > .output 2>&1 < /dev/null\n")
         shell.stdin.write("echo $? > .code; mv .code .done\n")
         shell.stdin.flush()
         self._until(done.exists, f"{command.words} to end")
@@ -127,10 +106,8 @@ class Page:
         return "\n".join([str(self.file.name), *self.transcript])
 
     def _wait_for(self, words: str) -> None:
-        logs = [self.folder / ".background", self.folder / "daemon.log"]
-        self._until(
-            lambda: any(log.exists() and words in log.read_text() for log in logs), repr(words)
-        )
+        log = self.folder / ".background"
+        self._until(lambda: words in log.read_text(), repr(words))
 
     def _until(self, look: object, what: str) -> None:
         assert callable(look)
@@ -140,22 +117,11 @@ class Page:
             time.sleep(0.05)
 
     def _prepare(self) -> None:
-        folder = self.folder / "bin"
-        folder.mkdir(parents=True)
-        (folder / "systemctl").write_text(_SYSTEMCTL)
-        (folder / "systemctl").chmod(0o755)
-        for name in ("etc", "backups", "lib"):
-            (self.folder / name).mkdir()
+        self.folder.mkdir(exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        self.replaced = {
-            "8999": port,
-            "/etc/dca-scheduler": f"{self.folder}/etc",
-            "/var/backups": f"{self.folder}/backups",
-            "/var/lib/dca-scheduler": f"{self.folder}/lib",
-            **self.replaced,
-        }
+        self.replaced = {"8999": port, **self.replaced}
 
     def _here(self, text: str) -> str:
         for word, here in self.replaced.items():
@@ -169,7 +135,7 @@ class Page:
             if not name.startswith(("DCA_", "PYTEST", "NOTIFY"))
         }
         program = Path(sys.executable).parent
-        environ |= {"PATH": f"{self.folder}/bin:{program}:{environ['PATH']}", "COLUMNS": "200"}
+        environ |= {"PATH": f"{program}:{environ['PATH']}", "COLUMNS": "200"}
         return subprocess.Popen(
             ["bash", "--norc"],
             cwd=self.folder,
