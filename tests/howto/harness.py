@@ -31,6 +31,7 @@ _BLOCK: Final = re.compile(
 _EXIT_CODE: Final = re.compile(r"# exit code (\d+)")
 _LIMIT: Final = 60 * PATIENCE
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """One line that is run, and the lines that it is to print."""
