@@ -144,13 +144,5 @@ def _of_change(place: Place, row: RecordedChange) -> EventView:
     )
 
 
-_KINDS: Final = {
-    "schedules": "schedule",
-    "accounts": "account",
-    "queues": "queue",
-    "freezes": "freeze",
-    "collectors": "collector",
-    "batches": "batch",
-    "calendars": "calendar",
-    "budgets": "budget",
-}
+_NAMED: Final = ("schedule", "account", "queue", "freeze", "collector", "calendar", "budget")
+_KINDS: Final = {f"{kind}s": kind for kind in _NAMED} | {"batches": "batch"}
