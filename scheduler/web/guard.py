@@ -39,7 +39,7 @@ MOST_AT_ONCE: Final = 200
 """So many requests are answered at once: each waits for a thread, and holds what it answers."""
 MOST_OF_ONE: Final = 100
 """So many of one client, which so leaves room for others."""
-_WRONG_TOKEN: Final = "this token lets nobody in: unknown, revoked or ended"
+_LETS_NOBODY_IN: Final = "this token lets nobody in: unknown, revoked or ended"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -135,7 +135,7 @@ class Guard:
                 raise self.failed(address, "say Authorization: Bearer TOKEN")
             holder = await self._holder(token, "token", anew) if is_token(token) else None
             if holder is None:
-                raise self.failed(address, _WRONG_TOKEN)
+                raise self.failed(address, _LETS_NOBODY_IN)
             return self._caller(holder, address, "token")
         cookie = request.cookies.get(cookie_name(request))
         if cookie and (holder := await self._holder(cookie, "session", anew)) is not None:
@@ -170,7 +170,7 @@ class Guard:
         cookie = await self.site.db.write(begin) if code or is_token(token) else None
         if cookie is None:
             used = "this link was used, or has ended: ask for another"
-            raise self.failed(address, used if code else _WRONG_TOKEN)
+            raise self.failed(address, used if code else _LETS_NOBODY_IN)
         return cookie
 
     async def sign_out(self, cookie: str) -> None:
