@@ -20,15 +20,15 @@ def expect_ends(conn: Connection, going_on: Sequence[Seen]) -> Expectations:
     if not begins_at:
         return {}
     concerned = [one for one in going_on if one.poll.collection.id in begins_at]
-    usual = course.list_usual_times(conn, {str(one.poll.run.schedule) for one in concerned})
+    usual = course.list_usual_times(conn, {one.poll.of_run for one in concerned})
     expected = {
         one.poll.collection.id: expect(
-            usual[str(one.poll.run.schedule)],
+            usual[one.poll.of_run],
             begins_at=begins_at[one.poll.collection.id],
             has_begun=_started_at(one) is not None,
         )
         for one in concerned
-        if one.poll.run.schedule in usual
+        if one.poll.of_run in usual
     }
     return {
         id_: {"expected_end_at": one.end_at, "overruns_at": one.overruns_at}
