@@ -27,7 +27,7 @@ def test_nothing_promises_a_time_that_is_decided(jumped: Home) -> None:
 
     assert "decided until 2099" in said
     assert "dca-scheduler clock reset" in said
-    assert told["hourly"]["runs"] == 0
+    assert told["hourly"]["run_count"] == 0
     assert "clock reset" in told["hourly"]["note"]
 
 
