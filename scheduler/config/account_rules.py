@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Self
 
 from scheduler.config.model import Config
-from scheduler.config.secrets import SecretKind, SecretReference
+from scheduler.config.secrets import SecretReference
 from scheduler.config.values import VENDOR, check_base_url, is_of_this_machine, origin_of
 from scheduler.domain.errors import SchedulerError
 from scheduler.domain.records import Account
@@ -75,14 +75,6 @@ class AccountLimits:
 def what_is_wrong(account: Account) -> str | None:
     """Say why the row cannot be used, by the rules that hold for any file; None if it can."""
     return _wrong(account.base_url, account.token)
-
-
-def unset_token(account: Account, environ: Mapping[str, str]) -> str | None:
-    """Say that the environment lacks the token of a right row; a file may come at any time."""
-    token = SecretReference.parse(account.token)
-    if token.kind is not SecretKind.ENV or environ.get(token.name):
-        return None
-    return f"the token cannot be read: the environment variable {token.name} is not set"
 
 
 @lru_cache

@@ -9,14 +9,13 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from scheduler.actions.settle_restore import look_further
-from scheduler.config.account_rules import AccountLimits, unset_token
 from scheduler.daemon.config_state import ConfigState
 from scheduler.daemon.loop_lag import LoopLag
 from scheduler.daemon.steady_clock import SteadyClock, Witness
 from scheduler.daemon.systemd import Notifier
 from scheduler.domain.errors import DatabaseError
 from scheduler.domain.holds import full_scope
-from scheduler.domain.records import RunState
+from scheduler.domain.records import Account, RunState
 from scheduler.domain.tally import Key, Tally
 from scheduler.domain.timestamps import display_time, display_time_of_day
 from scheduler.engine.loop import Loop
@@ -64,8 +63,7 @@ class Housekeeping:
     config: ConfigState
     tally: Tally
     http_error: Callable[[], str | None]
-    account_limits: Callable[[], AccountLimits]
-    environ: Mapping[str, str]
+    why_unusable: Callable[[Account], str | None]
     lag: LoopLag = field(default_factory=LoopLag)
     _written: dict[Key, float] = field(default_factory=dict)
 
@@ -86,7 +84,10 @@ class Housekeeping:
             now = self.clock()
             values = self.tally.values()
             news = {key: value for key, value in values.items() if self._written.get(key) != value}
-            status = await self.db.write(partial(self._heartbeat, now=now, news=news))
+            rows = await self.db.read(accounts.list_accounts)
+            unusable = {row.name: why for row in rows if (why := self.why_unusable(row))}
+            work = partial(self._heartbeat, now=now, news=news, unusable=unusable)
+            status = await self.db.write(work)
             self._written.update(news)
             if self.db.file is not None:
                 write_seen(self.db.file, now)
@@ -109,11 +110,16 @@ class Housekeeping:
             tallies.fold(conn, self.owner)
 
     def _heartbeat(
-        self, conn: Connection, *, now: datetime, news: Mapping[Key, float]
+        self,
+        conn: Connection,
+        *,
+        now: datetime,
+        news: Mapping[Key, float],
+        unusable: Mapping[str, str],
     ) -> StatusView:
         if daemons.record_seen(conn, self.owner, self._pulse(), now=now):
             tallies.write(conn, self.owner, news)
-        daemons.record_unusable(conn, self.owner, self._list_unusable(conn))
+        daemons.record_unusable(conn, self.owner, unusable)
         daemons.delete_gone(conn, before=now - _GONE_AFTER)
         held_daemons.delete_gone(conn, now=now)
         tallies.fold_gone(conn)
@@ -127,14 +133,6 @@ class Housekeeping:
         look_further(conn, now=now)
         accounts.lift_lapsed_pauses(conn, now=now)
         return read_status(conn, now=now, with_schedules=False)
-
-    def _list_unusable(self, conn: Connection) -> dict[str, str]:
-        limits = self.account_limits()
-        judged = (
-            (row.name, limits.what_is_wrong(row) or unset_token(row, self.environ))
-            for row in accounts.list_accounts(conn)
-        )
-        return {name: wrong for name, wrong in judged if wrong is not None}
 
     def _pulse(self) -> Pulse:
         return Pulse(

@@ -254,8 +254,7 @@ class DaemonProcess:
             config=self._config,
             tally=engine.upstreams.tally,
             http_error=lambda: None if self._http is None else self._http.error,
-            account_limits=engine.upstreams.limits,
-            environ=self.environ,
+            why_unusable=engine.upstreams.why_unusable,
         )
         chores = housekeeping.start()
         door = RelayDoor(engine.relay)

@@ -76,6 +76,16 @@ class Upstreams:
             return "unreadable"
         return _fingerprint(token)
 
+    def why_unusable(self, account: Account) -> str | None:
+        """Say why nothing can be sent to the account: its row is wrong, or its token not there."""
+        if (wrong := self.limits().what_is_wrong(account)) is not None:
+            return wrong
+        try:
+            self._token(account)
+        except SchedulerError as error:
+            return f"the token cannot be read: {error}"
+        return None
+
     def _token(self, account: Account) -> str:
         wrong = self.limits().what_is_wrong(account)
         if wrong is not None:

@@ -1,6 +1,7 @@
 """Which files a batch's pattern names, and opening one of them as what it really is."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ def find_files(pattern: str, *, most_entries: int = _MOST_ENTRIES) -> list[Path]
     matched = sorted(set(search.walk(start, rest)))
     files = {search.identity(path): path for path in reversed(matched) if not path.is_dir()}
     if not files:
-        raise InputsError(f"{pattern}: matches no file: is the pattern right, and are they there?")
+        raise InputsError(f"{pattern}: matches no file: {_why_missing(pattern)}")
     return sorted(files.values())
 
 
@@ -168,7 +169,7 @@ def _opened(path: Path) -> Iterator[int]:
         # A pipe would block until somebody writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:
-        raise InputsError(f"{path}: there is no such file: is its path right?") from None
+        raise InputsError(f"{path}: there is no such file: {_why_missing(path)}") from None
     except PermissionError:
         raise InputsError(f"{path}: this user may not read it: change its permissions") from None
     except OSError as error:
@@ -179,6 +180,11 @@ def _opened(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _why_missing(path: str | Path) -> str:
+    is_for_a_shell = re.search(r"(^|/)~|\$", str(path))
+    return "~ and $NAME are not expanded" if is_for_a_shell else "is its path right?"
 
 
 def _real_path(path: Path, status: os.stat_result) -> Path:

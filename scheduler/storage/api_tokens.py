@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from scheduler.domain.access import ApiToken
@@ -42,6 +42,12 @@ def insert_token(conn: Connection, token: ApiToken) -> None:
         raise Conflict(
             f"there is, or was, a token {token.name!r}: take another name, the audit knows that one"
         ) from error
+
+
+def may_list(conn: Connection) -> bool:
+    """Tell whether this role may: whom `grant_reader` has let in may not."""
+    may = text("SELECT has_table_privilege('api_tokens', 'SELECT')")
+    return conn.dialect.name == "sqlite" or bool(conn.scalar(may))
 
 
 def list_tokens(conn: Connection) -> list[ApiToken]:

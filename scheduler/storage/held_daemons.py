@@ -10,7 +10,7 @@ from scheduler.storage.rows import records, values_of
 from scheduler.storage.upkeep_tables import held_daemons
 
 SAID_WITHIN: Final = timedelta(minutes=1)
-"""One that is held says so every few seconds; by its clock, which is the reader's."""
+"""One that is held says so every few seconds, by its clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +40,9 @@ def forget_held(conn: Connection, daemon_id: str) -> None:
     conn.execute(delete(held_daemons).where(held_daemons.c.id == daemon_id))
 
 
-def list_held(conn: Connection, *, now: datetime) -> list[HeldDaemon]:
-    """Return the daemons that said a moment ago that they are held."""
-    said = held_daemons.c.seen_at.between(now - SAID_WITHIN, now + SAID_WITHIN)
-    return records(HeldDaemon, conn.execute(select(held_daemons).where(said)))
+def list_held(conn: Connection) -> list[HeldDaemon]:
+    """Return the daemons that said that they are held, by whatever clock."""
+    return records(HeldDaemon, conn.execute(select(held_daemons)))
 
 
 def delete_gone(conn: Connection, *, now: datetime) -> None:

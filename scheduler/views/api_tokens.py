@@ -66,7 +66,7 @@ def list_expiring(conn: Connection, *, now: datetime) -> tuple[TokenView, ...]:
     """Return the tokens that end soon, or ended lately and were not revoked."""
     return tuple(
         token_view(token)
-        for token in api_tokens.list_tokens(conn)
+        for token in (api_tokens.list_tokens(conn) if api_tokens.may_list(conn) else ())
         if token.revoked_at is None
         and token.expires_at is not None
         and abs(token.expires_at - now) <= EXPIRES_SOON

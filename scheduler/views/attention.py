@@ -114,7 +114,7 @@ def _held_daemons(status: StatusView) -> Iterator[Need]:
         yield Need(
             sentence=(
                 f"daemon pid {daemon.pid} on {daemon.host} is held, and decides and sends nothing:"
-                f" {daemon.why}"
+                f" {daemon.why} (it said so at {display_time(daemon.seen_at)} by its clock)"
             ),
             subject="daemons",
         )

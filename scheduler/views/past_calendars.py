@@ -20,4 +20,4 @@ def list_over(calendars: Iterable[Calendar], now: datetime) -> Iterator[str]:
 
 
 def _why_over(exclusion: Exclusion) -> str:
-    return "its last day has passed" if exclusion.rules else "it has no events"
+    return "its last day has passed" if exclusion.rules else "it has no events that take place"

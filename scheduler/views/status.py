@@ -216,7 +216,7 @@ def read_status(
     return StatusView(
         read_at=now,
         daemons=living,
-        held_daemons=list_held_daemons(conn, now=now),
+        held_daemons=list_held_daemons(conn),
         accounts=list_accounts(conn, now=now),
         open_runs=runs.count_open(conn),
         enabled_schedule_count=enabled,
@@ -338,9 +338,9 @@ def list_daemons(conn: Connection, *, now: datetime) -> tuple[DaemonView, ...]:
     )
 
 
-def list_held_daemons(conn: Connection, *, now: datetime) -> tuple[HeldDaemonView, ...]:
+def list_held_daemons(conn: Connection) -> tuple[HeldDaemonView, ...]:
     """Return the daemons that are up and decide nothing, for their clock is in doubt."""
-    held = held_daemons.list_held(conn, now=now)
+    held = held_daemons.list_held(conn)
     return tuple(view(HeldDaemonView, daemon) for daemon in held if not is_gone(daemon.process))
 
 
@@ -351,7 +351,7 @@ def why_held(conn: Connection, *, now: datetime) -> str | None:
         return restores.unsettled_sentence(backup_at)
     if list_daemons(conn, now=now):
         return None
-    held = list_held_daemons(conn, now=now)
+    held = list_held_daemons(conn)
     return held[0].why if held else _find_put_back(conn, now)
 
 

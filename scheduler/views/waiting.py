@@ -14,6 +14,7 @@ from scheduler.domain.other_jobs import name_others
 from scheduler.domain.records import ENDED_STATES, Run, RunState, Schedule
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import accounts, definitions, holds, runs
+from scheduler.storage.ahead import TOLERANCE
 from scheduler.storage.database import Connection
 from scheduler.storage.run_events import list_events
 from scheduler.views.other_jobs import list_waited_for
@@ -84,15 +85,23 @@ def why_missed(conn: Connection, missed: Sequence[Run], *, now: datetime) -> dic
 
 
 def list_waits(conn: Connection, of: Iterable[Schedule], *, at: datetime) -> dict[str, str]:
-    """Return, by name, those schedules whose queue or account is paused *at* that moment."""
+    """Return, by name, the schedules that wait *at* that moment for a pause or a wrong clock."""
     account_of = {row.name: row.account for row in definitions.list_collectors(conn)}
     lasting = {hold.scope: hold.present for hold in holds.list_holds(conn, since=at, until=at)}
     waits = {
         schedule.name: lasting.get(f"queue:{schedule.queue}")
         or lasting.get(f"account:{account_of.get(schedule.collector)}")
+        or _why_decided(schedule, at)
         for schedule in of
     }
     return {name: why for name, why in waits.items() if why is not None}
+
+
+def _why_decided(schedule: Schedule, at: datetime) -> str | None:
+    until = schedule.fired_until
+    if until is None or until <= at + TOLERANCE:
+        return None
+    return f"decided until {display_time(until)}: a clock was ahead (dca-scheduler clock reset)"
 
 
 def held_up(conn: Connection, run: Run, *, now: datetime) -> tuple[HeldUp, ...]:

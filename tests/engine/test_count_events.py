@@ -183,8 +183,7 @@ async def chores_of(room: Room, owner: str) -> Housekeeping:
         notifier=Notifier(None),
         witness=no_upstream,
         http_error=lambda: None,
-        account_limits=room.upstreams.limits,
-        environ={"TOKEN": "token"},
+        why_unusable=room.upstreams.why_unusable,
         config=ConfigState(clock()),
         tally=type(room.upstreams.tally)(),
     )

@@ -1,11 +1,14 @@
 """What held a run up is told afterwards, and what holds it up now, in the same words."""
 
-from dataclasses import replace
+import os
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from scheduler.actions.pauses import pause_queue, resume_queue
+from scheduler.config import SecretReference
+from scheduler.config.secrets import SecretKind
 from scheduler.daemon.config_state import ConfigState
 from scheduler.daemon.housekeeping import Housekeeping
 from scheduler.daemon.steady_clock import SteadyClock
@@ -169,20 +172,29 @@ async def test_a_heartbeat_lifts_pauses_that_have_come_to_their_end(database_url
             assert accounts.list_paused(conn) == {}
 
 
-async def test_a_token_that_the_environment_lacks_is_told_before_anything_is_sent(
-    database_url: str,
+@pytest.mark.parametrize("kind", ["unset", "missing", "pipe"])
+async def test_a_token_that_is_not_there_is_told_before_anything_is_sent(
+    database_url: str, tmp_path: Path, kind: str
 ) -> None:
+    token = SecretReference(SecretKind.FILE, str(tmp_path / "token"))
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "token")
+    if kind == "unset":
+        token = SecretReference(SecretKind.ENV, "TOKEN")
     async with engine_room(database_url) as room:
         with room.db.writing() as conn:
             daemons.insert_daemon(
                 conn, "d1", host="one", pid=1, now=room.clock.now, version="1", zone_data="x"
             )
-        await replace(await housekeeping(room), environ={}).heartbeat()
+        room.upstreams.read_secret = lambda _: token.read({})
+        await (await housekeeping(room)).heartbeat()
 
         with room.db.reading() as conn:
             (account,) = list_accounts(conn, now=room.clock.now)
 
-    assert account.error == ("the token cannot be read: the environment variable TOKEN is not set")
+    told = {"unset": "is not set", "missing": "no such file", "pipe": "is no regular file"}
+    assert (account.error or "").startswith(f"the token cannot be read: {token}: ")
+    assert told[kind] in (account.error or "")
 
 
 async def housekeeping(room: Room) -> Housekeeping:
@@ -197,8 +209,7 @@ async def housekeeping(room: Room) -> Housekeeping:
         config=ConfigState(clock()),
         tally=Tally(),
         http_error=lambda: None,
-        account_limits=room.upstreams.limits,
-        environ={"TOKEN": "token"},
+        why_unusable=room.upstreams.why_unusable,
     )
 
 

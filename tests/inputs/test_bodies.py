@@ -90,7 +90,7 @@ def test_a_name_with_brackets_is_the_file_of_that_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "said"),
     [
-        ("*.json", "*.json: matches no file: is the pattern right, and are they there?"),
+        ("*.json", "*.json: matches no file: is its path right?"),
         ("*.xml", "a.xml: must end in one of .csv .json .jsonl .ndjson .txt"),
         ("empty*.txt", "empty*.txt: holds no inputs: write at least one"),
     ],

@@ -118,6 +118,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert problem_of(tmp_path / "a.csv") == "a.csv: there is no such file: is its path right?"
 
 
+@pytest.mark.parametrize("path", ["~/a.csv", "$HOME/a.csv", "~/in/*.csv", "${HOME}/a.csv"])
+def test_what_only_a_shell_expands_is_named(tmp_path: Path, path: str) -> None:
+    assert problem_of(tmp_path / path).endswith("~ and $NAME are not expanded")
+
+
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
 

@@ -21,6 +21,16 @@ def jumped(home: Home) -> Home:
     return home
 
 
+def test_nothing_promises_a_time_that_is_decided(jumped: Home) -> None:
+    said = jumped.done("next", "hourly", "--count", "1").err
+    told = {row["schedule"]: row for row in jumped.done("preview", "--json").json["schedules"]}
+
+    assert "decided until 2099" in said
+    assert "dca-scheduler clock reset" in said
+    assert told["hourly"]["run_count"] == 0
+    assert "clock reset" in told["hourly"]["note"]
+
+
 def test_marks_ahead_of_now_are_told_by_status_and_doctor(jumped: Home) -> None:
     status, doctor = jumped.call("status"), jumped.call("doctor")
 

@@ -132,19 +132,29 @@ def test_a_batch_that_cannot_be_read_or_is_not_there_is_a_problem(sound: Home) -
     assert f"{sound.folder}/bad.csv:3" in told[0]
 
 
+ICS = (
+    "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\nBEGIN:VEVENT\nUID:1\nDTSTAMP:20260101T000000Z\n"
+    "{}\nEND:VEVENT\nEND:VCALENDAR\n"
+)
+
+
 def test_a_calendar_that_nobody_renewed_is_a_warning(sound: Home) -> None:
     """Its last day has passed, so that it excludes nothing any more."""
     (sound.folder / "none.ics").write_text("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
+    cancelled = ICS.format("DTSTART;VALUE=DATE:20271224\nRRULE:FREQ=DAILY\nSTATUS:CANCELLED")
+    (sound.folder / "off.ics").write_text(cancelled)
     more = (
         '[calendars.old]\ndays = ["2025-12-25"]\n[calendars.new]\ndays = ["12-25"]\n'
         '[calendars.none]\nics = "none.ics"\n'
+        '[calendars.off]\nics = "off.ics"\n'
     )
 
     told = warnings(sound, CONFIG + more)
 
     assert told == [
         "calendar old excludes nothing: its last day has passed",
-        "calendar none excludes nothing: it has no events",
+        "calendar none excludes nothing: it has no events that take place",
+        "calendar off excludes nothing: it has no events that take place",
     ]
 
 

@@ -171,6 +171,18 @@ def test_a_database_of_another_schema_is_not_ready(server_on_sqlite: Served) -> 
     assert server_on_sqlite.get("/livez", None).status_code == 200
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=-9000)])
+def test_a_daemon_that_is_held_by_its_clock_is_seen_by_a_right_one(
+    served: Served, ahead: timedelta
+) -> None:
+    said = utc_now() + ahead
+    held = HeldDaemon(id="d", host="lab", pid=1, process=None, why="its clock", seen_at=said)
+    with served.db.writing() as conn:
+        held_daemons.note_held(conn, held)
+
+    assert served.get("/readyz?verbose").json()["checks"]["daemon"] == "its clock"
+
+
 def test_a_database_whose_daemon_is_held_is_not_ready(served: Served) -> None:
     why = "its clock is ahead"
     held = HeldDaemon(id="d", host="lab", pid=1, process=None, why=why, seen_at=utc_now())

@@ -165,6 +165,8 @@ def parse_icalendar(name: str, text: str, *, timezone: str) -> Exclusion:
         with _library():
             tzp.use(_Zones())
             calendars = _read_calendars(text)
+            for calendar in calendars:
+                calendar.subcomponents = list(filter(_takes_place, calendar.subcomponents))
             events = [event for calendar in calendars for event in calendar.walk("VEVENT")]
             for calendar in calendars:
                 _name_zone(calendar)
@@ -306,6 +308,11 @@ def _tell_apart(events: list[_Component]) -> None:
             event["DTSTART"].dt
         ):
             event["UID"] = f"{key[0]} {number}"
+
+
+def _takes_place(part: _Component) -> bool:
+    """Tell whether it is not cancelled as a whole: its times would be looked for without end."""
+    return "RECURRENCE-ID" in part or str(part.get("STATUS", "")).upper() != "CANCELLED"
 
 
 def _stretches(events: Iterable[_Component], zone: ZoneInfo) -> Iterator[_Stretch]:

@@ -95,7 +95,8 @@ class Desk:
                 note = f"{stop.detail}{until}"
             if free is None or free > self.end:
                 return self._nothing(schedule, note, until=free)
-            start = max(start, free if stop is None else free - timedelta.resolution)
+            free = free if stop is None else free - timedelta.resolution
+            start = max(start, free, member.fired_until or start)
         for member in line:
             if runs_left([member], self.made) == 0:
                 return self._nothing(schedule, f"max_runs = {member.max_runs} are made")
