@@ -14,6 +14,7 @@ from scheduler.cli.options import json_option
 from scheduler.cli.render import cell, one_line, print_json, say, warn
 from scheduler.cli.session import Session, pass_session
 from scheduler.config import LoadedConfig
+from scheduler.domain.batch import canary_words
 from scheduler.domain.timestamps import display_time
 from scheduler.tools.definitions.drift import Drift, list_drift
 from scheduler.tools.definitions.growth import Growth
@@ -125,16 +126,16 @@ def plan_lines(planned: "DefinitionPlan") -> Iterator[str]:
 
 
 def _column_lines(change: "Change") -> Iterator[str]:
-
     for column, (before, after) in shown_change(change).columns.items():
         if change.verb is Verb.CREATED:
             yield f"    {column}: {cell(after)}"
         else:
             yield f"    {column}: {cell(before)} -> {cell(after)}"
+        if column == "canary" and after is not None:
+            yield f"    {canary_words(after)}"
 
 
 def _outlook_lines(planned: "DefinitionPlan") -> Iterator[str]:
-
     yield f"due in the next {DAYS_AHEAD} days:"
     yield from (f"    {_outlook_line(outlook)}" for outlook in planned.outlooks)
     yield from (f"    {name}: never due, all its times have passed" for name in planned.never_due)

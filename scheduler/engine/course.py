@@ -20,20 +20,14 @@ def expect_ends(conn: Connection, going_on: Sequence[Seen]) -> Expectations:
     if not begins_at:
         return {}
     concerned = [one for one in going_on if one.poll.collection.id in begins_at]
-    usual = course.list_usual_times(conn, {str(one.poll.run.schedule) for one in concerned})
-    expected = {
-        one.poll.collection.id: expect(
-            usual[str(one.poll.run.schedule)],
-            begins_at=begins_at[one.poll.collection.id],
-            has_begun=_started_at(one) is not None,
-        )
-        for one in concerned
-        if one.poll.run.schedule in usual
-    }
-    return {
-        id_: {"expected_end_at": one.end_at, "overruns_at": one.overruns_at}
-        for id_, one in expected.items()
-    }
+    usual = course.list_usual_times(conn, {one.poll.of_run for one in concerned})
+    expected: dict[str, Mapping[str, Any]] = {}
+    for one in concerned:
+        if (took := usual.get(one.poll.of_run)) is not None:
+            id_, has_begun = one.poll.collection.id, _started_at(one) is not None
+            ends = expect(took, begins_at=begins_at[id_], has_begun=has_begun)
+            expected[id_] = {"expected_end_at": ends.end_at, "overruns_at": ends.overruns_at}
+    return expected
 
 
 def _begins_at(seen: Seen) -> datetime | None:

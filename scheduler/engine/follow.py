@@ -362,7 +362,7 @@ def _also_ended(conn: Connection, heard: Sequence[Heard], now: datetime) -> list
 def _judge_all(conn: Connection, seen: Sequence[Seen]) -> list[_Judged]:
     verdicts = [_judged(one) for one in seen]
     ended = {
-        _of_run(one)
+        one.poll.of_run
         for one, verdict in zip(seen, verdicts, strict=True)
         if verdict and one.poll.run.schedule is not None
     }
@@ -379,15 +379,10 @@ def _verdict_of(
     if verdict is None:
         return _Judged(seen=seen, verdict=None, asks_log=isinstance(answer, AskLog))
     if isinstance(answer, CollectionLog):
-        verdict = judge_rows(verdict, answer, rules.get(_of_run(seen), RowRules()))
+        verdict = judge_rows(verdict, answer, rules.get(seen.poll.of_run, RowRules()))
         if answer.is_listed and not is_clear(verdict, answer):
             return _Judged(seen=seen, verdict=None, asks_log=True)
     return _Judged(seen=seen, verdict=_named(conn, verdict, seen.poll.collection))
-
-
-def _of_run(seen: Seen) -> OfRun:
-    run = seen.poll.run
-    return run.schedule, run.chunk == 1
 
 
 def _judged(seen: Seen) -> Verdict | None:

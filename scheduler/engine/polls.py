@@ -23,6 +23,7 @@ from scheduler.engine.accounts import Upstreams
 from scheduler.engine.rate_limiter import Feedback, feedback_of_answer
 from scheduler.engine.tuning import MOST_PAGES, NO_LIST_FOR
 from scheduler.storage.collections_ import CollectorKey, DuePoll
+from scheduler.storage.expected_rows import OfRun
 from scheduler.upstream import Dca
 
 log = structlog.get_logger()
@@ -37,6 +38,11 @@ class Poll:
 
     collection: Collection
     run: Run
+
+    @property
+    def of_run(self) -> OfRun:
+        """Return what its rows and its time are held against."""
+        return self.run.schedule, self.run.chunk == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What runs, held against what was promised and is usual: late starts, overruns, lost cadence."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from scheduler.domain.durations import format_duration
 from scheduler.domain.notices import AlertKind, Observed
 from scheduler.domain.records import OnOverrun, Overlap, RunState
 from scheduler.domain.timestamps import display_time
+from scheduler.storage.expected_rows import OfRun
 from scheduler.storage.rows import records
 from scheduler.storage.tables import alerts, collections, in_state, runs, schedules
 
@@ -26,14 +27,15 @@ _MOST: Final = 1000
 _LATER: Final = runs.alias("later")
 
 
-def list_usual_times(conn: Connection, names: Iterable[str]) -> dict[str, UsualTime]:
-    """Return how long the last good runs of these schedules took, where there are enough."""
-    usual = {name: usual_time(_durations(conn, name)) for name in names}
-    return {name: one for name, one in usual.items() if one is not None}
+def list_usual_times(conn: Connection, wanted: Iterable[OfRun]) -> dict[OfRun, UsualTime]:
+    """Return how long the last such good runs took, where there are enough: a canary is short."""
+    usual = {of_run: usual_time(_durations(conn, of_run)) for of_run in wanted}
+    return {of_run: one for of_run, one in usual.items() if one is not None}
 
 
-def _durations(conn: Connection, schedule: str) -> list[Any]:
-    newest = _newest(schedule, RunState.SUCCEEDED)
+def _durations(conn: Connection, of_run: OfRun) -> list[Any]:
+    schedule, is_first = of_run
+    newest = _newest(schedule, RunState.SUCCEEDED, where=((runs.c.chunk == 1) == is_first,))
     rows = conn.execute(
         select(
             func.coalesce(collections.c.started_at, collections.c.accepted_at),
@@ -46,11 +48,11 @@ def _durations(conn: Connection, schedule: str) -> list[Any]:
     return [max(end, begin) - begin for begin, end in rows]
 
 
-def _newest(schedule: str, *states: RunState) -> Any:
+def _newest(schedule: str | None, *states: RunState, where: Sequence[Any] = ()) -> Any:
     """Select the good runs among as many of the newest as a look through them may cost."""
     newest = (
         select(runs)
-        .where(runs.c.schedule == schedule)
+        .where(runs.c.schedule == schedule, *where)
         .order_by(runs.c.id.desc())
         .limit(_LOOKED_THROUGH)
         .subquery()

@@ -3,8 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select, union, update
+from sqlalchemy import Connection, func, literal, select, union, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.pauses import is_paused
@@ -18,6 +19,7 @@ from scheduler.storage.tables import (
     batches,
     bodies,
     calendars,
+    changes,
     collectors,
     in_state,
     queues,
@@ -50,21 +52,31 @@ def list_batches(conn: Connection) -> list[Batch]:
 
 def list_batch_rules(
     conn: Connection, *, limit: int, after: str | None = None, name: str | None = None
-) -> list[tuple[Batch, int | None]]:
+) -> list[tuple[Batch, dict[str, Any]]]:
     """
-    Return batches without their inputs, by name, each with how many characters those are.
+    Return batches without their inputs, by name, each with what is known of it besides.
 
     Those *after* a name, or the one of that *name*.
     """
     rules = [column for column in batches.c if column.name != "inputs"]
-    length = func.length(batches.c.inputs).label("inputs")
-    query = select(*rules, length).order_by(batches.c.name).limit(limit)
+    used = select(func.count()).where(schedules.c.batch == batches.c.name)
+    subject = literal("batches.").concat(batches.c.name)
+    changed = select(func.max(changes.c.happened_at)).where(changes.c.subject == subject)
+    besides = {
+        "input_bytes": func.length(batches.c.inputs),
+        "changed_at": changed.scalar_subquery(),
+        "used_by_count": used.scalar_subquery(),
+    }
+    labelled = [value.label(key) for key, value in besides.items()]
+    query = select(*rules, *labelled).order_by(batches.c.name).limit(limit)
     if after is not None:
         query = query.where(batches.c.name > after)
     if name is not None:
         query = query.where(batches.c.name == name)
-    rows = conn.execute(query).mappings().all()
-    return [(record(Batch, {**row, "inputs": None}), row["inputs"]) for row in rows]
+    return [
+        (record(Batch, {**row, "inputs": None}), {key: row[key] for key in besides})
+        for row in conn.execute(query).mappings()
+    ]
 
 
 def list_canaries(conn: Connection) -> dict[str, str]:

@@ -53,9 +53,16 @@ class BatchView(BatchRules):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSummary(BatchRules):
-    """A batch without its inputs; *input_bytes* is how long those are that the database holds."""
+    """
+    A batch without its inputs; *input_bytes* is how long those are that the database holds.
+
+    *changed_at* is when its definition changed last, as far as is known; *used_by_count* is how
+    many schedules use it.
+    """
 
     input_bytes: int | None
+    changed_at: datetime | None
+    used_by_count: int
 
 
 def page_batches(conn: Connection, *, limit: int, after: str | None = None) -> Page[BatchSummary]:
@@ -70,8 +77,8 @@ def find_summary(conn: Connection, name: str) -> BatchSummary | None:
     return _summary(*rows[0]) if rows else None
 
 
-def _summary(batch: Batch, length: int | None) -> BatchSummary:
-    return view(BatchSummary, batch, input_bytes=length, **_ceilings(batch))
+def _summary(batch: Batch, besides: dict[str, Any]) -> BatchSummary:
+    return view(BatchSummary, batch, **besides, **_ceilings(batch))
 
 
 def count_batches(conn: Connection) -> int:

@@ -79,10 +79,8 @@ def check_told(conn: Connection, place: Place) -> None:
     """Raise InvalidInput for a place that nobody was told of in this database."""
     now = newest_place(conn)
     told = (now.transaction, now.move, now.change)
-    if any(
-        one > most
-        for one, most in zip((place.transaction, place.move, place.change), told, strict=True)
-    ):
+    its = (place.transaction, place.move, place.change)
+    if any(one > most for one, most in zip(its, told, strict=True)):
         raise InvalidInput(
             f"{place} is behind all events that there are: the database was restored from a"
             " backup, or is another one; read anew what is to be known, and begin without an id"
@@ -144,13 +142,5 @@ def _of_change(place: Place, row: RecordedChange) -> EventView:
     )
 
 
-_KINDS: Final = {
-    "schedules": "schedule",
-    "accounts": "account",
-    "queues": "queue",
-    "freezes": "freeze",
-    "collectors": "collector",
-    "batches": "batch",
-    "calendars": "calendar",
-    "budgets": "budget",
-}
+_NAMED: Final = ("schedule", "account", "queue", "freeze", "collector", "calendar", "budget")
+_KINDS: Final = {f"{kind}s": kind for kind in _NAMED} | {"batches": "batch"}

@@ -34,11 +34,11 @@ class Caller:
     """
 
     site: Site
-    name: str
-    scope: Scope | None
-    collectors: tuple[str, ...]
-    address: str
-    via: Literal["token", "session", "nothing"]
+    name: str = NOBODY
+    scope: Scope | None = None
+    collectors: tuple[str, ...] = ()
+    address: str = ""
+    via: Literal["token", "session", "nothing"] = "nothing"
 
     @property
     def by(self) -> str:

@@ -92,14 +92,8 @@ class Dispatch:
         for key in (path.count("/"), None):
             for place in self._open.get(key, ()):
                 if place.pattern is not None and (found := place.pattern.match(path)):
-                    texts = found.groupdict()
-                    yield (
-                        place,
-                        {
-                            name: place.convertors[name].convert(text)
-                            for name, text in texts.items()
-                        },
-                    )
+                    of, texts = place.convertors, found.groupdict()
+                    yield place, {key: of[key].convert(text) for key, text in texts.items()}
 
 
 def _has_a_head(path: str, route: Route) -> bool:

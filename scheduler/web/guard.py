@@ -19,7 +19,7 @@ from scheduler.domain.access import Scope, digest_of, is_token
 from scheduler.domain.errors import DatabaseError
 from scheduler.views.api_tokens import TokenView, find_holder, find_session_holder
 from scheduler.views.opening import Connection, present
-from scheduler.web.access import NOBODY, Access, Caller
+from scheduler.web.access import Access, Caller
 from scheduler.web.gate import too_large
 from scheduler.web.problems import Refused
 from scheduler.web.site import Site
@@ -39,6 +39,7 @@ MOST_AT_ONCE: Final = 200
 """So many requests are answered at once: each waits for a thread, and holds what it answers."""
 MOST_OF_ONE: Final = 100
 """So many of one client, which so leaves room for others."""
+_LETS_NOBODY_IN: Final = "this token lets nobody in: unknown, revoked or ended"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -88,7 +89,7 @@ class Guard:
         Raises Refused: 401 without a token that lets anybody in, 403 for another scope or origin,
         413 for a body that is said to be too large, 429 for too many requests.
         """
-        caller = await self.identify(request)
+        caller = request.state.caller = await self.identify(request)
         self._limit(caller)
         if not access.is_open(self.site.settings):
             self._check(caller, access)
@@ -134,20 +135,13 @@ class Guard:
                 raise self.failed(address, "say Authorization: Bearer TOKEN")
             holder = await self._holder(token, "token", anew) if is_token(token) else None
             if holder is None:
-                raise self.failed(address, "this token lets nobody in: unknown, revoked or ended")
+                raise self.failed(address, _LETS_NOBODY_IN)
             return self._caller(holder, address, "token")
         cookie = request.cookies.get(cookie_name(request))
         if cookie and (holder := await self._holder(cookie, "session", anew)) is not None:
             return self._caller(holder, address, "session", cookie)
         scope = Scope.READ if self.site.settings.anonymous == "read" else None
-        return Caller(
-            site=self.site,
-            name=NOBODY,
-            scope=scope,
-            collectors=(),
-            address=address,
-            via="nothing",
-        )
+        return Caller(site=self.site, scope=scope, address=address)
 
     def failed(self, address: str, why: str) -> Refused:
         """Count a failure of *address*, and return how it is refused."""
@@ -175,12 +169,8 @@ class Guard:
 
         cookie = await self.site.db.write(begin) if code or is_token(token) else None
         if cookie is None:
-            raise self.failed(
-                address,
-                "this link was used, or has ended: ask for another"
-                if code
-                else "this token lets nobody in: unknown, revoked or ended",
-            )
+            used = "this link was used, or has ended: ask for another"
+            raise self.failed(address, used if code else _LETS_NOBODY_IN)
         return cookie
 
     async def sign_out(self, cookie: str) -> None:
@@ -197,11 +187,8 @@ class Guard:
             raise _unauthorized("a token is needed: Authorization: Bearer TOKEN")
         if not caller.may(*access.needed):
             needed = " or ".join(access.needed)
-            raise Refused(
-                403,
-                "forbidden",
-                f"this takes a token of scope {needed}, and yours is {caller.scope}",
-            )
+            detail = f"this takes a token of scope {needed}, and yours is {caller.scope}"
+            raise Refused(403, "forbidden", detail)
 
     def _caller(
         self,

@@ -58,14 +58,14 @@ class Route(APIRoute):
         async def answer(request: Request) -> Response:
             site = site_of(request)
             guard = guard_of(request)
-            request.state.caller = await guard.admit(request, access)
+            caller = await guard.admit(request, access)
             largest = site.settings.max_body if access.largest is None else access.largest
             body_of(request).open(largest, partial(guard.admit_still, request))
             if access.is_endless:
                 return await handle(request)
             seconds = site.settings.request_timeout.total_seconds()
             # A probe is always answered: it says that the loop turns.
-            turn = guard.turn(request.state.caller) if access.needed else nullcontext()
+            turn = guard.turn(caller) if access.needed else nullcontext()
             with turn:
                 async with asyncio.timeout(seconds):
                     return await handle(request)

@@ -23,16 +23,17 @@ def minutes(count: float) -> timedelta:
     return timedelta(minutes=count)
 
 
-def took(room: Room, *durations: float, schedule: str = "night") -> None:
+def took(room: Room, *durations: float, schedule: str = "night", chunk: int = 1) -> None:
     """Let good runs of the schedule have taken so many minutes each, in the days before."""
     with room.db.writing() as conn:
-        insert_body(conn)
+        if chunk == 1:
+            insert_body(conn)
         for day, duration in enumerate(durations, 1):
             at = NINE - timedelta(days=len(durations) - day + 1)
-            run_id = _good(conn, schedule, at, duration, day)
+            run_id = _good(conn, schedule, at, duration, day, chunk)
             conn.execute(
                 insert(tables.collections).values(
-                    id=f"j_past{day}",
+                    id=f"j_past{day}_{chunk}",
                     run_id=run_id,
                     account="main",
                     collector_id="c_shop",
@@ -43,17 +44,19 @@ def took(room: Room, *durations: float, schedule: str = "night") -> None:
             )
 
 
-def _good(conn: Any, schedule: str, at: Any, duration: float, day: int) -> int:
+def _good(conn: Any, schedule: str, at: Any, duration: float, day: int, chunk: int) -> int:
     return insert_run(
         conn,
-        id=1000 + day,
+        id=1000 * chunk + day,
         schedule=schedule,
+        chunk=chunk,
+        chunks=chunk,
         due_at=at,
         state="succeeded",
         reason="done",
         triggered_at=at,
         ended_at=at + minutes(duration),
-        collection_id=f"j_past{day}",
+        collection_id=f"j_past{day}_{chunk}",
     )
 
 
@@ -108,6 +111,18 @@ async def test_what_takes_much_longer_than_usual_is_told_and_cancelled_where_ask
     assert shown.remarks == (f"overrun: {collection.id} has run for 1h1m, 30m is usual",)
     assert any("overruns" in sentence for sentence in said)
     assert (run.state, run.reason) == (state, reason)
+
+
+async def test_the_first_chunk_is_held_against_first_ones_only(database_url: str) -> None:
+    async with engine_room(database_url, SLOW) as room:
+        room.schedule("night", cron="0 9 * * *", fired_until=NINE - timedelta(days=1))
+        took(room, *[2] * 5)
+        took(room, *[90] * 5, chunk=2)
+        with room.db.reading() as conn:
+            usual = course.list_usual_times(conn, [("night", True), ("night", False)])
+
+    assert usual["night", True].median == minutes(2)
+    assert usual["night", False].median == minutes(90)
 
 
 async def test_what_outlives_its_deadline_is_cancelled_where_asked(database_url: str) -> None:

@@ -37,6 +37,14 @@ def test_a_plan_is_a_diff_of_definitions_and_of_what_is_due(home: Home) -> None:
     assert answer.err == ""
 
 
+def test_a_plan_says_what_a_canary_is(home: Home) -> None:
+    home.config.write_text(CONFIG.replace("[batches.pages]", '[batches.pages]\ncanary = "2%"'))
+
+    said = home.call("plan").out
+
+    assert "    canary = 2%: so many inputs first, the others once these have ended well\n" in said
+
+
 def test_a_plan_in_json_holds_the_same(home: Home) -> None:
     home.config.write_text(LATER)
 

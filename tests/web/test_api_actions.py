@@ -293,6 +293,20 @@ def test_many_are_cancelled_on_a_word_that_counts(server_on_sqlite: Served) -> N
     assert (again.status_code, again.json()["items"]) == (200, [])
 
 
+def test_the_list_of_batches_tells_when_each_changed_and_how_many_use_it(
+    server_on_sqlite: Served,
+) -> None:
+    served = server_on_sqlite
+    served.post("/api/v1/batches", json={"name": "own", "inputs": [{"url": "https://x.test/"}]})
+    own, pages = served.get("/api/v1/batches").json()["items"]
+    page = served.get("/batches").text
+
+    (made,) = served.get("/api/v1/changes?subject=batches.own").json()["items"]
+    assert (own["used_by_count"], own["changed_at"]) == (0, made["happened_at"])
+    assert (pages["name"], pages["used_by_count"]) == ("pages", 1)
+    assert 'href="/schedules?batch=pages">1 schedule</a>' in page
+
+
 def test_several_schedules_are_paused_resumed_and_fired_on_a_word_that_counts(
     served: Served,
 ) -> None:

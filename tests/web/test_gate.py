@@ -488,6 +488,18 @@ def test_each_request_is_a_line_without_a_secret(lines: StringIO, server_on_sqli
     assert not any(token in lines.getvalue() for token in served.tokens.values())
 
 
+def test_a_line_of_a_refused_request_names_its_token(
+    lines: StringIO, server_on_sqlite: Served
+) -> None:
+    refused = server_on_sqlite.post("/api/v1/schedules/nightly/pause", Scope.READ, json={})
+    unknown = server_on_sqlite.get("/api/v1/status", headers={"Authorization": "Bearer nobody"})
+
+    said = [json.loads(line) for line in lines.getvalue().splitlines()]
+    told = [(line["status"], line["by"]) for line in said if line["event"] == "http_request"]
+    assert (refused.status_code, unknown.status_code) == (403, 401)
+    assert told == [(403, "a-read"), (401, None)]
+
+
 def test_a_database_that_cannot_be_used_is_told_without_its_place(
     lines: StringIO, server_on_sqlite: Served
 ) -> None:

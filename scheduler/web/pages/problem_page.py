@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from scheduler.web.access import NOBODY, Caller
+from scheduler.web.access import Caller
 from scheduler.web.pages.page import PATHS
 from scheduler.web.pages.rendering import Shown, page_response
 from scheduler.web.pages.sign_in import sign_in_path
@@ -40,7 +40,4 @@ def find_problem_page(request: Request, problem: Problem) -> Response | None:
 def _caller(request: Request) -> Caller:
     """Return whom the guard has let in, or nobody, where it came to nothing before."""
     known: Caller | None = request.scope["state"].get("caller")
-    nobody = Caller(
-        site=site_of(request), name=NOBODY, scope=None, collectors=(), address="", via="nothing"
-    )
-    return known or nobody
+    return known or Caller(site=site_of(request))

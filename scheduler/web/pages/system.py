@@ -43,11 +43,8 @@ async def system(
 ) -> Shown:
     """Show daemons and tokens; the checks, and the sizes of the tables, where asked for."""
     site = caller.site
-    health = (
-        await caller.ask(read_health, config=site.config, config_error=site.config_error)
-        if check
-        else None
-    )
+    how = {"config": site.config, "config_error": site.config_error}
+    health = await caller.ask(read_health, **how) if check else None
     return Shown(
         template="system.html",
         title="System",

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.domain.notices import AlertKind, Observed
+from scheduler.storage import alerts
 from tests.web.pages.rig import BROUGHT, CRAWLS, change_result, fill, new_run, paths, store_result
 from tests.web.rig import Served
 
@@ -261,6 +264,31 @@ def test_alerts_are_known_by_the_keyboard_alone(browser: Browser, server_on_sqli
         expect(page.get_by_role("status")).to_contain_text("reminded")
     (alert,) = server_on_sqlite.get("/alerts.json").json()["items"]
     assert alert["acked_reason"] == "the vendor is told"
+
+
+def test_an_alert_that_begins_and_ends_is_seen_without_any_event(
+    browser: Browser, server_on_sqlite: Served
+) -> None:
+    with window(browser, server_on_sqlite) as page:
+        page.clock.install()
+        sign_in(page, server_on_sqlite, Scope.OPERATE)
+        page.goto(f"{server_on_sqlite.url}/alerts")
+        expect(page.locator("#liveness")).to_have_text("live")
+        expect(page.get_by_text("nothing is wrong")).to_be_visible()
+        with server_on_sqlite.db.writing() as conn:
+            seen = Observed(kind=AlertKind.FAILING, subject="schedules.nightly", since=utc_now())
+            alert = alerts.insert_alert(conn, seen)
+
+        page.clock.fast_forward(20_000)
+        expect(page.locator("tr[data-key]")).to_have_count(1)
+        with server_on_sqlite.db.writing() as conn:
+            alerts.update_alert(conn, replace(alert, recovered_at=utc_now()))
+
+        page.clock.fast_forward(20_000)
+        expect(page.locator("#news")).to_have_text("1 gone")
+        expect(page.locator("tr[data-key]")).to_have_count(1)
+        page.locator("#news").click()
+        expect(page.get_by_text("nothing is wrong")).to_be_visible()
 
 
 def test_without_a_script_each_page_is_whole(browser: Browser, server_on_sqlite: Served) -> None:

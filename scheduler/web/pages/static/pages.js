@@ -98,11 +98,16 @@
     }
     return coming;
   };
+  const countGone = (old, fresh) => {
+    const there = fresh ? keyed(fresh) : new Map();
+    return [...keyed(old).keys()].filter((key) => !there.has(key)).length;
+  };
   let newest = null;
   const renew = (fresh) => {
-    let coming = 0;
+    let coming = 0, gone = 0;
     for (const old of document.querySelectorAll("[data-live], [data-rows]")) {
       const next = old.id && fresh.getElementById(old.id);
+      if (old.hasAttribute("data-rows")) gone += countGone(old, next);
       if (!next) continue;
       if (old.hasAttribute("data-rows")) coming += renewRows(old, next);
       else if (!old.querySelector("[data-rows]")) replace(old, next.cloneNode(true));
@@ -115,16 +120,18 @@
       ahead = serverAhead();
     }
     newest = fresh;
-    news.hidden = coming === 0;
-    news.textContent = `${coming} new`;
+    gone = Math.max(0, gone - coming); // a full list ends as much earlier as is new
+    news.hidden = coming + gone === 0;
+    news.textContent = [coming && `${coming} new`, gone && `${gone} gone`].filter(Boolean).join(", ");
     tick();
     reach();
   };
   const showNews = () => {
     if (!newest || news.hidden) return;
     for (const old of document.querySelectorAll("[data-rows]")) {
-      const next = newest.getElementById(old.id);
-      if (next) old.replaceChildren(...next.cloneNode(true).childNodes);
+      const within = newest.getElementById(old.id) ? old : old.closest("[data-live]");
+      const next = within && newest.getElementById(within.id);
+      if (next) within.replaceChildren(...next.cloneNode(true).childNodes);
     }
     news.hidden = true;
     tick();
@@ -158,10 +165,13 @@
     }
   };
 
-  let source = null;
-  const stop = () => { if (source) source.close(); source = null; };
+  // What comes without an event, as an alert does, is seen so much later at most.
+  const EVERY = 15000;
+  let source = null, timer = 0;
+  const stop = () => { clearInterval(timer); if (source) source.close(); source = null; };
   const start = () => {
     if (source || document.hidden) return;
+    timer = setInterval(refresh, EVERY);
     source = new EventSource("/api/v1/events");
     source.onopen = () => say("live");
     source.onerror = () => say("cut off, trying again");
