@@ -15,7 +15,7 @@ from scheduler.domain.notices import NoticeChange, text_of, title_of
 from scheduler.domain.timestamps import display_time, iso_time
 from scheduler.engine.channels import Senders
 from scheduler.storage.database import Connection
-from scheduler.views.attention import no_daemon_sentence
+from scheduler.views.attention import held_sentences, no_daemon_sentence
 from scheduler.views.status import read_status
 from scheduler.views.vanished import list_vanished
 
@@ -38,6 +38,8 @@ def read_alarm(conn: Connection, *, now: datetime) -> Alarm:
     sentences = []
     if sentence := no_daemon_sentence(status):
         sentences.append(sentence)
+    elif not status.daemons:
+        sentences += held_sentences(status)
     if status.late is not None:
         due = display_time(status.late.due_at)
         sentences.append(

@@ -72,10 +72,16 @@ def _list_behind(conn: Connection) -> list[tuple[str, int, int]]:
         if table is origins:  # one row, whose id is written
             continue
         last = conn.scalar(
-            text("SELECT pg_sequence_last_value(pg_get_serial_sequence(:table, 'id')::regclass)"),
+            text(
+                "SELECT CASE WHEN has_sequence_privilege(name, 'SELECT')"
+                " THEN coalesce(pg_sequence_last_value(name::regclass), 0) END"
+                " FROM pg_get_serial_sequence(:table, 'id') AS name"
+            ),
             {"table": table.name},
         )
+        if last is None:  # who only reads may not see it, nor writes by it
+            continue
         highest = conn.scalar(select(column).order_by(column.desc()).limit(1))
-        if highest is not None and highest > (last or 0):
-            behind.append((table.name, int(last or 0), int(highest)))
+        if highest is not None and highest > last:
+            behind.append((table.name, int(last), int(highest)))
     return behind

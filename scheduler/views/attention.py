@@ -109,15 +109,18 @@ def no_daemon_sentence(status: StatusView) -> str | None:
     return f"{who} was last seen at {display_time(last.seen_at)} and did not stop by itself"
 
 
-def _held_daemons(status: StatusView) -> Iterator[Need]:
+def held_sentences(status: StatusView) -> Iterator[str]:
+    """Say which daemons are up, and do nothing."""
     for daemon in status.held_daemons:
-        yield Need(
-            sentence=(
-                f"daemon pid {daemon.pid} on {daemon.host} is held, and decides and sends nothing:"
-                f" {daemon.why} (it said so at {display_time(daemon.seen_at)} by its clock)"
-            ),
-            subject="daemons",
+        yield (
+            f"daemon pid {daemon.pid} on {daemon.host} is held, and decides and sends nothing:"
+            f" {daemon.why} (it said so at {display_time(daemon.seen_at)} by its clock)"
         )
+
+
+def _held_daemons(status: StatusView) -> Iterator[Need]:
+    for sentence in held_sentences(status):
+        yield Need(sentence=sentence, subject="daemons")
 
 
 def _late(status: StatusView) -> Iterator[Need]:

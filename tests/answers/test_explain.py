@@ -83,7 +83,7 @@ async def test_a_pause_is_told_before_and_after_it_skipped(database_url: str) ->
         await room.fire()
         with room.db.writing() as conn:
             schedules.set_paused(
-                conn, "hourly", by="eve", reason="budget", now=NINE, until=NINE + 3 * HOUR
+                conn, ["hourly"], by="eve", reason="budget", now=NINE, until=NINE + 3 * HOUR
             )
         before = fate(room, 1)
         room.clock.tick(HOUR)

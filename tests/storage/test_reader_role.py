@@ -6,6 +6,7 @@ from sqlalchemy import text
 from scheduler.actions.grant_reader import grant_reader
 from scheduler.domain.errors import Conflict
 from scheduler.storage.database import Database
+from scheduler.storage.weaknesses import list_weaknesses
 from scheduler.views.status import read_status
 from tests.engine.rows import NINE
 
@@ -31,6 +32,7 @@ def test_a_reader_reads_all_but_tokens_and_writes_nothing(database_url: str) -> 
         assert conn.scalar(text("SELECT action FROM changes")) == "grant-reader"
         conn.exec_driver_sql(f"SET LOCAL ROLE {role}")
         assert read_status(conn, now=NINE).expiring_tokens == ()
+        assert [one for one in list_weaknesses(conn) if "sequence" in one] == []
         conn.exec_driver_sql("RESET ROLE")
         conn.exec_driver_sql(f"GRANT INSERT ON runs TO {role}")
         with pytest.raises(Conflict, match="may write"):

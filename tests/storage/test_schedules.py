@@ -202,7 +202,7 @@ def test_a_schedule_is_switched_on_and_off(db: Database) -> None:
 def test_a_pause_is_set_lapses_and_is_lifted(db: Database) -> None:
     with db.writing() as conn:
         schedules.set_paused(
-            conn, "hourly", by="me", reason="lunch", now=NINE, until=NINE + minutes(1)
+            conn, ["hourly"], by="me", reason="lunch", now=NINE, until=NINE + minutes(1)
         )
         paused = schedules.get_schedule(conn, "hourly").schedule
         lapsed = [

@@ -87,7 +87,7 @@ def test_a_lease_that_holds_is_left_alone(db: Database) -> None:
 
 def test_the_answers_that_a_dead_daemon_did_not_see_are_suspected_to_be_429(db: Database) -> None:
     with db.writing() as conn:
-        insert_account(conn, name="other")
+        insert_account(conn, name="other", base_url="https://elsewhere.example")
         for number in range(2):
             insert_run(conn, collector_id=f"c_{number}")
         insert_run(conn, account="other")

@@ -14,7 +14,7 @@ DOCUMENTS = {
     ("import_crontab.py", "imported.text"),
     ("main.py", "json.dumps({'error': error}, indent=2)"),
     ("main.py", "output.unwritten"),
-    ("main.py", "f'error: {one_line(problem)}'"),
+    ("main.py", "f'{priority}error: {one_line(problem)}'"),
     ("metrics.py", "content.decode()"),
     ("run_resolve.py", "_became(act, run, is_dry_run=dry_run)"),
     ("run_resolve.py", "f'left out: {count} {why}'"),

@@ -56,6 +56,18 @@ def test_no_daemon_is_an_alarm_and_told_each_time_under_one_id(watched: Home) ->
     assert len(set(ids(watched))) == 1
 
 
+def test_a_daemon_that_is_held_is_an_alarm_dead_or_alive(watched: Home) -> None:
+    watched.sql(
+        "INSERT INTO held_daemons (id, host, pid, why, seen_at)"
+        " VALUES ('d', 'lab', 7, 'its clock is ahead', '2026-03-02 08:00:00')"
+    )
+
+    answer = watched.call("watchdog")
+
+    assert answer.code == 1
+    assert answer.out.startswith("daemon pid 7 on lab is held, and decides and sends nothing:")
+
+
 def test_with_a_state_it_is_told_once_and_when_it_is_over(watched: Home, tmp_path: Path) -> None:
     words = ("watchdog", "--channel", "ops", "--state", str(tmp_path / "state"))
 
