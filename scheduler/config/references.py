@@ -118,7 +118,7 @@ def saved_nowhere(config: Config) -> Iterator[str]:
         else None,
         True: None
         if find_spec("obstore")
-        else "object stores need the extra, pip install 'dca-scheduler[objectstore]', so nothing"
+        else "object stores need a package, pip install obstore, so nothing"
         " is saved there from here",
     }
     for section, tables in (("collectors", config.collectors), ("schedules", config.schedules)):

@@ -4,7 +4,7 @@ import json
 import sys
 
 NOT_INSTALLED = 3
-"""The exit code without the package: pip install 'dca-scheduler[apprise]'."""
+"""The exit code without the package: pip install apprise."""
 
 
 def main() -> int:

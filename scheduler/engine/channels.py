@@ -29,7 +29,7 @@ _TO_DIE: Final = 2.0
 _APPRISE_ERRORS: Final = {
     "apprise ended with exit code 1": "apprise could not send it to all of its addresses",
     "apprise ended with exit code 2": "one of its addresses is none that apprise knows",
-    "apprise ended with exit code 3": "it is not installed: pip install 'dca-scheduler[apprise]'",
+    "apprise ended with exit code 3": "it is not installed: pip install apprise",
 }
 
 

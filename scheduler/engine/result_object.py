@@ -25,7 +25,7 @@ _PARTS_AT_ONCE: Final = 2
 _QUERY: Final = re.compile(r"\?[^\s\"')>]+")
 _LONGEST_WORDS: Final = 400
 
-NO_EXTRA: Final = "object stores need the extra: pip install 'dca-scheduler[objectstore]'"
+NO_EXTRA: Final = "object stores need a package: pip install obstore"
 
 
 class NoStore(Exception):

@@ -171,7 +171,7 @@ async def test_without_the_extra_it_says_so_and_is_left_to_a_daemon_that_has_it(
 
     assert summary(result) == ("waiting", "no_store")
     assert result is not None and result.attempt_count == 0
-    assert "dca-scheduler[objectstore]" in str(result.detail)
+    assert "pip install obstore" in str(result.detail)
 
 
 def test_without_the_extra_config_check_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_without_the_extra_config_check_says_so(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(references, "find_spec", lambda _: None)
 
     (sentence,) = references.saved_nowhere(config)
-    assert "collectors.a: save_to: object stores need the extra" in sentence
+    assert "collectors.a: save_to: object stores need a package" in sentence
 
 
 @pytest.mark.parametrize(
