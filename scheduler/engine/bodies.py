@@ -46,7 +46,6 @@ _PATIENCE: Final = 0.2
 _GIVES_UP_AFTER: Final = 600.0
 _MOST_READINGS: Final = 3
 _AT_ONCE: Final = 16
-_FEW: Final = 8
 
 
 class _NotStored(Exception):
@@ -85,9 +84,7 @@ class BatchReader:
         """Return what is *wanted*, but for what is not read to its end yet."""
         small = {asked: batch for asked, batch in wanted.items() if _is_quick(batch)}
         aside = {each for each in wanted.items() if each[0] not in small}
-        readings = self._list_kept(small)
-        if unread := {asked: batch for asked, batch in small.items() if asked not in readings}:
-            readings |= await asyncio.to_thread(self._read_quick, unread, store)
+        readings = await asyncio.to_thread(self._read_quick, small, store) if small else {}
         for asked, batch in aside - self._aside.keys():
             reading = self._read_aside(batch, asked, store, spool)
             self._aside[asked, batch] = asyncio.create_task(reading)
@@ -99,16 +96,6 @@ class BatchReader:
             if each in aside:
                 readings[each[0]] = reading_of
         return readings
-
-    def _list_kept(self, wanted: Mapping[Asked, Batch]) -> dict[Asked, Reading]:
-        """Return what is remembered of a few: a thread for it would hold up a lone run the most."""
-        if len(wanted) > _FEW:
-            return {}
-        found = {
-            asked: self._find((*_key_of(batch), asked.parked), asked.due)
-            for asked, batch in wanted.items()
-        }
-        return {asked: kept for asked, kept in found.items() if kept is not None}
 
     async def _read_aside(
         self, batch: Batch, asked: Asked, store: Store, spool: Spool | None
