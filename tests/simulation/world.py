@@ -320,10 +320,22 @@ class World:
         return tuple(faults)
 
     def _complaints(self, conn: Connection) -> list[str]:
-        """Return the judge's; what is with a person may have a job that nobody has adopted yet."""
-        jobs = [Job(job.id, job.order.name) for job in self.upstream.jobs]
+        """
+        Return the judge's; what is with a person may have a job that nobody has adopted yet.
+
+        Of collector two several may be lost at once, all with the same inputs, and one may be taken
+        for another (promise.md, `max_unresolved`): its job counts for the run that has it.
+        """
+        having = text("SELECT collection_id, query FROM runs WHERE collection_id IS NOT NULL")
+        name_of = {row.collection_id: _name_in(row.query) for row in conn.execute(having)}
+        jobs = [
+            Job(job.id, name_of.get(job.id, job.order.name))
+            if job.order.collector == "c_two"
+            else Job(job.id, job.order.name)
+            for job in self.upstream.jobs
+        ]
         held = text("SELECT query FROM runs WHERE state = 'needs_attention'")
-        names = {parse_qs(query)["name"][0] for query in conn.scalars(held)}
+        names = {_name_in(query) for query in conn.scalars(held)}
         with_a_person = {f"accepted and not stored: {job.id}" for job in jobs if job.name in names}
         return [line for line in complaints(conn, jobs) if line not in with_a_person]
 
@@ -455,6 +467,10 @@ class Life:
             self.killed.set()
             self.daemon.kill()
             raise Dead
+
+
+def _name_in(query: str) -> str:
+    return parse_qs(query)["name"][0]
 
 
 def simulate(
