@@ -99,23 +99,17 @@ def reset(conn: Connection, *, by: str, now: datetime, confirmed: bool = False) 
             write.cut_gap(conn, gap, kept)
     ahead.set_back(conn, [reset.schedule for reset in resets], now=now)
     ahead.set_back_the_rest(conn, now=now)
-    for reset in resets:
-        audit.record_change(
-            conn,
-            by=by,
-            action="clock reset",
-            subject=f"schedules.{reset.schedule}",
-            columns={"fired_until": (reset.decided_until, now)},
-            now=now,
-        )
-    for run in found.runs:
-        audit.record_change(
-            conn,
-            by=by,
-            action="clock reset",
-            subject=f"runs.{run.id}",
-            columns={"not_before": (run.not_before, now)},
-            now=now,
-        )
+    changes: dict[str, audit.Columns] = {
+        f"schedules.{one.schedule}": {"fired_until": (one.decided_until, now)} for one in resets
+    }
+    changes |= {f"runs.{run.id}": {"not_before": (run.not_before, now)} for run in found.runs}
+    audit.record_changes(
+        conn,
+        [
+            audit.NewChange(by=by, action="clock reset", subject=subject, columns=columns)
+            for subject, columns in changes.items()
+        ],
+        now=now,
+    )
     announce(conn)
     return found

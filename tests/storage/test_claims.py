@@ -12,7 +12,7 @@ from sqlalchemy import event, select, update
 from scheduler.domain.records import Outcome, RunState
 from scheduler.storage import accounts, runs, tables
 from scheduler.storage.database import Database
-from scheduler.storage.runs import candidates, queued
+from scheduler.storage.runs import canaries, candidates, queued
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
     LEASE,
@@ -168,6 +168,18 @@ def test_daemons_under_one_brake_never_claim_two_runs_of_a_collector(db: Databas
     owners = Counter(read_run(db, run_id).collector_id for run_id in claimed)
     assert owners == {f"c_{number}": 1 for number in range(10)}
     assert len(set(claimed)) == len(claimed)
+
+
+def test_what_waits_for_a_canary_is_not_taken_before_that_was_judged(db: Database) -> None:
+    """Another daemon may end the canary between the judging and the claim of one pass."""
+    with db.writing() as conn:
+        canary = insert_run(conn, state=RunState.FAILED)
+        waiting = insert_run(conn, waits_for=canary, after_canary=True)
+        taken = ids(claim_on(conn))
+        canaries.let_go(conn, [waiting], send_before=None)
+
+        assert taken == []
+        assert ids(claim_on(conn)) == [waiting]
 
 
 # --- when there is work
