@@ -27,8 +27,8 @@ def watchdog(session: Session, channel: str | None, state: Path | None, as_json:
     """
     Raise the alarm if no daemon lives.
 
-    Or if all are held, if occurrences were due and are not accounted for, or the database does not answer. Reads
-    only; ends with 1 for an alarm. `systemd-unit` prints a unit and a timer for it.
+    Or if all are held, if occurrences were due and are not accounted for, or the database does not
+    answer. Reads only; ends with 1 for an alarm. `systemd-unit` prints a unit and a timer for it.
     """
     from scheduler.daemon.alarm import Alarm, alarm_of, raise_alarm, read_alarm
 
