@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, update
@@ -10,7 +11,14 @@ from scheduler.domain.records import RunState
 from scheduler.storage.rows import records
 from scheduler.storage.runs import write
 from scheduler.storage.runs.write import delete_skipped, was_skipped_unsent
-from scheduler.storage.tables import collections, daemons, runs, schedules, throttles
+from scheduler.storage.tables import (
+    collections,
+    daemons,
+    in_state,
+    runs,
+    schedules,
+    throttles,
+)
 
 TOLERANCE: Final = timedelta(minutes=1)
 """What is further ahead of now than this was written by a clock that was wrong."""
@@ -51,15 +59,15 @@ class AheadRun:
 
 def list_ahead_runs(conn: Connection, *, now: datetime) -> list[AheadRun]:
     """Return the runs that a person asked for, by a clock that was ahead, and that still wait."""
-    query = select(runs.c.id, runs.c.not_before).where(*_asked_ahead(now)).order_by(runs.c.id)
-    return records(AheadRun, conn.execute(query))
+    found = conn.execute(select(runs.c.id, runs.c.not_before).where(*_asked_ahead(now)))
+    return sorted(records(AheadRun, found), key=attrgetter("id"))
 
 
 def _asked_ahead(now: datetime) -> tuple[ColumnElement[bool], ...]:
     limit = now + TOLERANCE
     is_by_hand = runs.c.send_before.is_(None)
     is_ahead = and_(runs.c.created_at > limit, runs.c.not_before > limit)
-    return runs.c.state == RunState.QUEUED, is_by_hand, is_ahead
+    return in_state(runs, RunState.QUEUED), is_by_hand, is_ahead
 
 
 def set_back_new(conn: Connection, *, since: datetime, until: datetime, now: datetime) -> int:

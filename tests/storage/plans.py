@@ -33,6 +33,9 @@ OPEN_WORK: Final = {
 """Indexes that follow open work: reading through one of them costs what is open."""
 
 
+_PLANNED: Final = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
+
+
 @contextmanager
 def caught(db: Database) -> Iterator[tuple[Connection, list[tuple[str, Any]]]]:
     """Give a transaction that is taken back, and every statement that is sent in it."""
@@ -42,7 +45,7 @@ def caught(db: Database) -> Iterator[tuple[Connection, list[tuple[str, Any]]]]:
         @event.listens_for(conn, "before_cursor_execute")
         def catch(*sent: Any) -> None:
             _, _, statement, parameters, _, is_many = sent
-            if not statement.startswith("EXPLAIN"):
+            if statement.startswith(_PLANNED):
                 statements.append((statement, parameters[0] if is_many else parameters))
 
         yield conn, statements

@@ -4,6 +4,7 @@ No statement of the hot path reads through a table that grows: each uses an inde
 Every plan is that of the statement itself, caught on its way to the database.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -15,6 +16,7 @@ from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.transition import Transition
 from scheduler.storage import (
     accounts,
+    ahead,
     collections_,
     counted_events,
     course,
@@ -44,6 +46,7 @@ from scheduler.storage.runs import (
 )
 from scheduler.storage.runs.followed import EndedCollection
 from scheduler.storage.runs.outcomes import AttemptResult
+from scheduler.views.overview import read_overview
 from tests.databases import migrated_postgresql, migrated_sqlite
 from tests.make import NINE, make_collection, make_run, minutes, seconds
 from tests.storage.plans import caught, plan, scans
@@ -355,6 +358,21 @@ def test_what_stands_is_found_without_a_look_through_all_runs(grown: Database) -
         found = [scan for statement in statements for scan in scans(conn, *statement)]
 
     assert statements
+    assert [scan for scan in found if "runs" in scan] == []
+
+
+def test_how_all_is_doing_is_told_without_a_look_through_all_runs(grown: Database) -> None:
+    """`status`, the overview and a look at the clock ask for what is open, or lately was."""
+    with caught(grown) as (conn, statements):
+        read_overview(conn, now=NINE)
+        ahead.set_back_the_rest(conn, now=NINE)
+        # The least and the most of an index are read from its ends.
+        unbounded = [
+            sent for sent in statements if not re.search("LIMIT|(min|max).runs.id", sent[0])
+        ]
+        found = [scan for sent in unbounded for scan in scans(conn, *sent)]
+
+    assert len(unbounded) > 30
     assert [scan for scan in found if "runs" in scan] == []
 
 

@@ -27,8 +27,7 @@ class Scale:
 
     def place(self, value: float) -> float:
         """Return where *value* is."""
-        low, high, at = (self._at(each) for each in (self.low, self.high, value))
-        share = 0.5 if high <= low else (min(max(at, low), high) - low) / (high - low)
+        share = _share(self._at(value), self._at(self.low), self._at(self.high))
         return self.start + share * (self.end - self.start)
 
     def _at(self, value: float) -> float:
@@ -46,9 +45,14 @@ class TimeScale:
 
     def place(self, moment: datetime) -> float:
         """Return where *moment* is."""
-        return Scale(0, (self.finish - self.begin).total_seconds(), self.start, self.end).place(
-            (moment - self.begin).total_seconds()
-        )
+        whole = (self.finish - self.begin).total_seconds()
+        share = _share((moment - self.begin).total_seconds(), 0, whole)
+        return self.start + share * (self.end - self.start)
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """Return how far *value* is on the way from *low* to *high*, 0 to 1; between equals, half."""
+    return 0.5 if high <= low else (min(max(value, low), high) - low) / (high - low)
 
 
 def count_ticks(high: float, most: int = 5, *, whole: bool = True) -> list[float]:
