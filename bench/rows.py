@@ -106,6 +106,8 @@ def make_ended(
         run, few = f"({first} + i)", min(_AT_ONCE, number - first)
         with db.writing() as conn, _without_triggers(conn, "runs"):
             at, late = (_moment(conn, f"{run} * {apart} + {more}") for more in (0, 300))
+            # What is due in one moment must be told apart.
+            chunk = "1, 1" if days else f"1 + {run} / {of}, {number}"
             _insert_body(conn)
             _execute(
                 conn,
@@ -119,7 +121,7 @@ def make_ended(
                     CASE {run} / {of} % 50 WHEN 7 THEN 'failed' ELSE 'succeeded' END,
                     CASE {run} / {of} % 50 WHEN 7 THEN 'collection_failed' ELSE 'done' END,
                     {at}, 1, 5, '30s', '15m', 'resend', 1, {at},
-                    'j_old' || {run}, {at}, {late}, 1 + {run} / {of}, {number}
+                    'j_old' || {run}, {at}, {late}, {chunk}
                 FROM n""",
                 few,
                 since=since,

@@ -190,7 +190,9 @@ def _with_relatives(conn: Connection, page: Sequence[PastRun]) -> dict[int, Past
             for run in new.values()
             if run.chunks > 1 and run.schedule is not None
         }:
-            found += _page(conn, runs.c.schedule == schedule, runs.c.due_at == due_at)
+            # What was retried by hand is found by what it is a retry of.
+            of_one = (runs.c.schedule == schedule, runs.c.due_at == due_at)
+            found += _page(conn, *of_one, runs.c.retry_of.is_(None))
         new = {run.id: run for run in found if run.id not in group}
     return group
 
