@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from scheduler.domain.records import OPEN_STATES, RunState
+from scheduler.domain.records import UNRESOLVED_STATES, RunState
 from scheduler.domain.retention import (
     KEPT_OF_A_SCHEDULE,
     SAFE_AFTER,
@@ -206,16 +206,21 @@ def _needed(
         key = (run.schedule, run.batch or "")
         if run.batch is not None and run.collection_id is not None and key not in sweep.last_sent:
             sweep.last_sent[key] = _last_sent(conn, run)
-    oldest_open = select(func.min(runs.c.created_at)).where(
-        in_state(runs, *(set(OPEN_STATES) - {RunState.QUEUED, RunState.COLLECTING}))
-    )
     return Needed(
         now=now,
-        unresolved_since=conn.scalar(oldest_open),
+        unresolved_since=_unresolved_since(conn),
         highest=conn.scalar(select(func.max(runs.c.id))) or 0,
         newest=sweep.newest,
         last_sent=sweep.last_sent,
     )
+
+
+def _unresolved_since(conn: Connection) -> datetime | None:
+    """Return when the oldest run was made that may have been sent; each question has its index."""
+    oldest = select(func.min(runs.c.created_at))
+    states = (UNRESOLVED_STATES, (RunState.NEEDS_ATTENTION,))
+    found = (conn.scalar(oldest.where(in_state(runs, *each))) for each in states)
+    return min((moment for moment in found if moment is not None), default=None)
 
 
 def _newest(conn: Connection, schedule: str, rules: Retention) -> Newest:
@@ -242,7 +247,7 @@ def _last_sent(conn: Connection, run: PastRun) -> tuple[int, datetime]:
     row = conn.execute(
         select(runs.c.id, runs.c.due_at)
         .where(
-            runs.c.schedule.is_not_distinct_from(run.schedule),
+            runs.c.schedule == run.schedule,
             runs.c.batch == run.batch,
             runs.c.collection_id.is_not(None),
             runs.c.retry_of.is_(None),
