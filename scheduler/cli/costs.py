@@ -53,7 +53,7 @@ def costs(session: Session, month: str | None, by: CostsBy, invoice: bool, as_js
     for forecast in view.budgets:
         click.echo(one_line(_sentence(forecast)))
     if view.invoice is not None:
-        click.echo(one_line(_of_invoice(view.invoice)))
+        _say_invoice(view.invoice)
 
 
 def _print_invoice(view: CostsView) -> None:
@@ -66,10 +66,14 @@ def _print_invoice(view: CostsView) -> None:
     if found.unknown:
         click.echo("\nin no run here:")
         print_table(found.unknown, ("account", "day", "subject", "billed_money"), empty="")
-    for source in found.sources:
+    _say_invoice(found)
+
+
+def _say_invoice(invoice: InvoiceView) -> None:
+    for source in invoice.sources:
         if source.trouble is not None:
             say(f"account {source.account}: {source.trouble}", err=True)
-    click.echo(one_line(_of_invoice(found)))
+    say(_of_invoice(invoice))
 
 
 def _of_invoice(invoice: InvoiceView) -> str:

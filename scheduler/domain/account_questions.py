@@ -77,6 +77,13 @@ class BilledLine:
     money: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """What was billed, and a sentence about what of the answer cannot be: that is left out."""
+
+    lines: tuple[BilledLine, ...]
+    doubt: str | None = None
+
+
 Collectors = tuple[UpstreamCollector, ...]
-Bill = tuple[BilledLine, ...]
 AccountAnswer = Collectors | Balance | Bill | Refused | Unanswered

@@ -1,7 +1,6 @@
 """What an account's upstream tells besides its jobs is asked for: where it may, now and then."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,8 +16,8 @@ from scheduler.domain.account_questions import (
     REFUSED_FOR,
     AccountCall,
     Balance,
+    Bill,
     BilledBy,
-    BilledLine,
     UpstreamCollector,
 )
 from scheduler.domain.answers import Refused, Unanswered
@@ -34,14 +33,14 @@ log = structlog.get_logger()
 _KEPT: Final = timedelta(days=800)
 _BRAKED: Final = timedelta(seconds=30)
 
-Bill = dict[BilledBy, Sequence[BilledLine]]
+Bills = dict[BilledBy, Bill]
 
 
 @dataclass(slots=True)
 class _Told:
     """What the upstream told, or why not, and what the account's brake hears of it."""
 
-    answer: Balance | tuple[UpstreamCollector, ...] | Bill | Refused | Unanswered
+    answer: Balance | tuple[UpstreamCollector, ...] | Bills | Refused | Unanswered
     feedbacks: list[Feedback] = field(default_factory=list)
 
 
@@ -108,16 +107,16 @@ class AccountQuestionsStep:
     async def _bill(self, client: Dca) -> _Told:
         today = self.clock().date()
         told = _Told({})
-        bill: Bill = {}
+        bills: Bills = {}
         for by in BilledBy:
-            lines = await client.export_costs(
+            bill = await client.export_costs(
                 by, from_date=today - timedelta(days=BILLED_DAYS), to_date=today + timedelta(days=1)
             )
-            told.feedbacks.append(_heard(lines))
-            if isinstance(lines, Refused | Unanswered):
-                return _Told(lines, told.feedbacks)
-            bill[by] = lines
-        return _Told(bill, told.feedbacks)
+            told.feedbacks.append(_heard(bill))
+            if isinstance(bill, Refused | Unanswered):
+                return _Told(bill, told.feedbacks)
+            bills[by] = bill
+        return _Told(bills, told.feedbacks)
 
     def _record(
         self, conn: Connection, *, account: Account, call: AccountCall, told: _Told
@@ -130,15 +129,30 @@ class AccountQuestionsStep:
         if isinstance(answer, Refused | Unanswered):
             self._record_trouble(conn, account.name, call, answer, now)
             return
+        doubt = None
         if isinstance(answer, dict):
-            since = f"{now - timedelta(days=BILLED_DAYS):%Y-%m-%d}"
-            for by, lines in answer.items():
-                account_questions.replace_bill(conn, account.name, by, lines, since=since)
-            account_questions.forget_billed(conn, before=f"{now - _KEPT:%Y-%m-%d}")
+            doubt = self._keep_bills(conn, account.name, answer, now)
         kept = None if isinstance(answer, dict) else answer
         every = ASKED_EVERY.get(call)
         again = None if every is None else now + every
-        account_questions.note_answer(conn, account.name, call, kept, now=now, again=again)
+        account_questions.note_answer(
+            conn, account.name, call, kept, now=now, again=again, doubt=doubt
+        )
+
+    def _keep_bills(
+        self, conn: Connection, account: str, bills: Bills, now: datetime
+    ) -> str | None:
+        """Keep what is billed; return what of it is in doubt."""
+        since = f"{now - timedelta(days=BILLED_DAYS):%Y-%m-%d}"
+        for by, bill in bills.items():
+            account_questions.replace_bill(conn, account, by, bill.lines, since=since)
+        account_questions.forget_billed(conn, before=f"{now - _KEPT:%Y-%m-%d}")
+        doubts = [bill.doubt for bill in bills.values() if bill.doubt is not None]
+        if not doubts:
+            return None
+        doubt = "; ".join(doubts)
+        log.warning("account_not_told", account=account, call=AccountCall.COSTS, trouble=doubt)
+        return doubt
 
     def _record_trouble(
         self,

@@ -145,14 +145,16 @@ def note_answer(
     *,
     now: datetime,
     again: datetime | None,
+    doubt: str | None = None,
 ) -> None:
-    """Keep what was answered; a bill has a table of its own."""
+    """Keep what was answered, and what of it is in doubt; a bill has a table of its own."""
     text = None
     if isinstance(answer, Balance):
         text = json.dumps(asdict(answer))
     elif answer is not None:
         text = json.dumps([asdict(one) for one in answer], default=datetime.isoformat)
-    _write(conn, account, call, trouble=None, answered_at=now, next_at=again, answer=text)
+    trouble = doubt and doubt[:_LONGEST]
+    _write(conn, account, call, trouble=trouble, answered_at=now, next_at=again, answer=text)
 
 
 def _write(conn: Connection, account: str, call: AccountCall, **columns: Any) -> None:

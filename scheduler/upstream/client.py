@@ -13,7 +13,7 @@ import httpx
 
 from scheduler import __version__
 from scheduler.clock import Clock, boot_seconds, utc_now
-from scheduler.domain.account_questions import Balance, BilledBy, BilledLine, UpstreamCollector
+from scheduler.domain.account_questions import Balance, Bill, BilledBy, UpstreamCollector
 from scheduler.domain.answers import (
     CancelAnswer,
     Done,
@@ -200,7 +200,7 @@ class Dca:
 
     async def export_costs(
         self, by: BilledBy, *, from_date: date, to_date: date
-    ) -> tuple[BilledLine, ...] | Refused | Unanswered:
+    ) -> Bill | Refused | Unanswered:
         """Ask what was billed on the days from *from_date* until before *to_date*, in UTC."""
         asked = {"dimension": by, "from": from_date.isoformat(), "to": to_date.isoformat()}
         asking = self._exchange(
@@ -210,7 +210,7 @@ class Dca:
             RequestBody(json.dumps(asked).encode(), SendGuard(send_before=inf)),
             content_type="application/json",
         )
-        return read_bill(await self._exchanges.finish(asking), by)
+        return read_bill(await self._exchanges.finish(asking), by, before=to_date)
 
     async def ask_time(self) -> Unanswered | None:
         """Ask something small, for the time that any answer bears: see `time_at`."""

@@ -1,10 +1,15 @@
 """What the upstream tells of an account: bills joined with runs, balances, collectors; refused."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
+import pytest
+from structlog.testing import capture_logs
+
 from scheduler.actions.account_questions import ask_collectors
-from scheduler.domain.account_questions import BilledBy
+from scheduler.domain.account_questions import Bill, BilledBy
+from scheduler.domain.answers import Refused, Unanswered
 from scheduler.engine.account_questions import AccountQuestionsStep
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.sandbox.settings import SandboxCollector
@@ -12,6 +17,7 @@ from scheduler.storage.standing import list_standing
 from scheduler.tools.collectors_sync import SyncView, read_sync
 from scheduler.tools.costs import CostsBy, read_costs
 from scheduler.tools.invoice import InvoiceView
+from scheduler.upstream import client
 from scheduler.upstream.account_answers import read_bill
 from scheduler.upstream.response import Response
 from scheduler.views.accounts import get_account
@@ -161,8 +167,65 @@ def test_bills_are_read_in_the_shapes_that_may_come() -> None:
         b'{"2026-11-01T00:00:00Z": [{"job": "j_a", "usd": 1.5}, {"x": 1}, 7]}',
     )
     for body in bodies:
-        lines = read_bill(Response(received_at=NINE, status=200, body=body), BilledBy.JOB)
-        assert isinstance(lines, tuple)
-        assert [(one.day, one.subject, one.money) for one in lines if one.subject == "j_a"] == [
-            ("2026-11-01", "j_a", 1.5)
-        ]
+        bill = bill_of(body)
+        assert [
+            (one.day, one.subject, one.money) for one in bill.lines if one.subject == "j_a"
+        ] == [("2026-11-01", "j_a", 1.5)]
+
+
+def bill_of(body: bytes) -> Bill:
+    response = Response(received_at=NINE, status=200, body=body)
+    bill = read_bill(response, BilledBy.JOB, before=date(2026, 12, 1))
+    assert isinstance(bill, Bill)
+    return bill
+
+
+def test_a_bill_without_nonsense_has_no_doubt() -> None:
+    for body in (b"{}", b"[]", b'{"total": 0}', b'{"2026-11-01": {}, "2026-11-02": null}'):
+        assert bill_of(body) == Bill(lines=())
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b'"2026-11-02": {"j_b": -1}',
+        b'"2026-11-02": {"j_b": "much"}',
+        b'"2026-11-02": {"j_b": {"pages": 7}}',
+        b'"2026-11-02": {"j_b": NaN}',
+        b'"2026-11-02": "nothing"',
+        b'"2026-12-01": {"j_b": 1}',
+        b'"2026-11-31": {"j_b": 1}',
+    ],
+)
+def test_nonsense_in_a_bill_is_a_doubt_and_the_rest_counts(nonsense: bytes) -> None:
+    bill = bill_of(b'{"2026-11-01": {"j_a": 1.5, "total": -1}, %b}' % nonsense)
+
+    assert [(one.day, one.subject) for one in bill.lines] == [("2026-11-01", "j_a")]
+    assert (bill.doubt or "").startswith("1 of the costs by dca_jobs that it told cannot be")
+
+
+def test_a_bill_of_another_shape_is_a_doubt() -> None:
+    for body in (b'{"yesterday": {"j_a": 1}}', b'{"message": "soon"}', b'[{"id": "j_a"}]', b"[7]"):
+        bill = bill_of(body)
+        assert (bill.lines, bill.doubt is None) == ((), False)
+
+
+async def test_nonsense_in_a_bill_is_told_where_costs_are_shown_and_in_the_log(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(response: Response, by: BilledBy, *, before: date) -> Bill | Refused | Unanswered:
+        body = b'{"2026-03-02": {"j_a": 1.5, "j_b": -7}}'
+        return read_bill(replace(response, body=body), by, before=before)
+
+    monkeypatch.setattr(client, "read_bill", read)
+    async with engine_room(sqlite_url) as room:
+        room.change("accounts", "main", invoice=True)
+        with capture_logs() as logs:
+            await ask(room)
+
+        found = invoice(room)
+        assert found is not None
+        assert found.unknown_money == 1.5
+        sentence = "the first is -7 on '2026-03-02' for 'j_b'"
+        assert sentence in (found.sources[0].trouble or "")
+        assert [sentence in one["trouble"] for one in logs if "trouble" in one] == [True]
