@@ -59,6 +59,8 @@ def _promises(conn: Connection, now: datetime) -> Iterator[_Promise]:
             schedules.c.labels,
             schedules.c.ready_by,
             schedules.c.timezone,
+            schedules.c.next_fire_at,
+            schedules.c.paused_at,
         )
         .where(_HAS_PROMISE, schedules.c.enabled)
         .order_by(schedules.c.name)
@@ -82,16 +84,26 @@ def _before(ready_by: str, moment: datetime, zone: tzinfo) -> datetime:
 def _observed(conn: Connection, promise: _Promise, now: datetime) -> Iterator[Observed]:
     name = promise.row.name
     earlier = _before(promise.row.ready_by, promise.last, promise.zone)
-    for run in _unready(conn, name, after=earlier, until=promise.last):
+    for run in _unready(conn, name, since=earlier, before=promise.last):
         detail = f"{_promised(promise, promise.last)} {_stands(run)}"
         yield _seen(AlertKind.NOT_READY, promise, run, promise.last, detail)
         break
-    for run in _unready(conn, name, after=promise.last, until=now):
+    if _comes_again(promise):
+        return
+    for run in _unready(conn, name, since=promise.last, before=now):
         why = _at_risk(conn, promise, run, now)
         if why is not None:
             detail = f"{_promised(promise, promise.next)} {_stands(run)}{why}"
             yield _seen(AlertKind.AT_RISK, promise, run, now, detail)
             break
+
+
+def _comes_again(promise: _Promise) -> bool:
+    """Tell whether a newer occurrence is still to come that the promise will be for."""
+    row = promise.row
+    return (
+        row.paused_at is None and row.next_fire_at is not None and row.next_fire_at < promise.next
+    )
 
 
 def _promised(promise: _Promise, moment: datetime) -> str:
@@ -144,13 +156,13 @@ _IS_PROMISED: Final = and_(
 
 
 def _unready(
-    conn: Connection, schedule: str, *, after: datetime, until: datetime
+    conn: Connection, schedule: str, *, since: datetime, before: datetime
 ) -> list[Row[Any]]:
     """Return the runs, of the newest occurrence in that time, that are not ready."""
     of_schedule = (runs.c.schedule == schedule, _IS_PROMISED)
     newest = conn.scalar(
         select(func.max(runs.c.due_at)).where(
-            *of_schedule, runs.c.due_at > after, runs.c.due_at <= until
+            *of_schedule, runs.c.due_at >= since, runs.c.due_at < before
         )
     )
     if newest is None:

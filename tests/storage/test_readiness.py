@@ -119,6 +119,32 @@ def test_what_is_under_way_and_has_time_enough_is_not_told(conn: Connection) -> 
     assert unready(conn, at("04:40")) == AT_RISK
 
 
+def test_what_is_due_at_that_very_time_is_of_the_next_days_promise(conn: Connection) -> None:
+    promise(conn, "02:00")
+    run_id = due(conn, 2, **GOOD)
+    ended(conn, run_id, at("03:00", 2))
+    due(conn, 3, **FAILED)
+
+    assert unready(conn, at("02:01")) == AT_RISK
+    assert unready(conn, at("02:01", 4)) == NOT_READY
+
+
+def test_a_failed_run_is_no_risk_while_a_newer_occurrence_is_still_to_come(
+    conn: Connection,
+) -> None:
+    promise(conn)
+    due(conn, 3, **FAILED)
+    to_come = update(tables.schedules).where(HAS_ONE)
+
+    conn.execute(to_come.values(next_fire_at=at("05:00")))
+    hourly = unready(conn, at("04:30"))
+    conn.execute(to_come.values(paused_at=at("04:00"), paused_by="ann", paused_reason="x"))
+    paused = unready(conn, at("04:30"))
+    conn.execute(to_come.values(paused_at=None, next_fire_at=at("06:00")))
+
+    assert (hourly, paused, unready(conn, at("05:30"))) == ([], AT_RISK, AT_RISK)
+
+
 def test_with_save_to_it_is_ready_once_it_is_saved(conn: Connection) -> None:
     promise(conn)
     run_id = due(conn, 3, **GOOD)
