@@ -4,8 +4,9 @@ import click
 
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import RunReference, json_option
-from scheduler.cli.render import print_json, print_table
+from scheduler.cli.render import print_json, print_table, say
 from scheduler.cli.session import Session, pass_session
+from scheduler.domain.records import RunState
 from scheduler.views.run_inputs import FailedInputs, list_failed_inputs, list_run_inputs
 from scheduler.views.runs import show_run
 
@@ -38,6 +39,9 @@ def inputs(session: Session, run_id: int | str, is_all: bool, limit: int, as_jso
 
 
 def _print(failed: FailedInputs) -> None:
+    if failed.state is RunState.SUCCEEDED:
+        say(f"run {failed.run_id} succeeded: no input failed")
+        return
     if failed.failed_count is None:
         click.echo(f"run {failed.run_id} is {failed.state}: which inputs failed is not known")
         return

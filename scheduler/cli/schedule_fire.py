@@ -11,7 +11,8 @@ from scheduler.cli.lazy import Command
 from scheduler.cli.options import ask_if_needed, json_option, past_pauses_option, yes_option
 from scheduler.cli.render import print_json, say
 from scheduler.cli.session import Session, pass_session
-from scheduler.views.runs import RunView
+from scheduler.domain.records import RunState
+from scheduler.views.runs import RunView, show_run
 from scheduler.views.waiting import why_held_up
 
 
@@ -62,5 +63,6 @@ def _tell_what_holds(session: Session, runs: Sequence[RunView]) -> None:
     held = session.ask(why_held_up, runs[0].id)
     if held:
         say(f"it waits: {held}", err=True)
-        if not runs[0].past_pauses:
+        is_lost = session.ask(show_run, runs[0].id).state is not RunState.QUEUED
+        if not (is_lost or runs[0].past_pauses):
             say("(--past-pauses sends it in spite of a pause or a freeze)", err=True)

@@ -78,6 +78,11 @@ OF_EVENTS: Final = frozenset(
 )
 """What begins and ends with a run's end; all others are looked at."""
 
+COUNTED: Final = frozenset(
+    {AlertKind.PARKED, AlertKind.BALANCE, AlertKind.BUDGET, AlertKind.BUDGET_SPENT}
+)
+"""What has a figure that may grow while it lasts: the newest is shown."""
+
 _MISSED: Final = frozenset(
     {Reason.MISSED, Reason.QUEUE_FULL, Reason.NO_TIME, Reason.PARKED, Reason.STALE_BATCH}
 )

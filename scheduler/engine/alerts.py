@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from scheduler.domain.notices import (
+    COUNTED,
     OF_EVENTS,
     Alert,
     AlertKind,
@@ -81,9 +82,9 @@ class AlertStep(ConsumerStep):
         if self._looked_at is None or not self._looked_at <= now < self._looked_at + STANDING_EVERY:
             standing_now = standing.list_standing(conn, now=now)
             self._looked_at = now
-            keys = {(seen.kind, seen.subject) for seen in standing_now}
-            open_keys = {(one.kind, one.subject) for one in found if one.kind not in OF_EVENTS}
-            has_work = has_work or keys != open_keys or bool(alerts.list_gone(conn, found))
+            seen = set(map(_shown, standing_now))
+            known = {_shown(one) for one in found if one.kind not in OF_EVENTS}
+            has_work = has_work or seen != known or bool(alerts.list_gone(conn, found))
         has_work = has_work or any(True for _ in self._told_of(conn, found, now))
         return _Look(standing_now=standing_now, has_work=has_work)
 
@@ -148,6 +149,10 @@ class _Look:
     has_work: bool
 
 
+def _shown(one: Observed | Alert) -> tuple[AlertKind, str, str | None]:
+    return one.kind, one.subject, one.detail if one.kind in COUNTED else None
+
+
 class _Book:
     """The alerts that are open, and what becomes of them in one transaction."""
 
@@ -177,8 +182,12 @@ class _Book:
         """Note what is wrong, and that all else of these kinds is over."""
         by_key = {(seen.kind, seen.subject): seen for seen in standing_now}
         for key, seen in by_key.items():
-            if key not in self._open:
+            before = self._open.get(key)
+            if before is None:
                 self._note(seen)
+            elif _shown(before) != _shown(seen):
+                self._open[key] = replace(before, detail=seen.detail)
+                alerts.update_alert(self._conn, self._open[key])
         for key in [key for key in self._open if key[0] not in OF_EVENTS and key not in by_key]:
             self._end(key, self._now)
 

@@ -460,11 +460,9 @@ def _columns_of(answer: CollectionLog) -> dict[str, Any]:
     }
     if not answer.is_listed:
         return columns
-    columns |= {
-        "page_loads": answer.page_loads,
-        "failed_pages": answer.failed_pages,
-        "expired": answer.expired,
-    }
+    columns["expired"] = answer.expired
+    if answer.finished_at is not None:  # before, they are what was loaded so far: no bill
+        columns |= {"page_loads": answer.page_loads, "failed_pages": answer.failed_pages}
     # What a row does not say leaves what the log has said.
     return {name: value for name, value in columns.items() if value is not None}
 

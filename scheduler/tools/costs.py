@@ -1,7 +1,7 @@
 """What a month has cost and will cost, by schedule, label, collector or account; budgets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -21,7 +21,7 @@ from scheduler.domain.budgets import (
 )
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.limits import day_of
+from scheduler.domain.limits import DailyLimits, Scope, ScopeKind, Used, day_of
 from scheduler.domain.pauses import stop_at, stops_change_at
 from scheduler.domain.records import Calendar, Schedule
 from scheduler.domain.timetable import Timetable
@@ -30,6 +30,7 @@ from scheduler.storage.account_questions import Billed
 from scheduler.storage.budget_desk import BudgetDesk, covers
 from scheduler.storage.budgets import Lately
 from scheduler.storage.database import Connection
+from scheduler.storage.limits import list_limits
 from scheduler.storage.runs import sent
 from scheduler.storage.usage import Group
 from scheduler.tools.invoice import InvoiceView, read_invoice
@@ -274,13 +275,14 @@ def list_coming(
     evenly = [since + (until - since) * ((place + 0.5) / most) for place in range(most)]
     cautious = [each.schedule.name for each in planned if each.schedule.only_if_changed]
     changed = sent.list_changed_shares(conn, cautious, since=now - timedelta(days=30))
-    coming = []
+    shared = [one for one in list_limits(conn) if one.scope.kind is not ScopeKind.SCHEDULE]
+    coming: list[Coming] = []
     for each in planned:
         try:
             timetable = timetable_of(each.line[-1], calendars)
         except InvalidInput:
             continue
-        seen, scale = _moments(timetable, each.schedule, since, until, evenly)
+        seen, scale = _moments(timetable, _most_a_day(each, shared), since, until, evenly)
         stopped = [member for member in each.line if stops_change_at(member, frozen)]
         at = (
             seen
@@ -297,18 +299,54 @@ def list_coming(
             size = (sizes or {}).get(each.schedule.batch)
             scale *= changed.get(each.schedule.name, 1.0)
             coming.append(estimate.coming(each, at, size, scale=scale))
+    for limits in shared:
+        used = usage.read_used(conn, limits.scope, now=now, since=now)
+        coming = _within(coming, limits, used, today=day_of(now))
     return coming
+
+
+def _within(
+    coming: Sequence[Coming], limits: DailyLimits, used: Used, *, today: str
+) -> list[Coming]:
+    """Leave out what a day's limit of several schedules does: the first of each day stay."""
+    sent = {today: (float(used.runs), float(used.inputs))}
+    allowed = (limits.max_runs_per_day, limits.max_inputs_per_day)
+    covered = [place for place, each in enumerate(coming) if covers(limits.scope, each)]
+    kept: dict[int, list[datetime]] = {place: [] for place in covered}
+    for at, place in sorted((at, number) for number in covered for at in coming[number].at):
+        each, day = coming[place], day_of(at)
+        runs, inputs = sent.get(day, (0.0, 0.0))
+        # What stands for less than a run may end beyond.
+        whole = each.scale if each.scale >= 1 else 0.0
+        met = (runs + whole, inputs + whole * each.inputs)
+        if all(most is None or count <= most for count, most in zip(met, allowed, strict=True)):
+            sent[day] = (runs + each.scale, inputs + each.scale * each.inputs)
+            kept[place].append(at)
+    return [replace(each, at=kept.get(place, each.at)) for place, each in enumerate(coming)]
+
+
+def _most_a_day(planned: Planned, shared: Iterable[DailyLimits]) -> int | None:
+    """Return how many runs a day the schedule, its collector and its account allow."""
+    scopes = {
+        Scope(ScopeKind.COLLECTOR, planned.schedule.collector),
+        Scope(ScopeKind.ACCOUNT, planned.account),
+    }
+    allowed = [limits.max_runs_per_day for limits in shared if limits.scope in scopes]
+    return min(
+        (most for most in (*allowed, planned.schedule.max_runs_per_day) if most is not None),
+        default=None,
+    )
 
 
 def _moments(
     timetable: Timetable,
-    schedule: Schedule,
+    most_a_day: int | None,
     since: datetime,
     until: datetime,
     evenly: Sequence[datetime],
 ) -> tuple[Sequence[datetime], float]:
     """
-    Return when a schedule is due, but for what `max_runs_per_day` leaves out, and each stands for.
+    Return when a schedule is due, but for what is beyond *most_a_day*, and what each stands for.
 
     Of more they are the moments that are spread *evenly*, where they can be counted without a
     look at each; else the first of them, as if it went on like that.
@@ -319,16 +357,14 @@ def _moments(
         seen = list(islice(timetable.occurrences(since, until), most))
         is_whole = len(seen) < most or count == most
         scale = 1.0 if is_whole else (until - since) / (seen[-1] - since)
-        return _within_days(schedule, seen), scale
+        return _within_days(most_a_day, seen), scale
     days = (until - since) / timedelta(days=1)
-    allowed = schedule.max_runs_per_day
-    whole = count if allowed is None else min(count, ceil(allowed * max(days, 1)))
+    whole = count if most_a_day is None else min(count, ceil(most_a_day * max(days, 1)))
     return evenly, whole / most
 
 
-def _within_days(schedule: Schedule, at: Sequence[datetime]) -> list[datetime]:
-    """Return what `max_runs_per_day` lets through: the first of each day."""
-    most = schedule.max_runs_per_day
+def _within_days(most: int | None, at: Sequence[datetime]) -> list[datetime]:
+    """Return the first of each day."""
     if most is None:
         return list(at)
     days = groupby(at, key=day_of)

@@ -10,11 +10,12 @@ import pytest
 
 from scheduler.actions.alerts import acknowledge
 from scheduler.config.notice_settings import USUAL_KINDS, ChannelDefinition
+from scheduler.domain.account_questions import AccountCall, Balance
 from scheduler.domain.notices import Rule
 from scheduler.domain.pauses import Freeze
 from scheduler.engine.alerts import AlertStep
 from scheduler.engine.deliver import DeliverStep
-from scheduler.storage import freezes, last_ends, notices
+from scheduler.storage import account_questions, alerts, freezes, last_ends, notices
 from scheduler.storage.database import Database
 from scheduler.storage.last_ends import LastEnd
 from tests.engine.rows import NINE, ManualClock, Rows
@@ -344,6 +345,30 @@ async def test_what_stands_wrong_is_told_and_its_end(office: Office) -> None:
 
     assert told(wrong) == [("invalid", "opened", HOURLY)]
     assert told(mended) == [("invalid", "recovered", HOURLY)]
+
+
+async def test_what_has_a_figure_shows_the_newest_and_is_told_once(office: Office) -> None:
+    def ask(balance: float) -> None:
+        with office.db.writing() as conn:
+            account_questions.note_answer(
+                conn,
+                "main",
+                AccountCall.BALANCE,
+                Balance(balance=balance),
+                now=office.clock(),
+                again=None,
+            )
+
+    office.change("accounts", "main", balance_below=50.0)
+    ask(40.0)
+    first = await office.tell()
+    ask(7.0)
+    second = await office.tell()
+    with office.db.reading() as conn:
+        (alert,) = alerts.list_open(conn)
+
+    assert ([kind for kind, _, _ in told(first)], second) == (["balance"], [])
+    assert "7.00" in str(alert.detail)
 
 
 def late_in_time(office: Office) -> None:

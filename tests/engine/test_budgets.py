@@ -171,6 +171,37 @@ async def test_costs_by_label_with_what_is_to_come(database_url: str) -> None:
     assert (to_come.total.run_count, to_come.total.forecast_page_loads) == (0, 30 * 50)
 
 
+@pytest.mark.parametrize(
+    ("holder", "name"), [("collectors", "shop"), ("accounts", "main"), ("schedules", "dear")]
+)
+async def test_what_is_to_come_stays_within_the_limits_of_a_day(
+    sqlite_url: str, holder: str, name: str
+) -> None:
+    async with engine_room(sqlite_url) as room:
+        history(room)
+        room.schedule("dear", cron="* * * * *")
+        room.change(holder, name, max_runs_per_day=10)
+        with room.db.reading() as conn:
+            april = read_costs(conn, month="2026-04", now=NINE)
+
+    assert april.total.forecast_run_count == 300
+    assert april.total.forecast_page_loads == 300 * 50
+
+
+async def test_a_limit_of_several_schedules_is_shared_and_what_was_sent_today_counts(
+    sqlite_url: str,
+) -> None:
+    async with engine_room(sqlite_url) as room:
+        history(room, day=f"{NINE:%Y-%m-%d}", runs=3, inputs=3)
+        for name in ("dear", "cheap"):
+            room.schedule(name, cron="0 * * * *")
+        room.change("collectors", "shop", max_inputs_per_day=4)
+        with room.db.reading() as conn:
+            march = read_costs(conn, now=NINE)
+
+    assert march.total.forecast_run_count == 1 + 29 * 4
+
+
 async def test_what_has_ended_counts_with_its_own_page_loads(database_url: str) -> None:
     async with engine_room(database_url) as room:
         run_id = room.ask()

@@ -92,6 +92,20 @@ async def test_a_bad_end_is_told_by_the_log(
     assert (kept.page_loads, kept.failed_pages) == (2, sum("sandbox_error" in i for i in inputs))  # type: ignore[operator]
 
 
+async def test_what_the_list_told_of_a_job_that_ran_is_no_bill(database_url: str) -> None:
+    slow = SandboxSettings(time_per_input=timedelta(minutes=10))
+    async with engine_room(database_url, slow, inputs=[GOOD, BAD]) as room:
+        ids = await sent(room, 2)
+        await followed(room, ids, minutes=5)
+        listed = asked(room, LIST)
+        room.arm(Fault(kind=FaultKind.ERROR, path=LIST, status=404, when=When.BEFORE, times=None))
+        await followed(room, ids)
+        (kept,) = room.collections(ids[0])
+
+    assert listed > 0
+    assert (kept.pages, kept.page_loads, kept.failed_pages) == (2, None, None)
+
+
 ODD = [
     pytest.param(Fault(kind=FaultKind.OTHER_KEYS, path=LIST, times=None), 0, id="other keys"),
     pytest.param(Fault(kind=FaultKind.NUMBERS_AS_TEXT, path=LIST, times=None), 0, id="texts"),

@@ -60,6 +60,14 @@ def test_what_is_not_known_is_said_to_be(home: Home) -> None:
     )
 
 
+def test_of_a_run_that_succeeded_no_input_failed(home: Home) -> None:
+    run_id = home.make_run(state="succeeded", reason="done", ended_at=ENDED)
+
+    assert home.done("runs", "inputs", str(run_id)).out == (
+        f"run {run_id} succeeded: no input failed\n"
+    )
+
+
 def test_all_that_a_run_sends_can_be_shown(home: Home) -> None:
     run_id = home.make_run()
 
