@@ -74,13 +74,13 @@ candidates AS MATERIALIZED (
                             <> runs.labels
                 )
           ))
-          AND NOT EXISTS (
-              SELECT * FROM runs AS earlier
-              WHERE earlier.id = runs.waits_for AND earlier.overdue_at IS NULL
-                AND earlier.state IN (
-                    'queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting'
-                )
-          )
+          -- A value, not EXISTS: that would be a join, which may be read along what is open.
+          AND NOT coalesce((
+              SELECT earlier.overdue_at IS NULL AND earlier.state IN (
+                  'queued', 'dispatching', 'unconfirmed', 'needs_attention', 'collecting'
+              )
+              FROM runs AS earlier WHERE earlier.id = runs.waits_for
+          ), FALSE)
           -- What others had running when it was due has ended, or is not known to run.
           AND NOT (
               runs.waits_for_others AND EXISTS (
