@@ -8,7 +8,7 @@ import click
 from scheduler.actions.runs import act_on_runs, adopt_run
 from scheduler.cli.lazy import Command
 from scheduler.cli.options import confirm, json_option, run_filters, yes_option
-from scheduler.cli.render import answer, print_json, print_table
+from scheduler.cli.render import answer, print_json, print_table, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.records import RunState
 from scheduler.domain.run_acts import DONE, Act, RunAct
@@ -149,8 +149,11 @@ def choose_runs(
         # What is told before an act: a reader who goes away must not prevent it.
         to_stderr=as_json or not dry_run,
     )
-    if chosen.runs:
-        confirm(f"{len(chosen.runs)} runs would be {DONE[act]}. Go on?", yes=yes or dry_run)
+    so_many = f"{len(chosen.runs)} runs would be {DONE[act]}"
+    if chosen.runs and dry_run:
+        say(f"{so_many} (dry run: nothing was written)", err=as_json)
+    elif chosen.runs:
+        confirm(f"{so_many}. Go on?", yes=yes)
     return chosen.runs
 
 

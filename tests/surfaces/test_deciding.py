@@ -370,6 +370,7 @@ def test_what_a_filter_chooses_is_shown_counted_and_done_after_a_word(
     assert (unsure.code, "--all-matching" in unsure.err) == (2, True)
     assert str(chosen) in looked.split()
     assert str(other) not in looked.split()
+    assert "1 runs would be " in looked
     assert (asked.code, "--yes" in asked.err) == (1, True)
     assert before[chosen] == before[other]
     assert after == {chosen: became, other: before[other], ended: "failed"}
