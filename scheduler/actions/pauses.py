@@ -14,8 +14,9 @@ from scheduler.storage.audit import Columns, NewChange, record_change, record_ch
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.views.accounts import AccountView, get_account
+from scheduler.views.names import list_labels
 from scheduler.views.queues import QueueView, list_queues
-from scheduler.views.resuming import count_held
+from scheduler.views.resuming import count_held, not_frozen
 from scheduler.views.schedules import ScheduleView, get_schedule
 
 
@@ -179,13 +180,13 @@ def freeze(
     """
     Pause everything, a collector's schedules or those with a label: see domain.pauses.
 
-    Return how many schedules that are: none is no mistake, for one may come. Raises NotFound for
-    a collector that there is not.
+    Return how many schedules that are: none of a collector is no mistake, for one may come.
+    Raises NotFound for a collector that there is not, and for a label that nothing has.
     """
     check_scope(scope)
     reason = check_reason(reason)
     _check_until(until, now)
-    _check_collector(conn, scope)
+    _check_known(conn, scope)
     frozen = {freeze.scope for freeze in freezes.list_freezes(conn)}
     if scope in frozen:
         raise Conflict(f"{scope} is frozen already: thaw it first")
@@ -205,7 +206,7 @@ def thaw(conn: Connection, scope: str, *, by: str, now: datetime, confirmed: boo
     """
     check_restore(conn, scope == ALL)
     if not freezes.delete_freeze(conn, scope):
-        raise Conflict(f"{scope} is not frozen")
+        raise not_frozen(conn, scope)
     if not confirmed:
         _ask_where_runs_wait(f"{scope} would be no longer frozen", count_held(conn, scope))
     if scope == ALL:
@@ -256,11 +257,14 @@ def _record_resumed(
     announce(conn)
 
 
-def _check_collector(conn: Connection, scope: str) -> None:
+def _check_known(conn: Connection, scope: str) -> None:
     kind, _, name = scope.partition(":")
     names = [collector.name for collector in definitions.list_collectors(conn)]
     if kind == "collector" and name not in names:
         raise NotFound(f"no collector is called {name!r}{did_you_mean(name, names)}")
+    labels = list_labels(conn)
+    if kind == "label" and name not in labels and not count_held(conn, scope):
+        raise NotFound(f"no schedule has the label {name!r}{did_you_mean(name, labels)}")
 
 
 def _check_until(until: datetime | None, now: datetime) -> None:

@@ -5,8 +5,7 @@ from datetime import datetime
 import click
 
 from scheduler.cli.completion import Named
-from scheduler.cli.lazy import Command
-from scheduler.cli.options import Moment, json_option
+from scheduler.cli.options import Moment, TimeCommand, json_option
 from scheduler.cli.render import one_line, print_json, say
 from scheduler.cli.session import Session, pass_session
 from scheduler.domain.timestamps import display_time
@@ -16,7 +15,7 @@ from scheduler.tools.calendar.explain_instant import Explained, Neighbour
 from scheduler.tools.calendar.next import dst_words
 
 
-@click.command(cls=Command)
+@click.command(cls=TimeCommand)
 @click.argument("schedule", type=Named("schedules"))
 @click.argument("time", type=Moment())
 @json_option
@@ -25,7 +24,7 @@ def explain(session: Session, schedule: str, time: WrittenTime, as_json: bool) -
     """
     Say why a SCHEDULE fired, or not, at a TIME.
 
-    TIME is any instant, past or to come, in ISO 8601 or as `yesterday 02:00` or `12h ago`;
+    TIME is any instant, past or to come, in ISO 8601 or as `yesterday 02:00`, `-12h` or `12h ago`;
     without an offset it is wall-clock time in the schedule's zone. The verdict is one of a closed
     list, and so is the reason.
     """

@@ -1,5 +1,6 @@
 """Options and arguments that several commands take."""
 
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +13,7 @@ import click
 
 from scheduler.cli.completion import Named
 from scheduler.cli.exit_codes import CommandEnded, ExitCode
+from scheduler.cli.lazy import Command
 from scheduler.cli.render import one_line
 from scheduler.cli.session import current_session
 from scheduler.domain.durations import parse_duration
@@ -58,6 +60,15 @@ class Since(Moment):
             parse_duration(value)
             value = f"-{value}"
         return super().convert(value, param, ctx)
+
+
+class TimeCommand(Command):
+    """A command that takes a time as an argument: `-12h` is one, and no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        is_past = re.compile(r"-\d.*").fullmatch
+        return super().parse_args(ctx, [f"{arg[1:]} ago" if is_past(arg) else arg for arg in args])
 
 
 class RunReference(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.5

@@ -20,9 +20,8 @@ from scheduler.cli.options import (
 )
 from scheduler.cli.render import answer, print_listing, print_table, until_words, warn
 from scheduler.cli.session import Session, pass_session
-from scheduler.domain.suggestions import did_you_mean
 from scheduler.views.resuming import ResumingView, preview_resume, preview_thaw
-from scheduler.views.schedules import ScheduleView, list_freezes, list_schedules
+from scheduler.views.schedules import ScheduleView, list_freezes
 
 _scope = click.argument("scope", metavar="all|collector:NAME|label:NAME")
 
@@ -83,8 +82,7 @@ def freeze(
     text = f"{scope} is frozen{until_words(until)}: {count} schedule{'s' * (count != 1)}"
     answer({"scope": scope, "until": until, "schedule_count": count}, text, as_json=as_json)
     if count == 0:
-        labels = {f"label:{label}" for row in session.ask(list_schedules) for label in row.labels}
-        warn(f"{scope} is no schedule's now{did_you_mean(scope, sorted(labels))}")
+        warn(f"{scope} is no schedule's now")
 
 
 @click.command(cls=Command)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, true
 
+from scheduler.storage.dialect import database_time
 from scheduler.storage.rows import records, values_of
 from scheduler.storage.upkeep_tables import held_daemons
 
 SAID_WITHIN: Final = timedelta(minutes=1)
-"""One that is held says so every few seconds, by its clock."""
+"""One that is held says so every few seconds; a server's clock tells who does no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,8 @@ class HeldDaemon:
 def note_held(conn: Connection, held: HeldDaemon) -> None:
     """Note that a daemon is held, anew each time, whatever its clock has become."""
     forget_held(conn, held.id)
-    conn.execute(insert(held_daemons).values(**values_of(held)))
+    said = values_of(held) | {"seen_at": database_time(conn) or held.seen_at}
+    conn.execute(insert(held_daemons).values(**said))
 
 
 def forget_held(conn: Connection, daemon_id: str) -> None:
@@ -41,11 +43,16 @@ def forget_held(conn: Connection, daemon_id: str) -> None:
 
 
 def list_held(conn: Connection) -> list[HeldDaemon]:
-    """Return the daemons that said that they are held, by whatever clock."""
-    return records(HeldDaemon, conn.execute(select(held_daemons)))
+    """Return the daemons that say that they are held; without a server, that ever did."""
+    now = database_time(conn)
+    said = _said_within(now) if now is not None else true()
+    return records(HeldDaemon, conn.execute(select(held_daemons).where(said)))
 
 
 def delete_gone(conn: Connection, *, now: datetime) -> None:
     """Forget those that ended without a word."""
-    said = held_daemons.c.seen_at.between(now - SAID_WITHIN, now + SAID_WITHIN)
-    conn.execute(delete(held_daemons).where(~said))
+    conn.execute(delete(held_daemons).where(~_said_within(database_time(conn) or now)))
+
+
+def _said_within(now: datetime) -> ColumnElement[bool]:
+    return held_daemons.c.seen_at.between(now - SAID_WITHIN, now + SAID_WITHIN)

@@ -15,6 +15,7 @@ from scheduler.storage.dialect import lock_schema
 from scheduler.storage.tables import metadata
 
 UPGRADE_COMMAND = "dca-scheduler db upgrade"
+WITHOUT_ONE = "`dca-scheduler rehearse` shows what the file would do, without a database"
 
 
 def _scripts_folder() -> Path:
@@ -90,7 +91,7 @@ def require_current(conn: Connection) -> None:
         _refuse_foreign(conn)
         raise SchemaError(
             f"the database is empty: run `{UPGRADE_COMMAND}`, then `dca-scheduler apply`;"
-            " `dca-scheduler run` does both unless auto_migrate = false"
+            f" `dca-scheduler run` does both unless auto_migrate = false; {WITHOUT_ONE}"
         )
     if revision != newest_revision():
         raise SchemaError(

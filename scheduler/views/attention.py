@@ -103,10 +103,15 @@ def no_daemon_sentence(status: StatusView) -> str | None:
     if status.restored_from_at is not None:
         restored = display_time(status.restored_from_at)
         return f"no daemon runs: none has since this database was restored, from {restored}"
+    if status.put_back is not None:
+        return "no daemon runs: none has since this database was put back"
     who = f"no daemon runs: the last, pid {last.pid} on {last.host},"
     if last.stopped_at is not None:
         return f"{who} stopped at {display_time(last.stopped_at)}"
-    return f"{who} was last seen at {display_time(last.seen_at)} and did not stop by itself"
+    trouble = f"; it was in trouble: {last.last_error}" if last.last_error is not None else ""
+    return (
+        f"{who} was last seen at {display_time(last.seen_at)} and did not stop by itself{trouble}"
+    )
 
 
 def held_sentences(status: StatusView) -> Iterator[str]:
@@ -114,7 +119,7 @@ def held_sentences(status: StatusView) -> Iterator[str]:
     for daemon in status.held_daemons:
         yield (
             f"daemon pid {daemon.pid} on {daemon.host} is held, and decides and sends nothing:"
-            f" {daemon.why} (it said so at {display_time(daemon.seen_at)} by its clock)"
+            f" {daemon.why} (it said so at {display_time(daemon.seen_at)})"
         )
 
 

@@ -23,5 +23,9 @@ def list_suggestions(conn: Connection) -> dict[str, list[str]]:
         "batch": "batches"
     }
     found = {name: list_names(conn, table, prefix="") for name, table in tables.items()}
-    labels = {label for text in schedules.list_labels(conn) for label in read_names(text)}
-    return {**found, "label": sorted(labels)[:_MOST]}
+    return {**found, "label": list_labels(conn)[:_MOST]}
+
+
+def list_labels(conn: Connection) -> list[str]:
+    """Return the labels that schedules have, in order."""
+    return sorted({label for text in schedules.list_labels(conn) for label in read_names(text)})

@@ -31,7 +31,8 @@ def require_ready(db: Database) -> None:
         what = f"{db.file} is empty" if db.file.exists() else f"there is no database {db.file} yet"
         raise SchemaError(
             f"{what}: `dca-scheduler run` makes it and applies"
-            f" the file; or run `{migrate.UPGRADE_COMMAND}`, then `dca-scheduler apply`"
+            f" the file; or run `{migrate.UPGRADE_COMMAND}`, then `dca-scheduler apply`;"
+            f" {migrate.WITHOUT_ONE}"
         )
     with db.reading() as conn:
         migrate.require_current(conn)

@@ -9,6 +9,7 @@ from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import Conflict, InvalidInput
 from scheduler.domain.pauses import Freeze, why_skipped
 from scheduler.domain.records import Reason, RunState, Schedule
+from scheduler.domain.suggestions import did_you_mean
 from scheduler.storage import definitions, freezes, runs, schedules
 from scheduler.storage.database import Connection
 
@@ -67,7 +68,7 @@ def preview_thaw(conn: Connection, scope: str, *, now: datetime) -> tuple[Resumi
     thawed = [freeze for freeze in frozen if freeze.scope == scope]
     others = [freeze for freeze in frozen if freeze.scope != scope]
     if not thawed:
-        raise Conflict(f"{scope} is not frozen")
+        raise not_frozen(conn, scope)
     return tuple(
         _preview(conn, schedule, others, now)
         for schedule in schedules.list_schedules(conn)
@@ -75,6 +76,12 @@ def preview_thaw(conn: Connection, scope: str, *, now: datetime) -> tuple[Resumi
         and schedule.error is None
         and any(freeze.concerns(schedule) for freeze in thawed)
     )
+
+
+def not_frozen(conn: Connection, scope: str) -> Conflict:
+    """Return the refusal to thaw what is not frozen, with what may be meant."""
+    frozen = [freeze.scope for freeze in freezes.list_freezes(conn)]
+    return Conflict(f"{scope} is not frozen{did_you_mean(scope, frozen)}")
 
 
 def count_held(conn: Connection, scope: str) -> int:

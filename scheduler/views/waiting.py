@@ -91,13 +91,14 @@ def list_waits(conn: Connection, of: Iterable[Schedule], *, at: datetime) -> dic
     waits = {
         schedule.name: lasting.get(f"queue:{schedule.queue}")
         or lasting.get(f"account:{account_of.get(schedule.collector)}")
-        or _why_decided(schedule, at)
+        or why_decided(schedule, at)
         for schedule in of
     }
     return {name: why for name, why in waits.items() if why is not None}
 
 
-def _why_decided(schedule: Schedule, at: datetime) -> str | None:
+def why_decided(schedule: Schedule, at: datetime) -> str | None:
+    """Say until when a schedule is decided, if that is beyond this moment; None where it is not."""
     until = schedule.fired_until
     if until is None or until <= at + TOLERANCE:
         return None

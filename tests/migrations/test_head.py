@@ -231,7 +231,8 @@ def test_an_empty_database_is_refused_with_the_command_that_fills_it(
 
     assert str(refused.value) == (
         "the database is empty: run `dca-scheduler db upgrade`, then `dca-scheduler apply`;"
-        " `dca-scheduler run` does both unless auto_migrate = false"
+        " `dca-scheduler run` does both unless auto_migrate = false;"
+        " `dca-scheduler rehearse` shows what the file would do, without a database"
     )
 
 

@@ -152,6 +152,15 @@ def test_a_daemon_that_vanished_is_said_to_have(home: Home) -> None:
     ]
 
 
+def test_a_daemon_that_was_in_trouble_when_it_was_last_seen_says_so(home: Home) -> None:
+    home.sql(LIVES)
+    home.sql("UPDATE daemons SET seen_at = '2026-03-02 07:00:00', last_error = 'the clock was set'")
+
+    (line,) = said(home)
+
+    assert line.endswith(" and did not stop by itself; it was in trouble: the clock was set")
+
+
 def test_a_paused_queue_shows_wherever_a_future_is_told(watched: Home) -> None:
     watched.done("queues", "pause", "nightly", "--reason", "budget")
 

@@ -31,6 +31,19 @@ def test_nothing_promises_a_time_that_is_decided(jumped: Home) -> None:
     assert "clock reset" in told["hourly"]["note"]
 
 
+def test_a_mark_within_the_days_of_a_preview_is_told(jumped: Home) -> None:
+    jumped.sql("UPDATE schedules SET fired_until = '2026-03-05 02:00:00.000000'")
+
+    told = {row["schedule"]: row for row in jumped.done("preview", "--json").json["schedules"]}
+    later = jumped.done("preview", "--from", "2026-03-06", "--json").json["schedules"]
+
+    assert told["hourly"]["first_due_at"] == "2026-03-05T03:00:00.000000Z"
+    assert told["hourly"]["note"] == (
+        "decided until 2026-03-05 02:00:00Z: a clock was ahead (dca-scheduler clock reset)"
+    )
+    assert {row["note"] for row in later} == {None}
+
+
 def test_marks_ahead_of_now_are_told_by_status_and_doctor(jumped: Home) -> None:
     status, doctor = jumped.call("status"), jumped.call("doctor")
 

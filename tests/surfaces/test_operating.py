@@ -165,11 +165,12 @@ def test_a_scope_that_names_nothing_is_not_frozen(home: Home, scope: str) -> Non
 
 def test_a_freeze_says_how_many_schedules_it_stops(home: Home) -> None:
     answer = home.call("freeze", "collector:news", "--reason", "x")
-    nobody = home.call("freeze", "label:none", "--reason", "x")
+    home.sql("DELETE FROM schedules WHERE name = 'nightly'")
+    nobody = home.call("freeze", "collector:products", "--reason", "x")
 
     assert (answer.out, answer.err) == ("collector:news is frozen: 1 schedule\n", "")
-    assert nobody.out == "label:none is frozen: 0 schedules\n"
-    assert nobody.err == "warning: label:none is no schedule's now\n"
+    assert nobody.out == "collector:products is frozen: 0 schedules\n"
+    assert nobody.err == "warning: collector:products is no schedule's now\n"
 
 
 def test_a_queue_that_only_a_run_is_in_can_be_paused(home: Home) -> None:
@@ -339,9 +340,10 @@ def test_an_account_that_starts_more_than_it_can_follow_is_told_of(home: Home) -
 
 
 def test_thawing_what_concerns_no_schedule_says_that_it_fires_nothing(home: Home) -> None:
-    home.done("freeze", "label:none", "--reason", "x")
+    home.sql("DELETE FROM schedules WHERE name = 'nightly'")
+    home.done("freeze", "collector:products", "--reason", "x")
 
-    answer = home.done("thaw", "label:none", "--yes")
+    answer = home.done("thaw", "collector:products", "--yes")
 
     assert "only runs that wait are sent, this fires nothing\n" in answer.err
 

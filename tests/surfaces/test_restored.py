@@ -178,6 +178,7 @@ def test_status_says_that_a_file_which_was_put_back_is_held(restored: Home) -> N
 
     assert "a backup was put in its place" in restored.done("status").out
     assert "db settle-restore` says how to go on" in restored.call("doctor").out
+    assert "none has since this database was put back" in restored.call("watchdog").out
     restored.done("db", "settle-restore", "--yes")
     assert "was put in its place" not in restored.done("status").out
 

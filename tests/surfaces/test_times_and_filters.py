@@ -2,6 +2,7 @@
 
 import pytest
 
+from scheduler.cli.exit_codes import ExitCode
 from tests.surfaces.rig import FAILED, Home
 
 END = "2026-03-02 08:30:00.000000"
@@ -140,9 +141,42 @@ def test_a_preview_begins_where_it_is_told_to(home: Home) -> None:
     assert list(counted["days"]) == ["2026-04-01", "2026-04-02"]
 
 
-def test_a_label_that_nothing_has_is_told_what_may_be_meant(home: Home) -> None:
+@pytest.mark.parametrize("past", ["-5h", "-5h30m", "5h ago", "-300m"])
+def test_a_time_that_has_passed_is_no_option_where_it_is_an_argument(home: Home, past: str) -> None:
+    (told,) = home.json("explain", "hourly", past)["answers"]
+
+    assert told["instant_at"] < "2026-03-02T04:00:01"
+    assert home.call("explain", "hourly", "--", past).code == ExitCode.DONE
+
+
+@pytest.mark.parametrize("written", [("--since", "-5h"), ("--since=-5h",), ("--until", "-5h")])
+def test_a_time_that_has_passed_is_taken_by_an_option(home: Home, written: tuple[str, ...]) -> None:
+    assert home.items("runs", "list", *written) == []
+
+
+def test_what_is_no_time_and_looks_like_an_option_is_told_what_a_time_is(home: Home) -> None:
+    assert "is not a duration: write it like 90m" in home.call("explain", "hourly", "-5x").err
+
+
+def test_a_label_that_nothing_has_is_not_frozen(home: Home) -> None:
     home.sql("UPDATE schedules SET labels = ',shop,' WHERE name = 'hourly'")
 
-    said = home.done("freeze", "label:shpo", "--reason", "x").err
+    refused = home.call("freeze", "label:shpo", "--reason", "x")
 
-    assert said == "warning: label:shpo is no schedule's now; did you mean label:shop?\n"
+    said = "error: no schedule has the label 'shpo'; did you mean shop?\n"
+    assert (refused.code, refused.out, refused.err) == (ExitCode.REFUSED, "", said)
+    assert home.sql("SELECT 1 FROM freezes") == []
+
+
+def test_a_label_that_only_a_run_has_which_waits_can_be_frozen(home: Home) -> None:
+    home.make_run(labels=",old,")
+
+    assert home.done("freeze", "label:old", "--reason", "x").out.startswith("label:old is frozen")
+
+
+def test_what_is_not_frozen_is_told_what_may_be_meant(home: Home) -> None:
+    home.done("freeze", "collector:news", "--reason", "x")
+
+    said = home.call("thaw", "collector:newz", "--yes").err
+
+    assert said == "error: collector:newz is not frozen; did you mean collector:news?\n"

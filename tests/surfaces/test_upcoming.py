@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.surfaces.rig import Home
 
 
@@ -26,3 +28,13 @@ def test_it_is_written_as_a_calendar(home: Home, tmp_path: Path) -> None:
 
     assert "events are in" in told
     assert file.read_bytes().startswith(b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n")
+
+
+@pytest.mark.parametrize("command", ["plan", "preview", "upcoming"])
+def test_without_a_database_it_is_told_what_shows_the_file_without_one(
+    empty_home: Home, command: str
+) -> None:
+    said = empty_home.call(command).err
+
+    assert "`dca-scheduler rehearse` shows what the file would do, without a database" in said
+    assert "24 due, 24 sent" in empty_home.done("rehearse", "--days", "1").out

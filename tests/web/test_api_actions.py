@@ -548,6 +548,7 @@ WRONG: tuple[tuple[str, str, Any, int, str], ...] = (
     ("DELETE", "schedules/nightly/overrides/priority", None, 409, "priority is not overridden"),
     ("POST", "freezes", {"scope": "everything", "reason": "x"}, 422, "#/scope"),
     ("POST", "freezes", {"scope": "collector:nobody", "reason": "x"}, 404, "nobody"),
+    ("POST", "freezes", {"scope": "label:none", "reason": "x"}, 404, "none"),
     ("DELETE", "freezes/all", None, 409, "not frozen"),
     ("POST", "queues/nobody/flush", None, 404, "nobody"),
 )

@@ -31,6 +31,7 @@ def both(home: Home) -> Iterator[tuple[Home, Served]]:
         home.make_run(**FAILED)
         home.make_run(queue="nightly")
         home.done("schedules", "override", "nightly", "priority=7", "--for", "2h", "--reason", "x")
+        home.sql("UPDATE schedules SET labels = ',dear,' WHERE name = 'hourly'")
         home.done("freeze", "label:dear", "--reason", "budget")
         home.sql(LIVES)
         yield home, served

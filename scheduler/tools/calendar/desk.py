@@ -14,7 +14,7 @@ from scheduler.storage import definitions, freezes, runs, schedules
 from scheduler.storage.database import Connection
 from scheduler.tools.calendar.day_counts import fires_from
 from scheduler.tools.lineage import lineage, runs_left
-from scheduler.views.waiting import list_waits
+from scheduler.views.waiting import list_waits, why_decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,7 @@ class Desk:
                 return self._nothing(schedule, note, until=free)
             free = free if stop is None else free - timedelta.resolution
             start = max(start, free, member.fired_until or start)
+            note = why_decided(member, self.start) or note
         for member in line:
             if runs_left([member], self.made) == 0:
                 return self._nothing(schedule, f"max_runs = {member.max_runs} are made")
