@@ -123,16 +123,15 @@ def _p95(values: Sequence[float]) -> float | None:
 
 
 def count_lately(
-    conn: Connection, schedules: Sequence[str], *, since: datetime
-) -> dict[str, tuple[RunsAlike, ...]]:
+    conn: Connection, schedules: Sequence[str], *, since: datetime, by_labels: bool = False
+) -> Mapping[str, Sequence[RunsAlike]]:
     """Return what of each of *schedules* ended since then, the newest thousand, or is open."""
-    by_schedule: dict[str, list[RunsAlike]] = {name: [] for name in schedules}
-    for alike in series.count_lately(conn, schedules, since=since, limit=_OF_A_STRIP):
-        by_schedule[alike.schedule].append(alike)
-    return {
-        name: tuple(sorted(found, key=lambda alike: alike.start))
-        for name, found in by_schedule.items()
-    }
+    found: dict[str, list[RunsAlike]] = {}
+    limit = _OF_A_STRIP
+    alike = series.count_lately(conn, schedules, since=since, limit=limit, by_labels=by_labels)
+    for each in sorted(alike, key=lambda each: each.start):
+        found.setdefault(each.of, []).append(each)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,6 @@ def test_of_more_schedules_than_rows_each_label_has_one(db: Database) -> None:
         of_each = read_hours_around(conn, by_label=False, now=NINE)
 
     assert [row.schedule for row in around.rows] == ["eu ×22", "no label ×23"]
-    assert [len(row.planned) for row in around.rows] == [22, 23]
+    assert [[one.count for one in row.planned] for row in around.rows] == [[22], [23]]
     assert (around.by_label, around.shown_count) == (True, MOST_ROWS + 5)
     assert (of_each.by_label, len(of_each.rows)) == (False, MOST_ROWS)

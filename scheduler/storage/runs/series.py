@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from scheduler.domain.records import OPEN_STATES, Reason, RunState
 from scheduler.storage.dialect import hour_of, ten_minutes_of
@@ -71,13 +71,13 @@ def list_figures(conn: Connection, schedule: str, *, limit: int) -> list[Figures
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsAlike:
     """
-    Runs of a schedule that stand in one state and began within the same ten minutes.
+    Runs that stand in one state and began within the same ten minutes.
 
-    *start* is when the first of them was sent, or due where none was; *end* when the last ended,
-    None of open ones.
+    They are *of* a schedule, or of all whose rows have the same labels. *start* is when the first
+    was sent, or due where none was; *end* when the last ended, None of open ones.
     """
 
-    schedule: str
+    of: str
     state: RunState
     count: int
     start: datetime
@@ -85,13 +85,15 @@ class RunsAlike:
 
 
 def count_lately(
-    conn: Connection, names: Sequence[str], *, since: datetime, limit: int
+    conn: Connection, names: Sequence[str], *, since: datetime, limit: int, by_labels: bool = False
 ) -> list[RunsAlike]:
     """Count what of each schedule has ended since then, *limit* at most, and all that is open."""
-    wanted = (runs.c.schedule, runs.c.state, runs.c.triggered_at, runs.c.due_at, runs.c.ended_at)
+    of = func.coalesce(schedules.c.labels, "") if by_labels else schedules.c.name
+    wanted = (of.label("of"), *(runs.c[name] for name in _OF_A_BAR))
+    its = runs.c.schedule == schedules.c.name
     # The open ones are few, and have an index of their own.
     is_open = in_state(runs, *OPEN_STATES)
-    found = _count_alike(conn, select(*wanted).where(runs.c.schedule.in_(names), is_open))
+    opened = select(*wanted).select_from(runs.join(schedules, its)).where(is_open)
     of_one = runs.alias("of_one")
     oldest = (
         select(of_one.c.ended_at)
@@ -102,21 +104,24 @@ def count_lately(
         .scalar_subquery()
     )
     after = func.coalesce(oldest, since - timedelta.resolution, type_=runs.c.ended_at.type)
-    its = and_(runs.c.schedule == schedules.c.name, runs.c.ended_at > after)
-    ended = select(*wanted).select_from(schedules.join(runs, its))
-    return found + _count_alike(conn, ended.where(schedules.c.name.in_(names)))
+    ended = select(*wanted).select_from(schedules.join(runs, its & (runs.c.ended_at > after)))
+    both = (each.where(schedules.c.name.in_(names)) for each in (opened, ended))
+    return [alike for each in both for alike in _count_alike(conn, each)]
+
+
+_OF_A_BAR: Final = ("state", "triggered_at", "due_at", "ended_at")
 
 
 def _count_alike(conn: Connection, chosen: Select[Any]) -> list[RunsAlike]:
-    of = chosen.subquery().c
-    start = func.coalesce(of.triggered_at, of.due_at)
+    alike = chosen.subquery().c
+    start = func.coalesce(alike.triggered_at, alike.due_at)
     counted = select(
-        of.schedule,
-        of.state,
+        alike.of,
+        alike.state,
         func.count().label("count"),
         func.min(start).label("start"),
-        func.max(of.ended_at).label("end"),
-    ).group_by(of.schedule, of.state, ten_minutes_of(conn, start))
+        func.max(alike.ended_at).label("end"),
+    ).group_by(alike.of, alike.state, ten_minutes_of(conn, start))
     return records(RunsAlike, conn.execute(counted))
 
 

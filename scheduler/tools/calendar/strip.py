@@ -1,11 +1,13 @@
 """The last and the next hours of the schedules that fire next: what ran, what is planned."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
+from scheduler.domain.records import Schedule
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.series import RunsAlike
 from scheduler.tools.calendar.desk import Desk, Firing
@@ -64,71 +66,92 @@ def read_hours_around(
 ) -> HoursAround:
     """Return what ran and what is planned; *by_label* None is where a schedule each is too many."""
     start, end = now - HOUR * HOURS, now + HOUR * HOURS
-    firings = sorted(Desk.read(conn, start=now, end=end).firings(), key=_next_fire)
-    count = len(firings)
+    desk = Desk.read(conn, start=now, end=end)
+    every = desk.schedules.values()
     if by_label is None:
-        by_label = count > MOST_ROWS and any(one.schedule.labels for one in firings)
-    chosen = firings[: MOST_LABELLED if by_label else MOST_ROWS]
-    lately = count_lately(conn, [firing.schedule.name for firing in chosen], since=start)
-    rows = [_row(firing, lately[firing.schedule.name], now, end) for firing in chosen]
-    if by_label:
-        labels = {one.schedule.name: read_names(one.schedule.labels)[:1] for one in chosen}
-        rows = list(_by_label(rows, labels))
+        by_label = len(every) > MOST_ROWS and any(schedule.labels for schedule in every)
+    chosen = _first_to_fire(desk, MOST_LABELLED if by_label else MOST_ROWS)
+    names = [firing.schedule.name for firing in chosen]
+    lately = count_lately(conn, names, since=start, by_labels=by_label)
+    of_row: dict[str, list[Firing]] = {}
+    for firing in chosen:
+        of_row.setdefault(_row_of(firing.schedule, by_label=by_label), []).append(firing)
+    largest = sorted(of_row.items(), key=lambda pair: -len(pair[1]))[:MOST_ROWS]
+    rows = [
+        ScheduleHours(
+            schedule=f"{name} ×{len(firings)}" if by_label else name,
+            runs=tuple(_lately_of(firings, lately, by_label=by_label)),
+            planned=_planned(firings, now, end),
+            note=None if by_label or firings[0].timetable is not None else firings[0].note,
+        )
+        for name, firings in largest
+    ]
     return HoursAround(
         start=start,
         now=now,
         end=end,
         rows=tuple(sorted(rows, key=lambda row: row.schedule)),
-        schedule_count=count,
+        schedule_count=len(every),
         shown_count=len(chosen),
         by_label=by_label,
     )
 
 
-def _by_label(
-    rows: Iterable[ScheduleHours], labels: Mapping[str, Sequence[str]]
-) -> Iterator[ScheduleHours]:
-    """Yield the rows of the labels that come first in most schedules, MOST_ROWS at most."""
-    of_label: dict[str, list[ScheduleHours]] = {}
-    for row in rows:
-        label = next(iter(labels[row.schedule]), UNLABELLED)
-        of_label.setdefault(label, []).append(row)
-    for label, alike in sorted(of_label.items(), key=lambda pair: -len(pair[1]))[:MOST_ROWS]:
-        yield ScheduleHours(
-            schedule=f"{label} ×{len(alike)}",
-            runs=tuple(chain.from_iterable(row.runs for row in alike)),
-            planned=tuple(chain.from_iterable(row.planned for row in alike)),
-            note=None,
-        )
+def _first_to_fire(desk: Desk, most: int) -> Sequence[Firing]:
+    """Return what fires soon, then what somebody stopped, then all others; each by its row."""
+    firing: list[Firing] = []
+    idle: list[Firing] = []
+    for schedule in sorted(desk.schedules.values(), key=_next_fire):
+        if len(firing) == most:
+            break
+        found = desk.find(schedule)
+        (idle if found.timetable is None else firing).append(found)
+    return (firing + idle)[:most]
 
 
-def _next_fire(firing: Firing) -> tuple[bool, datetime, str]:
-    """Put those first that fire soon, then those that somebody stopped, then all others."""
-    schedule = firing.schedule
-    return firing.timetable is None, schedule.next_fire_at or _FAR, schedule.name
+def _next_fire(schedule: Schedule) -> tuple[datetime, str]:
+    return schedule.next_fire_at or _FAR, schedule.name
 
 
-def _row(
-    firing: Firing, runs: tuple[RunsAlike, ...], now: datetime, end: datetime
-) -> ScheduleHours:
-    return ScheduleHours(
-        schedule=firing.schedule.name,
-        runs=runs,
-        planned=tuple(_planned(firing, now, end)),
-        note=firing.note if firing.timetable is None else None,
+def _row_of(schedule: Schedule, *, by_label: bool) -> str:
+    if not by_label:
+        return schedule.name
+    return next(iter(read_names(schedule.labels)), UNLABELLED)
+
+
+def _lately_of(
+    firings: Iterable[Firing], lately: Mapping[str, Sequence[RunsAlike]], *, by_label: bool
+) -> Iterator[RunsAlike]:
+    """Yield what ran of the schedules of a row."""
+    rows = (firing.schedule for firing in firings)
+    of = {row.labels or "" if by_label else row.name for row in rows}
+    return chain.from_iterable(lately.get(name, ()) for name in sorted(of))
+
+
+def _planned(firings: Sequence[Firing], now: datetime, end: datetime) -> tuple[PlannedRuns, ...]:
+    """Add up what is to come of the schedules of a row, which has so many single ones at most."""
+    counts: Counter[tuple[datetime, datetime]] = Counter()
+    for firing in firings:
+        for at, until, count in _planned_of(firing, now, end, _MOST_SINGLE // len(firings)):
+            counts[at, until] += count
+    return tuple(
+        PlannedRuns(at=at, until=until, count=count) for (at, until), count in counts.items()
     )
 
 
-def _planned(firing: Firing, now: datetime, end: datetime) -> Iterator[PlannedRuns]:
+def _planned_of(
+    firing: Firing, now: datetime, end: datetime, most_single: int
+) -> Iterator[tuple[datetime, datetime, int]]:
+    """Yield when a schedule is due, each time or by the hour, and how often."""
     timetable = firing.timetable
     if timetable is None or firing.schedule.after is not None:
         return
     start = max(firing.start, now)
     first = whole_hour(start)
     counts = count_hours(timetable, first, whole_hour(end) + HOUR)
-    if sum(counts) <= _MOST_SINGLE:
+    if sum(counts) <= most_single:
         for at in timetable.occurrences(start, end):
-            yield PlannedRuns(at=at, until=at, count=1)
+            yield at, at, 1
         return
     for number, count in enumerate(counts):
         hour = first + HOUR * number
@@ -137,4 +160,4 @@ def _planned(firing: Firing, now: datetime, end: datetime) -> Iterator[PlannedRu
         after = hour - _SECOND if at == hour else at
         part = count if until - at == HOUR else count_between(timetable, after, until)
         if part:
-            yield PlannedRuns(at=at, until=until, count=part)
+            yield at, until, part
