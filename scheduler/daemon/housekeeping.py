@@ -138,6 +138,7 @@ class Housekeeping:
         return Pulse(
             last_error=self._last_error(),
             loop_lag_seconds=self.lag.take(),
+            loop_lags=list(self.lag.by_minute),
             config_loaded_at=self.config.loaded_at,
             config_refused_at=self.config.refused_at,
         )

@@ -22,11 +22,13 @@ class Pulse:
     How a daemon is doing; *last_error* is what it last could not do.
 
     *loop_lag_seconds* is how late its event loop came to what was due, at worst since the pulse
-    before. *config_refused_at* is when it last could not load its file, None once it could.
+    before, *loop_lags* the same by the minute, of the last hour. *config_refused_at* is when it
+    last could not load its file, None once it could.
     """
 
     last_error: str | None = None
     loop_lag_seconds: float | None = None
+    loop_lags: list[float] | None = None
     config_loaded_at: datetime | None = None
     config_refused_at: datetime | None = None
 

@@ -1,6 +1,6 @@
 """The tables of who works on the database, and what becomes of it: `tables` has all others."""
 
-from sqlalchemy import Column, Float, Index, Integer, Table, Text
+from sqlalchemy import JSON, Column, Float, Index, Integer, Table, Text
 
 from scheduler.storage.dialect import Id, UtcDateTime
 from scheduler.storage.metadata import metadata
@@ -42,6 +42,7 @@ daemons = Table(
     Column("zone_data", Text),
     Column("process", Text),
     Column("loop_lag_seconds", Float),
+    Column("loop_lags", JSON(none_as_null=True)),
     *(Column(f"config_{what}_at", UtcDateTime) for what in ("loaded", "refused")),
     Column("unusable_accounts", Text),
     Column("beat_count", Integer, server_default="0"),

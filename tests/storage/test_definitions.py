@@ -137,7 +137,8 @@ def test_the_defaults_that_we_believe_in_are_the_databases(db: Database, table: 
 def test_a_daemon_is_known_from_its_start_to_its_end(db: Database) -> None:
     with db.writing() as conn:
         daemons.insert_daemon(conn, "d1", host="h", pid=7, version="1", zone_data="2026f", now=NINE)
-        daemons.record_seen(conn, "d1", Pulse(last_error="no disk"), now=NINE + minutes(1))
+        pulse = Pulse(last_error="no disk", loop_lags=[0.01, 1.5])
+        daemons.record_seen(conn, "d1", pulse, now=NINE + minutes(1))
         (seen,) = daemons.list_daemons(conn, seen_since=NINE + minutes(1))
         silent = daemons.list_daemons(conn, seen_since=NINE + minutes(2))
         daemons.record_stopped(conn, "d1", now=NINE + minutes(3))
@@ -152,6 +153,7 @@ def test_a_daemon_is_known_from_its_start_to_its_end(db: Database) -> None:
         seen_at=NINE + minutes(1),
         stopped_at=None,
         last_error="no disk",
+        loop_lags=[0.01, 1.5],
         zone_data="2026f",
         process=None,
     )

@@ -73,7 +73,7 @@ def _draw_budgets(budgets: tuple[BudgetForecast, ...]) -> object:
         Share(name=each.budget.name, used=each.budget.percent_used, whole=each.forecast_percent)
         for each in budgets
     ]
-    return draw_shares(shares, what="of each budget", column="budget", say=_percent, limit=100.0)
+    return draw_shares(shares, what="percent", column="budget", say=_percent, limit=100.0)
 
 
 def _percent(value: float) -> str:

@@ -21,6 +21,7 @@ from scheduler.web.api.words import Name
 from scheduler.web.pages.forms import Form
 from scheduler.web.pages.page import Pages, Shown
 from scheduler.web.pages.rendering import page_response
+from scheduler.web.pages.sparks import lags_of
 
 router = Pages()
 
@@ -57,7 +58,7 @@ async def system(
         terminal="dca-scheduler doctor",
         http="/api/v1/doctor",
         is_live=not (check or measure),
-        values={"scopes": tuple(Scope)},
+        values={"scopes": tuple(Scope), "lags_of": lags_of},
     )
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from scheduler.web.pictures.frame import WIDTH, Picture, Table, image, key, nothing
+from scheduler.web.pictures.human import several
 from scheduler.web.pictures.svg import Svg, fit, group, line, rect, title, words
 
 ROW: Final = 22
 _NAMES: Final = 200
 _VALUES: Final = 170
 _TOP: Final = 6
+_LETTER: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ def draw_shares(
     foot = _TOP + ROW * len(shares)
     rows = [_row(share, _TOP + ROW * place, unit, say, limit) for place, share in enumerate(shares)]
     over = sum(1 for share in shares if limit is not None and share.whole > limit)
-    says = f"{len(shares):,} × {what}, used and in the end" + (f"; {over} beyond" if over else "")
+    says = f"{several(len(shares), column)}: {what}, used and in the end"
+    says += f"; {over} beyond" if over else ""
     at = _NAMES + unit * (limit or 0.0)
     limits = [] if limit is None else [line(at, _TOP - 3, at, foot, class_="limit")]
     svg = image(*rows, *limits, says=says, height=foot + 6, class_="picture shares")
@@ -66,9 +69,9 @@ def _row(
     bars = [rect(_NAMES, top + 4, used, ROW - 8, class_="beyond" if is_beyond else "shade-3")]
     if whole - used >= 1:
         bars.append(rect(_NAMES + used, top + 4.5, whole - used, ROW - 9, class_="planned"))
-    # What would begin on the line of the limit begins after it.
+    # What would stand on the line of the limit begins after it.
     end, at = whole + 6, -1.0 if limit is None else limit * unit
-    is_on_line = end - 6 <= at <= end + 9
+    is_on_line = end - 6 <= at <= end + _LETTER * len(told)
     value = words(_NAMES + (at + 5 if is_on_line else end), top + 15, told)
     says = title(f"{share.name}: {told}")
     return group(says, name, *bars, value)

@@ -14,6 +14,11 @@ from scheduler.web.pictures.svg import Svg, join, rect, title
 _BAR: Final = 7
 _HEIGHT: Final = 22
 _LOWEST: Final = 0.25
+_MINUTES: Final = 60
+_LAG_OF_A_BAR: Final = 0.1
+"""So many seconds fill the height, unless there are more: what is usual must look small."""
+_TOO_LATE: Final = 1.0
+"""Seconds: as the alert rule of `monitoring/` has it."""
 MOST: Final = 20
 """So many runs are shown, the last of them at the right."""
 
@@ -71,6 +76,26 @@ def draw_trend(counts: Mapping[date, int], *, begin: date, end: date) -> Svg:
     says = f"failed by the day, {most:,} at most: " + ", ".join(
         f"{day:%m-%d} {counts[day]:,}" for day in days if counts.get(day)
     )
+    return image(*bars, says=says, width=MOST * _BAR, height=_HEIGHT, class_="spark")
+
+
+def draw_lags(lags: Sequence[float]) -> Svg:
+    """Return how late a loop was in each minute of its last hour, the newest at the right."""
+    width = MOST * _BAR / _MINUTES
+    most = max(_LAG_OF_A_BAR, *lags) if lags else _LAG_OF_A_BAR
+    bars = [
+        rect(
+            (_MINUTES - len(lags) + place) * width,
+            _HEIGHT - max(1.0, _HEIGHT * lag / most),
+            width - 0.5,
+            max(1.0, _HEIGHT * lag / most),
+            title(f"{len(lags) - 1 - place} min ago: {duration_words(lag)}"),
+            class_="beyond" if lag > _TOO_LATE else "shade-3",
+        )
+        for place, lag in enumerate(lags)
+    ]
+    worst = duration_words(max(lags, default=0.0))
+    says = f"by the minute, of {len(lags)}: {worst} at most"
     return image(*bars, says=says, width=MOST * _BAR, height=_HEIGHT, class_="spark")
 
 

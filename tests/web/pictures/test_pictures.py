@@ -13,7 +13,7 @@ from scheduler.web.pictures.looks import WORST_FIRST, mark, state_keys
 from scheduler.web.pictures.minutes import draw_minutes
 from scheduler.web.pictures.plots import Point, draw_durations, draw_lateness, draw_rows, usual_of
 from scheduler.web.pictures.shares import Share, draw_shares
-from scheduler.web.pictures.spark import Ended, draw_spark, draw_trend
+from scheduler.web.pictures.spark import Ended, draw_lags, draw_spark, draw_trend
 from scheduler.web.pictures.strip import Bar, Planned, StripRow, draw_strip
 from scheduler.web.pictures.week import HourCount, Limit, draw_load, draw_week
 from scheduler.web.pictures.year import draw_year
@@ -445,17 +445,28 @@ def test_what_is_used_is_full_and_what_is_to_come_an_outline() -> None:
 
 
 def test_what_is_beyond_a_limit_is_red_and_no_word_stands_on_its_line() -> None:
-    root = check(shares(("over", 130, 140), ("near", 97, 99), ("far", 10, 10), limit=100))
+    root = check(shares(("over", 130, 140), ("near", 97, 99), ("wide", 9, 95), limit=100))
 
     at = float((having(root, "limit")[0].get("d") or "").split()[0].lstrip("M"))
-    starts = [float(each.get("x") or 0) for each in root.iter(f"{SVG}text")]
+    values = [each for each in root.iter(f"{SVG}text") if each.get("text-anchor") is None]
+    places = [(float(each.get("x") or 0), len(each.text or "")) for each in values]
     assert len(having(root, "beyond")) == 1
-    assert not [x for x in starts if at - 9 <= x <= at + 4]
+    assert len(places) == 3
+    assert not [x for x, letters in places if x <= at + 4 and x + 6 * letters >= at]
 
 
 def test_of_nothing_there_is_a_sentence() -> None:
     assert shares().is_empty
-    assert shares(("none", 0, 0)).says.startswith("1 ×")
+    assert shares(("none", 0, 0)).says.startswith("1 label: page loads")
+
+
+def test_a_loop_of_a_second_late_is_red_and_what_is_usual_small() -> None:
+    root = parsed(draw_lags([0.002, 1.5]))
+
+    usual, late = root.iter(f"{SVG}rect")
+    assert (classes(usual), classes(late)) == ({"shade-3"}, {"beyond"})
+    assert float(late.get("height") or 0) > 10 * float(usual.get("height") or 0)
+    assert titles(root)[1:] == ["1 min ago: 2 ms", "0 min ago: 1.5 s"]
 
 
 def test_each_day_has_its_failures_and_one_of_none_a_line() -> None:
