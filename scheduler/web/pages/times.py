@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from markupsafe import Markup
 from starlette.requests import Request
 
 from scheduler.domain.errors import InvalidInput
@@ -50,13 +51,14 @@ class Times:
         """Write it as a field of a form has it, in the zone; nothing for none."""
         return "" if moment is None else f"{moment.astimezone(self.zone):%Y-%m-%dT%H:%M}"
 
-    def utc(self, moment: datetime) -> str:
-        """Write a moment exactly."""
-        return display_time(moment)
-
     def iso(self, moment: datetime) -> str:
         """Write it for programs."""
         return iso_time(moment)
+
+    def element(self, moment: datetime, words: str, mark: str = "") -> Markup:
+        """Return *words* of a moment, exactly in its title; no macro, for a list has hundreds."""
+        exactly = f'datetime="{iso_time(moment)}" title="{display_time(moment)}"'
+        return Markup(f"<time {exactly}{mark}>{words}</time>")  # noqa: S704 - words of ours
 
     @property
     def zone_name(self) -> str:

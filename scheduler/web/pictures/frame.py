@@ -64,7 +64,7 @@ def nothing(
     """Return the picture of no values: what would be there is said."""
     said = words(width / 2, height / 2 + 4, says, class_="faint", anchor="middle")
     return Picture(
-        svg=image(said, says=says, height=height, width=width),
+        svg=image(said, says=says, height=height, width=width, class_="picture plot"),
         says=says,
         legend=(),
         table=Table(tuple(columns), ()),
