@@ -358,19 +358,22 @@ def _last_error(conn: Connection, channel: str) -> str | None:
 
 def list_old(conn: Connection, *, before: datetime, limit: int | None) -> dict[str, list[Any]]:
     """Return what may be forgotten: settled before then, and of no alert that is still open."""
-    old_notices = list(
-        conn.scalars(
-            select(notices.c.id)
-            .outerjoin(deliveries, deliveries.c.id == notices.c.delivery)
-            .outerjoin(alerts, alerts.c.id == notices.c.alert_id)
-            .where(
-                notices.c.created_at < before,
-                or_(notices.c.delivery.is_(None), deliveries.c.settled_at < before),
-                or_(notices.c.alert_id.is_(None), alerts.c.recovered_at < before),
-            )
-            .limit(limit)
-        )
+    is_over = or_(notices.c.alert_id.is_(None), alerts.c.recovered_at < before)
+    of_alert = alerts.c.id == notices.c.alert_id
+    told = (
+        select(notices.c.id)
+        .join(deliveries, deliveries.c.id == notices.c.delivery)
+        .outerjoin(alerts, of_alert)
+        # By the index of this: nothing is settled before it is made.
+        .where(deliveries.c.created_at < before, deliveries.c.settled_at < before, is_over)
+        .order_by(deliveries.c.created_at)
     )
+    untold_yet = (
+        select(notices.c.id)
+        .outerjoin(alerts, of_alert)
+        .where(notices.c.delivery.is_(None), notices.c.created_at < before, is_over)
+    )
+    old_notices = [id_ for query in (told, untold_yet) for id_ in conn.scalars(query.limit(limit))]
     unnamed = ~exists().where(notices.c.delivery == deliveries.c.id)
     old_deliveries = list(
         conn.scalars(

@@ -102,8 +102,8 @@ def prune_runs(
     if not ids:
         return {}
     gone = [group[run_id] for run_id in ids]
-    if dry_run:
-        return _count_with(conn, runs, ids)
+    if dry_run:  # nothing is gone: the relatives come again, each on its own page
+        return _count_with(conn, runs, [run.id for run in page if run.id in ids])
     _count_for_good(conn, gone)
     counts = _delete_with(conn, runs, ids)
     counts[bodies.name] = _delete_bodies(conn, {run.body for run in gone if run.body}, now)
@@ -115,13 +115,12 @@ def prune_others(
 ) -> dict[str, int]:
     """Forget old changes, holds, notices, results, usage, *limit* of each; return how many."""
     counts = {}
-    for table, age, at in (
-        (changes, rules.changes, changes.c.happened_at),
-        (holds, rules.holds, holds.c.until),
+    for table, age, list_old in (
+        (changes, rules.changes, _old_changes),
+        (holds, rules.holds, _old_holds),
     ):
         if age is not None:
-            old = select(table.c.id).where(at < now - age).order_by(at).limit(limit)
-            ids = list(conn.scalars(old))
+            ids = list_old(conn, now - age, limit)
             conn.execute(delete(table).where(table.c.id.in_(ids)))
             counts[table.name] = len(ids)
     old_jobs.prune(conn, now=now)
@@ -138,6 +137,17 @@ def prune_others(
     if rules.usage is not None:
         counts[usage.name] = old_usage.prune(conn, now=now, age=rules.usage, limit=limit)
     return counts
+
+
+def _old_changes(conn: Connection, before: datetime, limit: int) -> list[int]:
+    # In the order in which they were written: no index has their times.
+    first = select(changes.c.id, changes.c.happened_at).order_by(changes.c.id).limit(limit)
+    return [row.id for row in conn.execute(first) if row.happened_at < before]
+
+
+def _old_holds(conn: Connection, before: datetime, limit: int) -> list[int]:
+    old = select(holds.c.id).where(holds.c.until < before).order_by(holds.c.until)
+    return list(conn.scalars(old.limit(limit)))
 
 
 def count_others(conn: Connection, rules: Retention, *, now: datetime) -> dict[str, int]:

@@ -13,7 +13,7 @@ from scheduler.storage.database import Database
 
 GROWING: Final = (
     *("runs", "schedules", "attempts", "collections", "bodies", "last_ends"),
-    *("alerts", "notices", "deliveries"),
+    *("alerts", "notices", "deliveries", "changes", "holds", "results"),
 )
 
 _GROWING_INDEXES: Final = (
@@ -91,13 +91,17 @@ def _numbered(statement: str) -> str:
     return re.sub(r"%\((\w+)\)s", lambda found: f"${names.index(found[1]) + 1}", statement)
 
 
+_FIRST_OF_ALL: Final = re.compile(r"\sFROM (\w+) ORDER BY \1\.id\s+LIMIT ")
+
+
 def scans(conn: Connection, statement: str, parameters: Any) -> list[str]:
     """
     Return the steps of the statement's plan that read through a table that grows.
 
-    The least and the most of an index are read from its ends, and that does not.
+    The least and the most of an index, and the first of all rows up to a limit, are read from its
+    ends, and that does not.
     """
-    if re.match(r"SELECT (min|max)\(runs\.id\)", statement):
+    if re.match(r"SELECT (min|max)\(runs\.id\)", statement) or _FIRST_OF_ALL.search(statement):
         return []
     found = plan(conn, statement, parameters)
     if conn.dialect.name == "sqlite":

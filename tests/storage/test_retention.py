@@ -300,6 +300,22 @@ def test_a_dry_run_counts_and_writes_nothing(db: Database) -> None:
     assert counted == {"runs": 50, "attempts": 50, "collections": 50, "failed_inputs": 0}
 
 
+def test_a_dry_run_counts_each_chunk_once(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chunks of an occurrence are looked at together, and each again on its own page."""
+    monkeypatch.setattr(retention, "LOOKED_AT", 1)
+    with db.writing() as conn:
+        for chunk in (1, 2, 3):
+            past(conn, -9, chunk=chunk, chunks=3, collection_id=f"j_{chunk}_of_3")
+    history(db, KEPT)
+    counted, sweep = Counter[str](), Sweep()
+    while not sweep.done:
+        with db.reading() as conn:
+            counted.update(prune_runs(conn, sweep, RULES, now=NOW, dry_run=True))
+
+    assert counted["runs"] == 3
+    assert prune(db)["runs"] == 3
+
+
 def test_of_two_that_prune_at_once_one_does(db: Database) -> None:
     history(db, KEPT + 50)
     if db.file is not None:
@@ -313,7 +329,7 @@ def test_of_two_that_prune_at_once_one_does(db: Database) -> None:
 
 def test_old_changes_go_and_newer_ones_stay(db: Database) -> None:
     with db.writing() as conn:
-        for days in (10, 200, 300):
+        for days in (300, 200, 10):
             change = {"by": "alice", "action": "pause", "subject": "x"}
             conn.execute(
                 insert(tables.changes).values(happened_at=NOW - timedelta(days=days), **change)

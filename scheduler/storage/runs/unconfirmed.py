@@ -62,7 +62,11 @@ def _end_questions(
     free = {"lease_owner": None, "lease_until": None}
     ended = (
         *(
-            update(asked).where(is_dead(asked)).values(free).returning(asked.c.account)
+            # Leased: said so for the index of those, which follows what is asked now.
+            update(asked)
+            .where(asked.c.lease_until.is_not(None), is_dead(asked))
+            .values(free)
+            .returning(asked.c.account)
             for asked in (collections, job_lists)
         ),
         update(runs)
