@@ -6,13 +6,17 @@ depends on PYTHONHASHSEED, so this process has it set to 0: the same seed comes 
 """
 
 import argparse
+import atexit
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from scheduler.logs import configure_logging
+from tests.databases import migrated_postgresql
+from tests.postgres import Session
 from tests.simulation.world import simulate
 
 
@@ -23,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seeds", default="0..50", help="FIRST..LAST")
     parser.add_argument("--hours", type=float, default=3.0, help="of troubles, of each seed")
     parser.add_argument("--seconds", type=float, help="begin no other seed after so long")
+    parser.add_argument("--postgresql", action="store_true", help="on a server of its own")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         words = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
@@ -30,13 +35,17 @@ def main() -> int:
     configure_logging("info" if given.seed is not None else "critical")
     first, last = map(int, given.seeds.split(".."))
     seeds = [given.seed] if given.seed is not None else list(range(first, last + 1))
+    if given.postgresql:
+        atexit.register(Session().close)
     began, broken, done = time.monotonic(), [], 0
     for seed in seeds:
         if given.seconds is not None and time.monotonic() - began > given.seconds:
             break
-        with TemporaryDirectory() as folder:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            url = stack.enter_context(migrated_postgresql()) if given.postgresql else None
             told = print if given.seed is not None else None
-            world = simulate(seed, Path(folder), hours=given.hours, told=told)
+            world = simulate(seed, folder, hours=given.hours, postgresql=url, told=told)
         done += 1
         print(f"seed {seed}: {len(world.upstream.jobs)} jobs, {world.counted}", flush=True)
         for line in world.found:

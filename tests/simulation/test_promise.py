@@ -27,6 +27,14 @@ def test_the_promise_is_kept(seed: int, tmp_path: Path) -> None:
     assert len(world.upstream.jobs) > 10
 
 
+def test_the_promise_is_kept_on_postgresql(postgresql_url: str, tmp_path: Path) -> None:
+    """By two daemons that are killed and confused; nothing of theirs is at the same time there."""
+    world = simulate(24, tmp_path, hours=1, postgresql=postgresql_url)
+
+    assert not world.found, f"{world.troubles}: {world.found}"
+    assert world.counted["killed"] and len(world.upstream.jobs) > 10
+
+
 def test_the_same_seed_is_the_same_days(tmp_path: Path) -> None:
     first: list[str] = []
     second: list[str] = []

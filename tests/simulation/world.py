@@ -19,11 +19,12 @@ from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
 from scheduler.actions.apply import apply_definitions
 from scheduler.config.load import parse_config
 from scheduler.domain.errors import DatabaseError
+from scheduler.domain.records import RunState
 from scheduler.rehearsal.daemon import RehearsedSettings, SimulatedDaemon
 from scheduler.rehearsal.upstream import SimulatedUpstream
 from scheduler.rehearsal.virtual_loop import VirtualLoop, pause, run_virtually
@@ -31,6 +32,7 @@ from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage import migrate
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import forget_departed
+from scheduler.storage.tables import in_state, runs, schedules
 from scheduler.upstream.in_process import InProcessAnswer, InProcessRequest, in_process
 from tests.judge import Job, complaints, not_ended
 
@@ -118,6 +120,9 @@ CONFUSING: Final = (
     (FaultKind.LATE_LISTING, None),
     (FaultKind.LATE_COUNT, None),
 )
+_NOT_ENDED: Final = (
+    RunState.QUEUED, RunState.DISPATCHING, RunState.UNCONFIRMED, RunState.COLLECTING,
+)  # fmt: skip
 SLOW: Final = (FaultKind.HANG, FaultKind.SLOW, FaultKind.DRIP)
 
 Result = TypeVar("Result")
@@ -162,11 +167,16 @@ def empty_world() -> bytes:
     """Return a database with the definitions and nothing else, made once for all seeds."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "empty.db"
-        url, config = f"sqlite:///{file}", parse_config(CONFIG, "world").config
-        with Database(url, checkpoints=True, durable=False) as db, db.writing() as conn:
-            migrate.upgrade(conn)
-            apply_definitions(conn, config, by="world", now=START)
+        prepare(f"sqlite:///{file}")
         return file.read_bytes()
+
+
+def prepare(url: str) -> None:
+    """Bring the database behind *url* to the newest schema, and write the definitions."""
+    config = parse_config(CONFIG, "world").config
+    with Database(url, checkpoints=True, durable=False) as db, db.writing() as conn:
+        migrate.upgrade(conn)
+        apply_definitions(conn, config, by="world", now=START)
 
 
 class Dead(asyncio.CancelledError):
@@ -197,10 +207,15 @@ class DoorsOf(Database):
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """One seed's days: *hours* with troubles, then none until everything has ended."""
+    """
+    One seed's days: *hours* with troubles, then none until everything has ended.
+
+    The database is an SQLite file in *folder*, or an empty one of PostgreSQL behind *postgresql*.
+    """
 
     seed: int
     folder: Path
+    postgresql: str | None = None
     hours: float = 3
     told: Callable[[str], None] = lambda line: None
     troubles: Troubles = field(init=False)
@@ -221,12 +236,15 @@ class World:
     @property
     def url(self) -> str:
         """Where the database is."""
-        return f"sqlite:///{self.folder / 'world.db'}"
+        return self.postgresql or f"sqlite:///{self.folder / 'world.db'}"
 
     def run(self) -> list[str]:
         """Let the days pass; return what broke the promise, one line each."""
         seed_everybody(self.seed)
-        (self.folder / "world.db").write_bytes(empty_world())
+        if self.postgresql is None:
+            (self.folder / "world.db").write_bytes(empty_world())
+        else:
+            prepare(self.postgresql)
         self.tell(f"troubles: {self.troubles}")
         run_virtually(self._days, start=START)
         with Database(self.url) as db, db.reading() as conn:
@@ -268,15 +286,11 @@ class World:
     async def _until_all_has_ended(self) -> None:
         """Wait until nothing that was due in the troubled hours is open, two hours at most."""
         calm = self.loop.now()
-        due = {"calm": calm.replace(tzinfo=None).isoformat(" ", "microseconds")}
-        open_then = text(
-            "SELECT count(*) FROM runs WHERE due_at <= :calm AND state IN"
-            " ('queued', 'dispatching', 'unconfirmed', 'collecting')"
-        )
+        open_then = select(func.count()).where(runs.c.due_at <= calm, in_state(runs, *_NOT_ENDED))
         while self.loop.now() < calm + timedelta(hours=12):
             await pause(601)
             with Database(self.url) as db, db.reading() as conn:
-                if conn.scalar(open_then, due) == 0:
+                if conn.scalar(open_then) == 0:
                     return
         with Database(self.url) as db, db.reading() as conn:
             self.found += [f"does not end: {line}" for line in not_ended(conn)]
@@ -292,7 +306,8 @@ class World:
             finally:
                 self._alive.pop(number)
                 life.end()
-            if self.chance.random() < self.troubles.power and self.troubles.daemons == 1:
+            is_alone = self.troubles.daemons == 1 and self.postgresql is None
+            if self.chance.random() < self.troubles.power and is_alone:
                 self.tell("power: the machine went down")
                 forget_departed(self.folder / "world.db")
             await pause(self.chance.choice((0.0, 2.0, 60.0, 1800.0)))
@@ -343,20 +358,12 @@ class World:
         """Return which occurrences have no run, or more than one."""
         found = []
         for schedule, interval in INTERVALS.items():
-            rows = conn.execute(
-                text(
-                    "SELECT due_at, due_until, occurrences FROM runs WHERE schedule = :schedule"
-                    " ORDER BY due_at"
-                ),
-                {"schedule": schedule},
-            ).all()
-            fired_until = conn.scalar(
-                text("SELECT fired_until FROM schedules WHERE name = :schedule"),
-                {"schedule": schedule},
-            )
+            of_it = select(runs.c.due_at, runs.c.occurrences).where(runs.c.schedule == schedule)
+            rows = conn.execute(of_it.order_by(runs.c.due_at)).all()
+            mark = select(schedules.c.fired_until).where(schedules.c.name == schedule)
+            until = conn.scalars(mark).one() or START
             covered = sum(row.occurrences for row in rows)
-            until = datetime.fromisoformat(str(fired_until)).replace(tzinfo=UTC)
-            first = datetime.fromisoformat(rows[0].due_at).replace(tzinfo=UTC) if rows else until
+            first = rows[0].due_at if rows else until
             if first > START + interval:
                 found.append(f"{schedule}: the first run is due at {first}, not by {interval}")
             if rows and covered != (until - first) // interval + 1:
@@ -474,11 +481,16 @@ def _name_in(query: str) -> str:
 
 
 def simulate(
-    seed: int, folder: Path, *, hours: float = 3, told: Callable[[str], None] | None = None
+    seed: int,
+    folder: Path,
+    *,
+    hours: float = 3,
+    postgresql: str | None = None,
+    told: Callable[[str], None] | None = None,
 ) -> World:
     """Let one seed's days pass; `found` holds what broke the promise."""
     folder.mkdir(parents=True, exist_ok=True)
-    world = World(seed=seed, folder=folder, hours=hours)
+    world = World(seed=seed, folder=folder, postgresql=postgresql, hours=hours)
     if told is not None:
         world.told = told
     world.run()
