@@ -13,6 +13,7 @@ from bench.figures import Figure, percentile
 from bench.lists import lists
 from bench.pages import pages
 from bench.place import Databases, wait_until
+from bench.pruned import pruned
 from bench.rows import (
     analyze,
     count_unresolved,
@@ -314,6 +315,7 @@ MEASURES: dict[str, Callable[[Databases, Sizes], Figures]] = {
             triggers,
             punctual,
             served,
+            pruned,
             same_second,
             stored,
             history,

@@ -105,7 +105,7 @@ def _beats(made: Databases, kind: str, stub: Stub, sizes: "Sizes") -> tuple[list
             for _ in range(sizes.rounds)
         ]
         wait_until(lambda: count_due(db, windows[-1][-1].ended) == 0, "what was due")
-        late = sorted(_late(meant_at(db), stub.arrived()))
+        late = sorted(lateness(meant_at(db), stub.arrived()))
     return tuple(
         [_Beats(one, [ms for at, ms in late if one.began <= at < one.ended]) for one in kinds]
         for kinds in zip(*windows, strict=True)
@@ -138,7 +138,7 @@ def _watch(daemon: Daemon, seconds: int, read: tuple[str, str] | None) -> _Windo
     )
 
 
-def _late(
+def lateness(
     meant: Mapping[str, float], arrived: Mapping[str, float]
 ) -> Iterator[tuple[float, float]]:
     """Yield of each run when it was meant to start, and how much later it arrived, in ms."""
