@@ -228,11 +228,16 @@ def find_definition(conn: Connection, table: str, name: str, *, hold: bool = Fal
     return row
 
 
+def is_current(asked: str | None, tag: str) -> bool:
+    """Tell whether what has the ETag *tag* meets an If-Match: a list of them, `*`, or none."""
+    return asked is None or not {tag, "*"}.isdisjoint(one.strip() for one in asked.split(","))
+
+
 def _held(
     conn: Connection, table: str, name: str, tag: str | None, *, hold: bool = True
 ) -> Columns:
     row = find_definition(conn, table, name, hold=hold)
-    if tag not in (None, "*", _tag_of(table, row)):
+    if not is_current(tag, _tag_of(table, row)):
         raise Stale(f"{_WORDS[table]} {name!r} was changed since it was read: read it again")
     return row
 

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Event
@@ -81,6 +82,8 @@ class Database:
         writers = 1 if self.file is not None else 4
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="db-write")
         self._read_threads = ThreadPoolExecutor(4, thread_name_prefix="db-read")
+        self._other_threads = ThreadPoolExecutor(_OTHER_THREADS, thread_name_prefix="db-other")
+        self._in_vain: dict[Engine | None, tuple[float, str]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +95,7 @@ class Database:
         """Finish what is being done and close every connection; the doors stay closed."""
         self._write_threads.shutdown()
         self._read_threads.shutdown()
+        self._other_threads.shutdown()
         self._closed.set()
         self._dispose()
 
@@ -133,37 +137,74 @@ class Database:
         Unless *at_leisure*, a server that does not answer a statement in time is given up.
         """
         limit = inf if at_leisure else self._answer_within
-        return await self._hand_over(self._write_threads, self._writer, work, limit)
+        job = partial(self._in_transaction, self._writer, work)
+        return await self._hand_over(self._write_threads, job, limit, self._writer)
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Do *work* in a transaction that only reads."""
-        return await self._hand_over(self._read_threads, self._reader, work, self._answer_within)
+        """Do *work* in a transaction that only reads. If cancelled, it is broken off."""
+        job = partial(self._in_transaction, self._reader, work)
+        return await self._hand_over(self._read_threads, job, self._answer_within, self._reader)
+
+    async def outside(self, work: Callable[[], Result]) -> Result:
+        """Do *work*, which goes through these doors by itself; for the rest as `write`."""
+        return await self._hand_over(self._other_threads, work, self._answer_within)
+
+    def _in_transaction(self, engine: Engine, work: Callable[[Connection], Result]) -> Result:
+        began = boot_seconds()
+        try:
+            with self._transaction(engine) as conn:
+                return work(conn)
+        finally:
+            self.observe(boot_seconds() - began, "read" if engine is self._reader else "write")
 
     async def _hand_over(
-        self, threads: Executor, engine: Engine, work: Callable[[Connection], Result], limit: float
+        self,
+        threads: Executor,
+        work: Callable[[], Result],
+        limit: float,
+        engine: Engine | None = None,
     ) -> Result:
-        line = Line()
-
-        access = "write" if engine is self._writer else "read"
+        line, asked = Line(), boot_seconds()
+        limit = inf if self.file is not None else limit  # no line may be cut without a word
 
         def job() -> Result:
-            began = boot_seconds()
-            try:
-                with watched(line), self._transaction(engine) as conn:
-                    return work(conn)
-            finally:
-                self.observe(boot_seconds() - began, access)
+            with watched(line), self._failing_together(engine, asked, line):
+                return work()
 
         running = asyncio.get_running_loop().run_in_executor(threads, job)
         try:
             with _breaking(line, limit):
                 return await asyncio.shield(running)
         except asyncio.CancelledError:
+            if engine is self._reader:
+                if not line.break_off():
+                    running.cancel()  # nobody has begun it
+                    raise
+                limit = 0
             # A cancelled write may have committed: nobody goes on before that is certain.
             with _breaking(line, limit):
                 while not running.done():
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait([running])
+            raise
+
+    @contextmanager
+    def _failing_together(self, engine: Engine | None, asked: float, line: Line) -> Iterator[None]:
+        """
+        Fail at once if somebody waited in vain while this waited for its turn, or nobody wants it.
+
+        So nobody waits for all who stand before them, when each of them waits in vain.
+        """
+        failed_at, why = self._in_vain.get(engine, (-inf, ""))
+        if failed_at > asked or not line.begin():
+            raise DatabaseError(why)
+        began = boot_seconds()
+        try:
+            yield
+        except DatabaseError as error:
+            waited = boot_seconds() - began
+            if line.is_wanted and waited > _IN_VAIN_SECONDS and _is_for_all(error):
+                self._in_vain[engine] = (boot_seconds(), str(error))
             raise
 
     @contextmanager
@@ -320,6 +361,18 @@ def _keeping(log: Path) -> Iterator[None]:
             kept.rename(log)
 
 
+_IN_VAIN_SECONDS = 8.0
+"""Longer than a lock of one table is waited for, and shorter than SQLite's, or a connection."""
+
+_OTHER_THREADS = 40
+
+
+def _is_for_all(error: DatabaseError) -> bool:
+    """Tell whether others meet the same: no answer of a server, or the one lock of SQLite."""
+    cause = error.__cause__
+    return cause is not None and getattr(_cause(cause), "sqlstate", None) is None
+
+
 _DAMAGE = ("malformed", "file is not a database")
 
 
@@ -341,6 +394,8 @@ _CIRCUMSTANCES = (
     "42P05",  # prepared statements of others, and none of ours:
     "26000",  # a pooler stands between
     "3F000",  # no schema to create in
+    "42P01",  # a table, or:
+    "42703",  # a column that somebody took away
 )
 
 
@@ -360,16 +415,16 @@ def _breaking(line: Line, limit: float) -> Iterator[None]:
 
     def look() -> None:
         line.break_if_silent(limit)
-        timers[:] = [loop.call_later(limit / 10, look)]
+        timers[:] = [loop.call_later(max(limit / 10, 0.05), look)]
 
-    timers.append(loop.call_later(limit / 10, look))
+    look()
     try:
         yield
     finally:
         timers[0].cancel()
 
 
-def _cause(error: Exception) -> BaseException:
+def _cause(error: BaseException) -> BaseException:
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 

@@ -40,7 +40,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import KeyedColumnElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from scheduler.storage.lines import note_line
+from scheduler.storage.lines import note_line, shut
 from scheduler.storage.postgresql import create_postgresql_engine
 from scheduler.storage.urls import parse_url
 
@@ -125,6 +125,8 @@ def create_engines(
     if parsed.get_backend_name() == "sqlite":
         writer = create_engine(parsed, pool_size=1, max_overflow=0, pool_timeout=60, **common)
         reader = create_engine(parsed, pool_size=4, max_overflow=4, **common)
+        event.listen(reader, "checkout", lambda connection, *_: note_line(connection.interrupt))
+        event.listen(reader, "checkin", lambda *_: note_line(None))
         _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", checkpoints=checkpoints, durable=durable)
         _prepare_sqlite(reader, begin="BEGIN", query_only=True)
         return writer, reader
@@ -220,13 +222,15 @@ def _create_private(path: str) -> None:
 
 
 def _notice_ended(engine: Engine) -> None:
+    event.listen(engine, "checkin", lambda *_: note_line(None))
+
     @event.listens_for(engine, "checkout")
     def on_checkout(connection: DBAPIConnection, *_: object) -> None:
         # The server's last words, or the end of the line, wait to be read: to ask it whether it
         # is still there, as SQLAlchemy's own ping does, costs a round trip each time.
         if _has_something_to_read(connection.fileno()):
             raise DisconnectionError
-        note_line(connection.fileno())
+        note_line(partial(shut, connection.fileno()))
 
 
 def _has_something_to_read(file: int) -> bool:

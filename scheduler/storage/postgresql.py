@@ -9,6 +9,7 @@ cannot be set is refused. The URL's own options stay, but for what the promise r
 import os
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import create_engine, event
@@ -16,7 +17,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from scheduler.domain.errors import DatabaseUnfit
-from scheduler.storage.lines import note_line, note_statement
+from scheduler.storage.lines import note_line, note_statement, shut
 from scheduler.storage.urls import parse_url
 
 # The other end of a line that is cut without a word is missed within 20 seconds.
@@ -106,7 +107,7 @@ def _make_ready(engine: Engine, url: URL) -> None:
             **{**_LINE, **given, "client_encoding": "utf8"}, prepare_threshold=1
         )
         try:
-            note_line(connection.fileno())
+            note_line(partial(shut, connection.fileno()))
             entry.info["at_begin"] = prepare_session(connection, url)
         except BaseException:
             connection.close()

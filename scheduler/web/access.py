@@ -7,7 +7,6 @@ from functools import cache, partial
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import Depends
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from scheduler.actions.once import run_key
@@ -89,7 +88,7 @@ class Caller:
 
     async def look_outside(self, view: Callable[..., Result], *words: Any, **named: Any) -> Result:
         """Return a view that takes a Database, and reads files outside of any transaction."""
-        return await run_in_threadpool(self._call_outside, view, words, named)
+        return await self.site.db.outside(partial(self._call_outside, view, words, named))
 
     async def act_outside(self, action: Callable[..., Result], *words: Any, **named: Any) -> Result:
         """Carry out an action that takes a Database; then wake the daemon."""

@@ -58,16 +58,16 @@ class Route(APIRoute):
         async def answer(request: Request) -> Response:
             site = site_of(request)
             guard = guard_of(request)
-            caller = await guard.admit(request, access)
-            largest = site.settings.max_body if access.largest is None else access.largest
-            body_of(request).open(largest, partial(guard.admit_still, request))
-            if access.is_endless:
-                return await handle(request)
             seconds = site.settings.request_timeout.total_seconds()
-            # A probe is always answered: it says that the loop turns.
-            turn = guard.turn(caller) if access.needed else nullcontext()
-            with turn:
-                async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
+                caller = await guard.admit(request, access)
+                largest = site.settings.max_body if access.largest is None else access.largest
+                body_of(request).open(largest, partial(guard.admit_still, request))
+                if access.is_endless:
+                    limit.reschedule(None)
+                    return await handle(request)
+                # A probe is always answered: it says that the loop turns.
+                with guard.turn(caller) if access.needed else nullcontext():
                     return await handle(request)
 
         return answer

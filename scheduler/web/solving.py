@@ -123,17 +123,18 @@ def _value(field: Any) -> _Value | None:
         name=field.name,
         alias=field.alias,
         place=info.in_.value,
-        is_several=_is_several(annotation),
+        is_several=is_several(annotation),
         is_needed=is_needed,
         default=None if is_needed else field.default,
         field=field,
     )
 
 
-def _is_several(annotation: Any) -> bool:
+def is_several(annotation: Any) -> bool:
+    """Tell whether a parameter of that type may be there several times."""
     origin = get_origin(annotation) or annotation
     if origin in (Union, UnionType):
-        return any(map(_is_several, get_args(annotation)))
+        return any(map(is_several, get_args(annotation)))
     return isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset))
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import PIPE
@@ -15,8 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
+from scheduler.storage import database
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.urls import parse_url
+from tests.line import Line
 
 
 def refusal(url: str) -> DatabaseError:
@@ -270,6 +273,106 @@ async def test_a_write_that_is_cancelled_twice_is_finished_all_the_same(db: Data
         await writing
 
     assert queues(db) == ["q"]
+
+
+_ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n)"
+    " SELECT max(x) FROM n",
+    "postgresql": "SELECT pg_sleep(3600)",
+}
+
+
+async def test_a_read_that_nobody_waits_for_is_broken_off(db: Database) -> None:
+    """As many as there are threads: the next one finds one that is free."""
+    begun = threading.Semaphore(0)
+
+    def for_long(conn: Connection) -> None:
+        begun.release()
+        conn.execute(text(_ENDLESS[conn.dialect.name]))
+
+    async with asyncio.timeout(60):
+        reading = [asyncio.create_task(db.read(for_long)) for _ in range(4)]
+        for _ in reading:
+            await asyncio.to_thread(begun.acquire)
+        waiting = asyncio.create_task(db.read(for_long))
+        await asyncio.wait([waiting], timeout=0.01)
+        for one in (waiting, *reading):
+            one.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await one
+
+        assert await db.read(lambda conn: conn.scalar(text("SELECT 1"))) == 1
+    assert not begun.acquire(blocking=False)  # the one that waited has never begun
+
+
+async def test_who_waits_behind_one_that_waited_in_vain_waits_no_more(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty one after another, four at a time, would take fifteen seconds."""
+    monkeypatch.setattr(database, "_IN_VAIN_SECONDS", 1.0)
+    line = Line(postgresql_url, tmp_path)
+    with Database(line.url, answer_within=1.5) as db:
+        await asyncio.gather(*(db.read(reached) for _ in range(4)))
+        line.cut()
+        begun = time.monotonic()
+        told = await asyncio.gather(*(db.read(reached) for _ in range(40)), return_exceptions=True)
+        took = time.monotonic() - begun
+        line.mend()
+
+        assert {type(one) for one in told} == {DatabaseError}
+        assert took < 10
+        assert await db.read(reached) == 1
+    line.close()
+
+
+def reached(conn: Connection) -> object:
+    return conn.scalar(text("SELECT 1"))
+
+
+async def test_what_goes_through_the_doors_by_itself_gives_up_a_silent_line(
+    postgresql_url: str, tmp_path: Path
+) -> None:
+    line = Line(postgresql_url, tmp_path)
+    with Database(line.url, answer_within=1.5) as db:
+
+        def look() -> object:
+            with db.reading() as conn:
+                return reached(conn)
+
+        assert await db.outside(look) == 1
+        line.cut()
+        with pytest.raises(DatabaseError):
+            async with asyncio.timeout(60):
+                await db.outside(look)
+        line.mend()
+        assert await db.outside(look) == 1
+    line.close()
+
+
+async def test_a_connection_that_was_given_back_is_not_cut_off_for_another(
+    postgresql_url: str,
+) -> None:
+    """Who waits for something else than the database, as for a body, has no line that is silent."""
+    with Database(postgresql_url, answer_within=0.5) as db:
+        given_back, enough = threading.Event(), threading.Event()
+
+        def wait_between() -> object:
+            with db.reading() as conn:
+                first = conn.scalar(_PID)
+            given_back.set()
+            enough.wait(60)
+            return first
+
+        waiting = asyncio.create_task(db.outside(wait_between))
+        await asyncio.to_thread(given_back.wait, 60)
+        await asyncio.wait([waiting], timeout=1)
+        again = await db.read(lambda conn: conn.scalar(_PID))
+        enough.set()
+
+        assert await waiting == again
+
+
+_PID = text("SELECT pg_backend_pid()")
 
 
 async def test_work_is_done_in_another_thread_and_its_result_comes_back(db: Database) -> None:

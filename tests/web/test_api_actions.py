@@ -207,7 +207,9 @@ def test_a_schedule_is_made_changed_and_deleted(served: Served) -> None:
     place = made.headers["location"]
     tag = served.get(place).headers["etag"]
 
-    changed = served.ask("PATCH", place, Scope.ADMIN, json={"every": "2h"}, headers=_if(tag))
+    changed = served.ask(
+        "PATCH", place, Scope.ADMIN, json={"every": "2h"}, headers=_if(f'"other", {tag}')
+    )
     stale = served.ask("PATCH", place, Scope.ADMIN, json={"every": "3h"}, headers=_if(tag))
     plain = served.ask("PATCH", place, Scope.ADMIN, json={"labels": None, "priority": 3})
 

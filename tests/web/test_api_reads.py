@@ -106,6 +106,7 @@ REFUSED = (
     ("runs?since=yesterday", 422, "since: must be a time in ISO 8601"),
     ("runs?since=2026-03-02T09:00:00", 422, "must have an offset"),
     ("runs?since=0001-01-01T00:00:00%2B14:00", 422, "since: must be a time"),
+    ("runs?limit=1&limit=2", 422, "limit: is there 2 times"),
     ("runs?stat=failed", 422, "there is no parameter 'stat' here"),
     ("runs?schedule=a%00b", 422, "NUL"),
     ("runs?schedule=nobody", 404, "no schedule is called 'nobody'"),

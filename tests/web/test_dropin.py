@@ -209,6 +209,7 @@ def test_another_collector_than_the_tokens_is_refused_whether_there_is_one_or_no
 PARAMETERS = {
     "no collector": ("/dca/trigger", "Missing collector parameter"),
     "twice": (PATH + "&name=a&name=b", "name is there 2 times"),
+    "no text": (PATH + "&queue=caf%e9", "queue is not text in UTF-8"),
     "unknown": (PATH + "&nmae=a", "'nmae' is not known"),
     "two behaviours": (PATH + "&queue=a&confirm_cancel=1", "exclude each other"),
     "two others": (PATH + "&queue_next=1&confirm_cancel=1", "exclude each other"),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from scheduler.actions.api_tokens import revoke_token
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
+from scheduler.domain.errors import DatabaseError
 from scheduler.engine.rate_limiter import Feedback, open_limiter
 from scheduler.storage import accounts
 from scheduler.views.events import Place
@@ -198,6 +200,26 @@ def test_a_stream_ends_with_its_token(served: Served) -> None:
         rest = list(stream.lines)
 
     assert not any(line.startswith("data") and "runs." in line for line in rest)
+
+
+def test_a_stream_outlasts_a_database_that_is_away(
+    server_on_sqlite: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser takes up a stream that broke off; one that is refused then, it gives up."""
+    monkeypatch.setattr("scheduler.web.api.events._BEAT_SECONDS", 0.1)
+
+    def is_away(*_: object, **__: object) -> None:
+        raise DatabaseError("away")
+
+    with listening(server_on_sqlite) as stream:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr("scheduler.web.guard.find_holder", is_away)
+            meanwhile.setattr("scheduler.web.guard._REMEMBERED_SECONDS", 0)
+            said = list(islice(stream.lines, 40))
+        make(server_on_sqlite)
+
+        assert {*said} == {"", ": still there"}
+        assert next(line for line in stream.lines if line.startswith("event")) == "event: run"
 
 
 def test_a_listener_for_whom_too_much_waits_is_dropped(

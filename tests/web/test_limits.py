@@ -2,7 +2,10 @@
 
 import socket
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
@@ -71,6 +74,30 @@ def test_only_so_many_requests_are_answered_at_once(
     assert (beyond.status_code, beyond.headers["retry-after"]) == (status, "1")
     assert beyond.json()["type"].endswith(f":{kind}")
     assert (probed, another, after) == (200, 200 if limit == "MOST_OF_ONE" else 503, True)
+
+
+def test_whoever_waits_for_the_database_is_answered_in_time(
+    monkeypatch: pytest.MonkeyPatch, sqlite_url: str
+) -> None:
+    """More ask than there are threads, all of them to be let in: each has its answer, and goes."""
+    never = threading.Event()
+
+    def look(*_: object, **__: object) -> None:
+        never.wait(3)
+
+    with serving(sqlite_url, request_timeout="1s") as served:
+        with monkeypatch.context() as meanwhile, ThreadPoolExecutor(20) as clients:
+            meanwhile.setattr("scheduler.web.guard.find_holder", look)
+            begun = time.monotonic()
+            asked = [clients.submit(served.get, "/api/v1/queues") for _ in range(20)]
+            answers = [one.result() for one in asked]
+            took = time.monotonic() - begun
+        after = served.get("/api/v1/queues").status_code
+
+    assert {one.status_code for one in answers} == {503}
+    assert {one.json()["type"] for one in answers} == {"urn:dca-scheduler:problem:timeout"}
+    assert after == 200
+    assert took < 12  # four at a time, all of them would take fifteen seconds
 
 
 @contextmanager

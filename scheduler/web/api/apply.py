@@ -12,6 +12,7 @@ from starlette.responses import Response
 from scheduler.actions.apply import apply_definitions
 from scheduler.actions.clock_reset import ResetSchedule, preview_reset, reset
 from scheduler.actions.comparing import Change, Verb, shown_change
+from scheduler.actions.definitions import is_current
 from scheduler.config import Config, parse_config
 from scheduler.domain.errors import ConfigError, Conflict, NeedsConfirmation, Stale
 from scheduler.tools.definitions.plan import PlanView, plan_definitions, plan_view
@@ -90,7 +91,7 @@ def _apply(
 ) -> list[Change]:
     plan = plan_definitions(conn, config, now=now, prune=prune, file_id=file_id)
     planned = plan.changes
-    if tag not in (None, "*", _tag(planned)):
+    if not is_current(tag, _tag(planned)):
         raise Stale("the database was changed since the plan: nothing was written; plan again")
     accounts = [one.subject for one in planned if one.table == "accounts" and one.verb in _TOUCHES]
     if accounts:

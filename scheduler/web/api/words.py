@@ -22,6 +22,7 @@ from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.reasons import LONGEST, check_reason
 from scheduler.web.problems import Refused, shape
+from scheduler.web.solving import is_several
 
 LARGEST_ID: Final = 2**63 - 1
 
@@ -154,12 +155,15 @@ def check_is_text(value: Any) -> None:
 async def only_known(request: Request) -> None:
     """Refuse a parameter that the path does not know: it would be believed to be obeyed."""
     known = _known(request.scope["route"].dependant)
-    for name, value in request.query_params.multi_items():
+    given = request.query_params.multi_items()
+    for name, value in given:
         if name not in known:
             some = ", ".join(sorted(known)) or "none"
             raise _invalid(name[:50], f"there is no parameter {name[:50]!r} here, but {some}")
         if "\0" in value:
             raise _invalid(name, f"{name}: holds a NUL")
+        if not known[name] and (count := [one for one, _ in given].count(name)) > 1:
+            raise _invalid(name, f"{name}: is there {count} times: keep one")
     if any("\0" in str(value) for value in request.path_params.values()):
         raise Refused(404, "not-found", "no name holds a NUL")
 
@@ -169,6 +173,9 @@ def _invalid(parameter: str, detail: str) -> Refused:
     return Refused(422, "invalid", detail, errors=[error])
 
 
-def _known(dependant: Any) -> set[str]:
-    own = {field.alias for field in dependant.query_params}
-    return own.union(*map(_known, dependant.dependencies))
+def _known(dependant: Any) -> dict[str, bool]:
+    """Return the parameters that there are, and whether each may be there several times."""
+    known = {one.alias: is_several(one.field_info.annotation) for one in dependant.query_params}
+    for need in dependant.dependencies:
+        known |= _known(need)
+    return known

@@ -40,13 +40,7 @@ def bad(detail: str) -> Refused:
 
 def read_parameters(query: Iterable[tuple[str, str]]) -> Request:
     """Return what the *query* asks for; *collector* is as it was said. Raises Refused, 400."""
-    pairs = list(query)
-    for name, count in Counter(name for name, _ in pairs).items():
-        if name not in _KNOWN:
-            raise bad(f"the parameter {name[:40]!r} is not known: there are {', '.join(_KNOWN)}")
-        if count > 1:
-            raise bad(f"{name} is there {count} times: keep one")
-    given = dict(pairs)
+    given = read_query(query, _KNOWN)
     if not given.get("collector"):
         raise bad(NO_COLLECTOR)
     flags = {
@@ -68,6 +62,20 @@ def read_parameters(query: Iterable[tuple[str, str]]) -> Request:
         notify=_object("notify", given.get("notify")),
         deliver=_object("deliver", given.get("deliver")),
     )
+
+
+def read_query(query: Iterable[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
+    """Return the parameters of a *query*, each of them *known*, and there once; raises Refused."""
+    pairs = list(query)
+    for name, count in Counter(name for name, _ in pairs).items():
+        if name not in known:
+            raise bad(f"the parameter {name[:40]!r} is not known: there are {', '.join(known)}")
+        if count > 1:
+            raise bad(f"{name} is there {count} times: keep one")
+    for name, value in pairs:
+        if "\ufffd" in value:  # what stands for bytes that are no text
+            raise bad(f"{name} is not text in UTF-8: write é as %C3%A9")
+    return dict(pairs)
 
 
 def read_kind(content_type: str | None) -> SendAs:

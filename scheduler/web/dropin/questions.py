@@ -14,7 +14,7 @@ from scheduler.views.collectors import find_called
 from scheduler.views.requested import AskedCollection, find_asked
 from scheduler.web.access import Caller, Operator, Reader, RunReader
 from scheduler.web.dropin.documents import passed_on
-from scheduler.web.dropin.parameters import NO_COLLECTOR, bad
+from scheduler.web.dropin.parameters import NO_COLLECTOR, bad, read_query
 from scheduler.web.dropin.relay import relayed
 from scheduler.web.routing import Router
 
@@ -47,12 +47,10 @@ async def log(caller: RunReader, collection_id: str) -> Response:
 @router.get("/collector/jobs", **passed_on(*_JOBS_PARAMS, required=("collector",)))
 async def jobs(caller: Reader, request: Request) -> Response:
     """Return the jobs of a collector, as the upstream lists them."""
-    given = dict(request.query_params)
+    given = read_query(request.query_params.multi_items(), ("collector", *_JOBS_PARAMS))
     said = given.pop("collector", "")
     if not said:
         raise bad(NO_COLLECTOR)
-    if unknown := sorted(given.keys() - set(_JOBS_PARAMS)):
-        raise bad(f"the parameter {unknown[0][:40]!r} is not known: {', '.join(_JOBS_PARAMS)}")
     collector = await caller.ask(find_called, said)
     question = RelayQuestion(
         call=RelayCall.JOBS,

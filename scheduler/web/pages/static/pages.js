@@ -171,7 +171,11 @@
   const stop = () => { clearInterval(timer); if (source) source.close(); source = null; };
   const start = () => {
     if (source || document.hidden) return;
-    timer = setInterval(refresh, EVERY);
+    timer = setInterval(() => {
+      // A browser takes up a stream that broke off, and none that was refused.
+      if (source.readyState === EventSource.CLOSED) { stop(); start(); }
+      refresh();
+    }, EVERY);
     source = new EventSource("/api/v1/events");
     source.onopen = () => say("live");
     source.onerror = () => say("cut off, trying again");
