@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from bench.figures import Figure, percentile
 from bench.place import Databases, Place, wait_until
-from bench.rows import analyze, make_ended, meant_at, store_beats
+from bench.rows import analyze, count_due, make_ended, meant_at, store_beats
 from bench.served import RUNS, lateness
 from bench.stub import Stub, running_stub
 from scheduler.clock import utc_now
@@ -60,11 +60,11 @@ def _fired(
 def _watched(place: Place, db: Database, stub: Stub, seconds: int) -> tuple[list[float], float]:
     place.start()
     # What was due while it started is caught up by then.
-    wait_until(lambda: stub.count() >= 5 * RUNS, "the first beats")
+    wait_until(lambda: stub.count() >= 3 * RUNS, "the first beats")
     began, first = time.time(), _oldest(db)
     time.sleep(seconds)
     ended, last = time.time(), _oldest(db)
-    wait_until(lambda: stub.count() >= (5 + seconds) * RUNS, "the last beats")
+    wait_until(lambda: count_due(db, ended) == 0, "what was due")
     late = [ms for at, ms in lateness(meant_at(db), stub.arrived()) if began <= at < ended]
     return sorted(late), (last - first) / seconds
 

@@ -13,7 +13,10 @@ down_revision = "0049_given_up"
 branch_labels = None
 depends_on = None
 
-_TRIGGER = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'runs_moved'"
+_TRIGGER = """
+    SELECT pg_get_triggerdef(oid) FROM pg_trigger
+    WHERE tgname = 'runs_moved' AND tgrelid = 'runs'::regclass
+"""
 
 
 def upgrade() -> None:

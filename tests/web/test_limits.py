@@ -39,7 +39,8 @@ def test_many_wrong_tokens_are_slowed_down_and_a_right_one_is_not(sqlite_url: st
 
 
 def test_wrong_tokens_write_nothing(server_on_sqlite: Served) -> None:
-    wrong = {"Authorization": f"Bearer {server_on_sqlite.tokens[Scope.READ][:-1]}0"}
+    token = server_on_sqlite.tokens[Scope.READ]
+    wrong = {"Authorization": f"Bearer {token[:-1]}{'1' if token[-1] == '0' else '0'}"}
     # What data_version counts from is the connection's own.
     with closing(sqlite3.connect(str(server_on_sqlite.db.file))) as watching:
         before = watching.execute("PRAGMA data_version").fetchone()
