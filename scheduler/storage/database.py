@@ -25,7 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from scheduler.clock import boot_seconds
-from scheduler.domain.errors import DatabaseDamaged, DatabaseError
+from scheduler.domain.errors import DatabaseDamaged, DatabaseError, SchedulerError
 from scheduler.storage.dialect import create_engines, read_at_leisure
 from scheduler.storage.lines import STATEMENT_SECONDS, Line, watched
 from scheduler.storage.urls import shown_url, sqlite_file
@@ -171,7 +171,8 @@ class Database:
             with watched(line), self._failing_together(engine, asked, line):
                 return work()
 
-        running = asyncio.get_running_loop().run_in_executor(threads, job)
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(threads, job)
         try:
             with _breaking(line, limit):
                 return await asyncio.shield(running)
@@ -186,6 +187,10 @@ class Database:
                 while not running.done():
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait([running])
+            # Nobody hears it; with its trace asyncio tells only what was not to be expected.
+            error = None if running.cancelled() else running.exception()
+            if error is not None and not isinstance(error, SchedulerError):
+                loop.call_exception_handler({"message": "nobody heard", "exception": error})
             raise
 
     @contextmanager

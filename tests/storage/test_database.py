@@ -1,6 +1,7 @@
 """The ways into the database: what they promise, and what they say when it cannot be used."""
 
 import asyncio
+import gc
 import socket
 import sqlite3
 import subprocess
@@ -303,6 +304,26 @@ async def test_a_read_that_nobody_waits_for_is_broken_off(db: Database) -> None:
 
         assert await db.read(lambda conn: conn.scalar(text("SELECT 1"))) == 1
     assert not begun.acquire(blocking=False)  # the one that waited has never begun
+
+
+async def test_what_is_broken_off_leaves_no_error_that_nobody_heard(db: Database) -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: told.append(about))
+    begun = threading.Event()
+
+    def for_long(conn: Connection) -> None:
+        begun.set()
+        conn.execute(text(_ENDLESS[conn.dialect.name]))
+
+    async with asyncio.timeout(60):
+        reading = asyncio.create_task(db.read(for_long))
+        await asyncio.to_thread(begun.wait)
+        reading.cancel()
+        await asyncio.wait([reading])
+    del reading
+    gc.collect()
+
+    assert told == []
 
 
 async def test_who_waits_behind_one_that_waited_in_vain_waits_no_more(
