@@ -53,6 +53,8 @@ _USUAL: Final = {
     "random_page_cost": "1.1",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # Compiling is for what runs for seconds. What looks as dear here is over in milliseconds.
+    "jit": "off",
 }
 """What holds unless the URL's options say otherwise."""
 
