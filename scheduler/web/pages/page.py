@@ -1,7 +1,8 @@
 """Routes of pages: what a view has said, shown; at its path with `.json` the same as data."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
+from copy import copy
 from functools import partial, wraps
 from typing import Any, Final
 
@@ -48,6 +49,14 @@ def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Res
 
     @wraps(make)
     async def answer(**given: Any) -> Response:
+        caller: Caller = given["caller"]
+        key = (make, given.get("name"), _as_asked(given["request"], caller))
+        told: Response = await caller.site.lately.together(key, partial(_answer, **given))
+        own = copy(told)
+        own.raw_headers = [*told.raw_headers]  # each gets more on its way out
+        return own
+
+    async def _answer(**given: Any) -> Response:
         request: Request = given["request"]
         caller: Caller = given["caller"]
         if may_be_name and _is_browser(request):
@@ -60,6 +69,12 @@ def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Res
         return page_response(request, caller, shown, PATHS)
 
     return answer
+
+
+def _as_asked(request: Request, caller: Caller) -> tuple[Hashable, ...]:
+    """Return all that an answer depends on, but for what is stored."""
+    words = (str(request.url), request.headers.get("cookie"), _is_browser(request))
+    return (*words, caller.name, caller.scope, caller.collectors, caller.address, caller.via)
 
 
 async def _make(make: Maker, given: dict[str, Any]) -> Shown:

@@ -1,6 +1,7 @@
 """Every page: who may see it, as data, and that nothing in it is run or loaded from elsewhere."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from typing import Any
 
@@ -197,9 +198,11 @@ def test_a_page_is_made_once_for_all_who_ask_at_a_time_and_for_each_scope_and_zo
     other.get("/system")
     other.get("/system?check=0")
 
-    first, same, of_admin, elsewhere, more = asked
+    # What is shown is read for all of a scope, what is sent is written for all of a session.
+    first, same, of_admin, elsewhere, more = asked[1::2]
     assert first == same
     assert len({first, of_admin, elsewhere, more}) == 4
+    assert len(set(asked[::2])) == 5
     # Each has its own word, and sees what it may.
     assert [
         session.csrf() in page for session, page in zip((reader, other, admin), pages, strict=True)
@@ -209,3 +212,16 @@ def test_a_page_is_made_once_for_all_who_ask_at_a_time_and_for_each_scope_and_zo
         True,
     ]
     assert ["dcas_" in page for page in pages] == [False, False, True]
+
+
+def test_who_asks_the_same_at_a_time_gets_the_same_with_headers_of_its_own(
+    server_on_sqlite: Served,
+) -> None:
+    session = sign_in(server_on_sqlite, Scope.READ)
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(session.get, ["/system"] * 24))
+
+    assert {answer.status_code for answer in answers} == {200}
+    for answer in answers:
+        assert len(answer.headers.get_list("content-security-policy")) == 1
+        assert len(answer.headers.get_list("content-length")) == 1
