@@ -136,13 +136,19 @@ def prepare_session(connection: Any, url: URL) -> str | None:
     """
     connection.autocommit = True  # each statement for itself: no transaction's limit is at work
     row = connection.execute(
-        "SELECT pg_backend_pid(), current_setting('server_encoding'), current_database()"
+        "SELECT pg_backend_pid(), current_setting('server_encoding'), current_database(),"
+        " current_setting('session_replication_role')"
     ).fetchone()
-    pid, encoding, database = row
+    pid, encoding, database, replication = row
     if encoding != "UTF8":
         raise DatabaseUnfit(
             f"the database {database} keeps its text in {encoding}: dca-scheduler needs one made"
             " with ENCODING 'UTF8' (createdb --encoding=UTF8 --template=template0 NAME)"
+        )
+    if replication == "replica":
+        raise DatabaseUnfit(
+            f"session_replication_role is replica in the database {database}: no trigger would"
+            " fire, and no history be kept (ALTER ROLE NAME RESET session_replication_role)"
         )
     version = connection.info.server_version
     at_begin = None

@@ -85,6 +85,18 @@ def test_a_time_comes_back_as_it_was_written(postgresql_url: str, setting: str, 
             assert conn.scalar(queues.select().with_only_columns(queues.c.paused_at)) == noon
 
 
+def test_a_session_in_which_no_trigger_fires_is_refused_in_one_sentence(
+    postgresql_url: str,
+) -> None:
+    url = f"{postgresql_url}&options=-csession_replication_role%3Dreplica"
+    with (
+        Database(url) as db,
+        pytest.raises(DatabaseUnfit, match="no history be kept"),
+        db.writing(),
+    ):
+        pass
+
+
 @contextmanager
 def database_in(encoding: str, url: str) -> Iterator[str]:
     other = make_url(url).set(database="odd_" + encoding.lower())
