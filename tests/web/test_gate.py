@@ -483,7 +483,7 @@ def test_each_request_is_a_line_without_a_secret(lines: StringIO, server_on_sqli
         return [line for line in said if line["event"] == "http_request"]
 
     # A line is written once its answer is on its way.
-    wait_for(lambda: len(list_requests()) >= 3, what="a line of each request")
+    wait_for(lambda: len(list_requests()) >= 3, within=20, what="a line of each request")
     requests = list_requests()
     assert answer.status_code == 200
     assert [line["path"] for line in requests] == ["/sign-in", "/api/v1/status", "/sign-in"]
