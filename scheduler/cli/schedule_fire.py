@@ -63,6 +63,6 @@ def _tell_what_holds(session: Session, runs: Sequence[RunView]) -> None:
     held = session.ask(why_held_up, runs[0].id)
     if held:
         say(f"it waits: {held}", err=True)
-        is_lost = session.ask(show_run, runs[0].id).state is not RunState.QUEUED
-        if not (is_lost or runs[0].past_pauses):
+        is_to_be_sent = session.ask(show_run, runs[0].id).state is RunState.QUEUED
+        if is_to_be_sent and not runs[0].past_pauses:
             say("(--past-pauses sends it in spite of a pause or a freeze)", err=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
-from copy import copy
 from functools import partial, wraps
 from typing import Any, Final
 
@@ -52,9 +51,7 @@ def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Res
         caller: Caller = given["caller"]
         key = (make, given.get("name"), _as_asked(given["request"], caller))
         told: Response = await caller.site.lately.together(key, partial(_answer, **given))
-        own = copy(told)
-        own.raw_headers = [*told.raw_headers]  # each gets more on its way out
-        return own
+        return told
 
     async def _answer(**given: Any) -> Response:
         request: Request = given["request"]
@@ -73,7 +70,7 @@ def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Res
 
 def _as_asked(request: Request, caller: Caller) -> tuple[Hashable, ...]:
     """Return all that an answer depends on, but for what is stored."""
-    words = (str(request.url), request.headers.get("cookie"), _is_browser(request))
+    words = (str(request.url), tuple(request.cookies.items()), _is_browser(request))
     return (*words, caller.name, caller.scope, caller.collectors, caller.address, caller.via)
 
 
