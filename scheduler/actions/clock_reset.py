@@ -12,6 +12,8 @@ from scheduler.storage import ahead, audit, definitions, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.storage.runs import occurrences, write
+from scheduler.views.attention import why_clocks_differ
+from scheduler.views.status import list_daemons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,10 @@ def reset(conn: Connection, *, by: str, now: datetime, confirmed: bool = False) 
     count = len(resets) + len(found.runs)
     if count and not confirmed:
         runs = f", and {len(found.runs)} runs are sent" if found.runs else ""
-        raise NeedsConfirmation(f"{len(resets)} schedules are brought back to now{runs}", count)
+        doubt = why_clocks_differ(list_daemons(conn, now=now), now)
+        told = f"{doubt}: " if doubt else ""
+        what = f"{told}{len(resets)} schedules are brought back to now{runs}"
+        raise NeedsConfirmation(what, count)
     calendars = definitions.list_calendars(conn)
     for reset in resets:
         timetable = _timetable(conn, reset.schedule, calendars)

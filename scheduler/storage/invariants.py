@@ -186,7 +186,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         name="no_mark_ahead_of_now",
-        sentence="no schedule is decided beyond the present: `clock reset` mends it",
+        sentence="no schedule is decided beyond the present (`status` says what mends it)",
         sql="SELECT name AS schedule, fired_until FROM schedules WHERE fired_until > {now}",
     ),
 )

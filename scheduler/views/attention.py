@@ -1,6 +1,6 @@
 """What needs a person, a sentence each: the same in `status` and in `doctor`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,10 +11,11 @@ from scheduler.domain.parking import parked_sentence
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
+from scheduler.storage.ahead import TOLERANCE
 from scheduler.storage.restores import unsettled_sentence
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
 from scheduler.views.accounts import AccountView
-from scheduler.views.status import LostView, StatusView
+from scheduler.views.status import DaemonView, LostView, StatusView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +274,9 @@ def _zone_data(status: StatusView) -> Iterator[Need]:
 
 
 def _ahead(status: StatusView) -> Iterator[Need]:
+    if sentence := why_clocks_differ(status.daemons, status.read_at):
+        yield Need(sentence=sentence, subject="daemons")
+        return
     if status.ahead:
         first = min(status.ahead, key=lambda row: row.decided_until)
         yield Need(
@@ -293,6 +297,18 @@ def _ahead(status: StatusView) -> Iterator[Need]:
             ),
             subject=f"runs.{first_run.id}",
         )
+
+
+def why_clocks_differ(daemons: Iterable[DaemonView], now: datetime) -> str | None:
+    """Say which daemon lives by a clock that is ahead of *now*: then either may be wrong."""
+    for daemon in daemons:
+        if daemon.seen_at > now + TOLERANCE:
+            return (
+                f"the clock here shows {display_time(now)}, and daemon {daemon.pid} on"
+                f" {daemon.host} goes by a later one, {display_time(daemon.seen_at)}: set the wrong"
+                " one right; dca-scheduler clock reset is for the daemon's, once it is stopped"
+            )
+    return None
 
 
 def _overdue(status: StatusView) -> Iterator[Need]:

@@ -102,7 +102,7 @@ def why_decided(schedule: Schedule, at: datetime) -> str | None:
     until = schedule.fired_until
     if until is None or until <= at + TOLERANCE:
         return None
-    return f"decided until {display_time(until)}: a clock was ahead (dca-scheduler clock reset)"
+    return f"decided until {display_time(until)}: a clock is wrong, or was (dca-scheduler doctor)"
 
 
 def held_up(conn: Connection, run: Run, *, now: datetime) -> tuple[HeldUp, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.surfaces.rig import Home
+from tests.surfaces.rig import LIVES, Home
 
 AHEAD = "2099-01-08 02:00:00.000000"
 
@@ -26,9 +26,9 @@ def test_nothing_promises_a_time_that_is_decided(jumped: Home) -> None:
     told = {row["schedule"]: row for row in jumped.done("preview", "--json").json["schedules"]}
 
     assert "decided until 2099" in said
-    assert "dca-scheduler clock reset" in said
+    assert "dca-scheduler doctor" in said
     assert told["hourly"]["run_count"] == 0
-    assert "clock reset" in told["hourly"]["note"]
+    assert "a clock is wrong, or was" in told["hourly"]["note"]
 
 
 def test_a_mark_within_the_days_of_a_preview_is_told(jumped: Home) -> None:
@@ -39,7 +39,7 @@ def test_a_mark_within_the_days_of_a_preview_is_told(jumped: Home) -> None:
 
     assert told["hourly"]["first_due_at"] == "2026-03-05T03:00:00.000000Z"
     assert told["hourly"]["note"] == (
-        "decided until 2026-03-05 02:00:00Z: a clock was ahead (dca-scheduler clock reset)"
+        "decided until 2026-03-05 02:00:00Z: a clock is wrong, or was (dca-scheduler doctor)"
     )
     assert {row["note"] for row in later} == {None}
 
@@ -102,3 +102,23 @@ def test_what_such_a_clock_has_sent_breaks_no_invariant_after_the_reset(jumped: 
     jumped.done("clock", "reset", "--yes")
 
     assert "BROKEN" not in jumped.call("doctor", "--invariants").out
+
+
+def test_no_reset_is_advised_where_a_living_daemon_goes_by_a_later_clock(jumped: Home) -> None:
+    jumped.sql(LIVES)
+    jumped.sql("UPDATE daemons SET seen_at = '2026-03-02 11:00:00'")
+
+    told = jumped.call("doctor", "--json").json
+    refused = jumped.call("clock", "reset")
+
+    differ = (
+        "the clock here shows 2026-03-02 09:00:00Z, and daemon 7 on host goes by a later one,"
+        " 2026-03-02 11:00:00Z: set the wrong one right; dca-scheduler clock reset is for the"
+        " daemon's, once it is stopped"
+    )
+    assert [one for one in told["complaints"] if "clock" in one] == [differ]
+    assert "clock" not in str(told["violations"])
+    assert differ in jumped.done("status").out.splitlines()
+    assert refused.err == (
+        f"error: {differ}: 2 schedules are brought back to now: say --yes if that is meant\n"
+    )
