@@ -43,6 +43,7 @@ from scheduler.storage.departures import Departures, read_departed
 from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.storage.last_seen import require_newest, write_seen
 from scheduler.storage.origin import mark_origin, require_original
+from scheduler.storage.postgresql import require_writable
 from scheduler.storage.restores import require_settled
 from scheduler.storage.urls import sqlite_file
 from scheduler.tools.definitions.plan import refuse_growth
@@ -117,6 +118,7 @@ def _database(config: Config, owner: str) -> Iterator[Database]:
 
 
 async def _prepare(db: Database, config: Config) -> None:
+    await db.read(require_writable)
     if config.database.auto_migrate:
         keep = config.database.upgrade_backups
         copy = await asyncio.to_thread(back_up_before_upgrade, db, keep=keep, now=utc_now())

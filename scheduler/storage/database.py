@@ -450,6 +450,8 @@ _WAYS_OUT = {
     "database is locked": "another program holds a transaction open",
     "read-only transaction": "is the server a standby, or default_transaction_read_only set for the"
     " database or the role? the daemon goes on once it may write",
+    "row-level security": "a policy hides rows: ALTER TABLE NAME DISABLE ROW LEVEL SECURITY, or use"
+    " the role that owns the tables",
     "permission denied": "this role may not: grant it the right, or use another role",
     "prepared statement": "a pooler stands between: give the server's own address",
     "unsupported startup parameter": "a pooler stands between: take options out of database.url and"

@@ -37,6 +37,8 @@ _REQUIRED: Final = {
     "TimeZone": "'UTC'",
     "DateStyle": "'ISO'",
     "standard_conforming_strings": "'on'",
+    # Rows that a policy hides from us are an error, not absent.
+    "row_security": "'off'",
 }
 """What the promise, or the reading of what is stored, rests on."""
 
@@ -46,6 +48,7 @@ _USUAL: Final = {
     # A daemon that was stopped inside a transaction holds up all others no longer than this.
     "idle_in_transaction_session_timeout": "10s",
     "transaction_timeout": "0",
+    "idle_session_timeout": "0",
     # Every statement of a pass finds its rows by an index, one by one, whatever it looks for: one
     # plan serves it always, and to plan one of those that claim takes longer than to carry it out.
     # That plan may be made while the tables are empty, when to read all of them looks cheap.
@@ -59,7 +62,8 @@ _USUAL: Final = {
 """What holds unless the URL's options say otherwise."""
 
 _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)", re.S)
-_BEFORE_17 = 170000
+_SINCE: Final = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
+"""The server's version from which on there is such a setting."""
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
@@ -135,21 +139,7 @@ def prepare_session(connection: Any, url: URL) -> str | None:
     transaction, and nothing prepared: the settings to begin each transaction with are returned.
     """
     connection.autocommit = True  # each statement for itself: no transaction's limit is at work
-    row = connection.execute(
-        "SELECT pg_backend_pid(), current_setting('server_encoding'), current_database(),"
-        " current_setting('session_replication_role')"
-    ).fetchone()
-    pid, encoding, database, replication = row
-    if encoding != "UTF8":
-        raise DatabaseUnfit(
-            f"the database {database} keeps its text in {encoding}: dca-scheduler needs one made"
-            " with ENCODING 'UTF8' (createdb --encoding=UTF8 --template=template0 NAME)"
-        )
-    if replication == "replica":
-        raise DatabaseUnfit(
-            f"session_replication_role is replica in the database {database}: no trigger would"
-            " fire, and no history be kept (ALTER ROLE NAME RESET session_replication_role)"
-        )
+    pid = _require_fit(connection)
     version = connection.info.server_version
     at_begin = None
     if is_pooled(connection, pid):
@@ -161,6 +151,62 @@ def prepare_session(connection: Any, url: URL) -> str | None:
     return at_begin
 
 
+def _require_fit(connection: Any) -> int:
+    """Raise DatabaseUnfit for what cannot be set for us; return the server's process."""
+    row = connection.execute(
+        "SELECT pg_backend_pid(), current_setting('server_encoding'), current_database(),"
+        " current_setting('session_replication_role'), current_schema(),"
+        " current_setting('search_path')"
+    ).fetchone()
+    pid, encoding, database, replication, schema, path = row
+    if encoding != "UTF8":
+        raise DatabaseUnfit(
+            f"the database {database} keeps its text in {encoding}: dca-scheduler needs one made"
+            " with ENCODING 'UTF8' (createdb --encoding=UTF8 --template=template0 NAME)"
+        )
+    if replication == "replica":
+        raise DatabaseUnfit(
+            f"session_replication_role is replica in the database {database}: no trigger would"
+            " fire, and no history be kept (ALTER ROLE NAME RESET session_replication_role)"
+        )
+    if schema is None:
+        raise DatabaseUnfit(
+            f"search_path = {path} names no schema of the database {database} that this role may"
+            " use: create it, GRANT USAGE ON SCHEMA, or name another (ALTER ROLE NAME SET"
+            " search_path = …, or options in database.url)"
+        )
+    return int(pid)
+
+
+def require_writable(conn: Connection) -> None:
+    """Raise DatabaseUnfit where each of our sessions only reads, by what was set for them."""
+    if conn.dialect.name != "postgresql":
+        return
+    # A standby, and what is set for the whole server, as for a full disk, end by themselves.
+    found = conn.exec_driver_sql(
+        "SELECT source, current_user AS role, current_database() AS database FROM pg_settings"
+        " WHERE name = 'default_transaction_read_only'"
+        "  AND setting = 'on' AND NOT pg_is_in_recovery()"
+    ).first()
+    if found is None:
+        return
+    options = "take that out of the options of database.url, or of PGOPTIONS"
+    way_out = {
+        "client": options,
+        "session": options,  # `_settings` has set it, as they say
+        "global": "ALTER ROLE ALL RESET default_transaction_read_only",
+        "user": f"ALTER ROLE {found.role} RESET default_transaction_read_only",
+        "database": f"ALTER DATABASE {found.database} RESET default_transaction_read_only",
+        "database user": f"ALTER ROLE {found.role} IN DATABASE {found.database} RESET"
+        " default_transaction_read_only",
+    }.get(found.source)
+    if way_out is not None:
+        raise DatabaseUnfit(
+            "default_transaction_read_only is on for our sessions, so nothing can be written:"
+            f" where that is no more meant, {way_out}"
+        )
+
+
 def is_pooled(connection: Any, pid: int | None) -> bool:
     """Tell whether a pooler stands between: the process it names is not the one that answers."""
     return bool(connection.info.backend_pid != pid)
@@ -169,8 +215,7 @@ def is_pooled(connection: Any, pid: int | None) -> bool:
 def _settings(url: URL, version: int, *, is_local: bool) -> str:
     own = _options_of(url)
     settings = {name: _literal(value) for name, value in ({**_USUAL, **own}).items()} | _REQUIRED
-    if version < _BEFORE_17:
-        settings.pop("transaction_timeout", None)
+    settings = {name: told for name, told in settings.items() if version >= _SINCE.get(name, 0)}
     local = "true" if is_local else "false"
     sets = (f"set_config({_literal(name)}, {value}, {local})" for name, value in settings.items())
     # No percent sign: the driver would take it for a parameter's.

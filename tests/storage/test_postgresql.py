@@ -19,6 +19,7 @@ from scheduler.storage.database import Connection, Database
 from scheduler.storage.dialect import announce
 from scheduler.storage.listener import Listener
 from scheduler.storage.origin import mark_origin
+from scheduler.storage.postgresql import require_writable
 from scheduler.storage.tables import queues
 from scheduler.storage.urls import parse_url, shown_url
 from scheduler.storage.weaknesses import list_weaknesses, mend_sequences
@@ -57,6 +58,8 @@ def shown(db: Database, *names: str) -> list[str]:
         ("statement_timeout", "100ms", "30s"),
         ("transaction_timeout", "200ms", "0"),
         ("idle_in_transaction_session_timeout", "1ms", "10s"),
+        ("idle_session_timeout", "10ms", "0"),
+        ("row_security", "on", "off"),
         ("default_transaction_isolation", "serializable", "read committed"),
     ],
 )
@@ -135,6 +138,77 @@ def test_a_database_that_only_reads_by_default_says_so(postgresql_url: str) -> N
         conn.execute(queues.insert().values(name="q"))
 
     assert code_of(refused.value) is ExitCode.UNAVAILABLE  # somebody lifts it, and all goes on
+
+
+@pytest.mark.parametrize(
+    ("statement", "options", "way_out"),
+    [
+        ("ALTER DATABASE {} SET", "", r"ALTER DATABASE \w+ RESET"),
+        (
+            "ALTER ROLE postgres IN DATABASE {} SET",
+            "",
+            r"ALTER ROLE postgres IN DATABASE \w+ RESET",
+        ),
+        ("", "&options=-cdefault_transaction_read_only=on", "options of database.url"),
+    ],
+)
+def test_where_every_session_is_set_to_read_only_a_start_says_whose_setting_it_is(
+    postgresql_url: str, statement: str, options: str, way_out: str
+) -> None:
+    if statement:
+        execute(postgresql_url, f"{statement} default_transaction_read_only = on")
+
+    with (
+        Database(postgresql_url + options) as db,
+        db.reading() as conn,
+        pytest.raises(DatabaseUnfit, match=way_out) as refused,
+    ):
+        require_writable(conn)
+
+    assert code_of(refused.value) is ExitCode.CONFIGURATION
+
+
+@pytest.mark.quiet
+def test_what_is_set_for_the_whole_server_refuses_no_start(postgresql_url: str) -> None:
+    """As it is set for a full disk: somebody lifts it, and the next start goes on."""
+    execute(postgresql_url, "ALTER SYSTEM SET default_transaction_read_only = on -- {}")
+    try:
+        execute(postgresql_url, "SELECT pg_reload_conf() -- {}")
+        while True:
+            with Database(postgresql_url) as db, db.reading() as conn:
+                if conn.scalar(text("SHOW default_transaction_read_only")) == "on":
+                    require_writable(conn)
+                    break
+    finally:
+        execute(postgresql_url, "ALTER SYSTEM RESET default_transaction_read_only -- {}")
+        execute(postgresql_url, "SELECT pg_reload_conf() -- {}")
+
+
+def test_a_search_path_that_names_nothing_is_refused_by_its_name(postgresql_url: str) -> None:
+    with (
+        Database(f"{postgresql_url}&options=-csearch_path=gone") as db,
+        pytest.raises(DatabaseUnfit, match=r"search_path = gone names no schema .*create it"),
+        db.reading(),
+    ):
+        pass
+
+
+def test_rows_that_a_policy_hides_are_an_error_not_absent(postgresql_url: str) -> None:
+    execute(postgresql_url, "DO $$BEGIN CREATE ROLE writer LOGIN; EXCEPTION WHEN"
+                            " duplicate_object THEN NULL; END$$ -- {}")  # fmt: skip
+    with Database(postgresql_url) as db, db.writing() as conn:
+        conn.execute(text("GRANT ALL ON queues TO writer"))
+        conn.execute(text("ALTER TABLE queues ENABLE ROW LEVEL SECURITY"))
+    url = make_url(postgresql_url).set(username="writer").render_as_string(hide_password=False)
+
+    with (
+        Database(url) as db,
+        pytest.raises(DatabaseError, match=r"row-level security .*NAME DISABLE ROW LEVEL"),
+        db.reading() as conn,
+    ):
+        conn.execute(queues.select())
+    with Database(postgresql_url) as db, db.writing() as conn:
+        conn.execute(text("ALTER TABLE queues DISABLE ROW LEVEL SECURITY"))
 
 
 def test_a_role_that_may_only_read_is_told_in_one_line(postgresql_url: str) -> None:
@@ -293,6 +367,8 @@ def test_behind_a_pooler_each_transaction_is_set_right_and_nothing_is_left(
 ) -> None:
     execute(postgresql_url, "ALTER DATABASE {} SET timezone = 'Asia/Tokyo'")
     execute(postgresql_url, "ALTER DATABASE {} SET synchronous_commit = off")
+    with psycopg.connect(postgresql_url) as plain:
+        plain.execute("CREATE SCHEMA own")
     with Database(f"{pooled_url}&options=-csearch_path=own") as db:
         assert shown(db, "timezone", "synchronous_commit", "search_path", "lock_timeout") == [
             "UTC", "on", "own", "5s",
