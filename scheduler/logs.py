@@ -22,7 +22,7 @@ from scheduler.log_lines import Lines, lines_to
 
 HIDDEN: Final = "[redacted]"
 
-_CHATTY: Final = ("httpx", "httpcore", "aiohttp", "alembic", "apscheduler", "uvicorn")
+_CHATTY: Final = ("httpx", "httpcore", "aiohttp", "alembic", "uvicorn")
 _DEEPEST: Final = 8
 _MULTILINE: Final = frozenset({"exception", "stack"})
 

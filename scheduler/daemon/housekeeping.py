@@ -1,12 +1,12 @@
 """What recurs beside the work: the heartbeat, the status line, and forgetting what is gone."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from scheduler.actions.settle_restore import look_further
 from scheduler.daemon.config_state import ConfigState
@@ -67,15 +67,15 @@ class Housekeeping:
     lag: LoopLag = field(default_factory=LoopLag)
     _written: dict[Key, float] = field(default_factory=dict)
 
-    def start(self) -> AsyncIOScheduler:
-        """Begin; the caller shuts the returned scheduler down."""
-        chores = AsyncIOScheduler(timezone="UTC")
-        chores.add_job(
-            self.heartbeat, "interval", seconds=_HEARTBEAT_SECONDS, coalesce=True, max_instances=1
-        )
-        chores.start()
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Beat until *stopping*, whatever happens to the machine's clock; one begun is finished."""
         self.lag.start()
-        return chores
+        stop = asyncio.create_task(stopping.wait())
+        while not (await asyncio.wait({stop}, timeout=_HEARTBEAT_SECONDS))[0]:
+            try:
+                await self.heartbeat()
+            except Exception:
+                log.exception("step_failed", loop="heartbeat")
 
     async def heartbeat(self) -> None:
         """Say that this daemon is alive, and how it is doing."""

@@ -258,7 +258,6 @@ class DaemonProcess:
             http_error=lambda: None if self._http is None else self._http.error,
             why_unusable=engine.upstreams.why_unusable,
         )
-        chores = housekeeping.start()
         door = RelayDoor(engine.relay)
         self._http = HttpProcess(
             loaded=self.loaded, environ=self.environ, wake=engine.wake_all, door=door
@@ -266,6 +265,7 @@ class DaemonProcess:
         answering = asyncio.create_task(self._http.run(self.signals.stopping))
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(housekeeping.run(self.signals.stopping), name="housekeeping")
                 for loop in engine.loops:
                     running = run_loop(
                         loop, clock=self.clock, stopping=self.signals.stopping, passed=passed
@@ -276,7 +276,6 @@ class DaemonProcess:
         except* SchedulerError as errors:
             raise errors.exceptions[0] from None
         finally:
-            chores.shutdown(wait=False)
             self.signals.stopping.set()
             await asyncio.gather(self._leave(engine, housekeeping), answering)
 
