@@ -76,5 +76,5 @@ def _print(health: HealthView) -> None:
         say(f"BROKEN {violation.invariant}: {violation.sentence}")
         for row in violation.rows:
             say("  " + one_line(", ".join(f"{key} {value}" for key, value in row.items())))
-    if not health.violations:
+    if not health.violations and health.invariant_count:
         say(f"all {health.invariant_count} invariants hold")

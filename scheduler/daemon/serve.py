@@ -40,6 +40,7 @@ from scheduler.processes import this_process
 from scheduler.storage import audit, daemons, held_daemons, migrate, tallies, weaknesses
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.departures import Departures, read_departed
+from scheduler.storage.gaps import require_whole
 from scheduler.storage.held_daemons import HeldDaemon
 from scheduler.storage.last_seen import require_newest, write_seen
 from scheduler.storage.origin import mark_origin, require_original
@@ -129,13 +130,14 @@ async def _prepare(db: Database, config: Config) -> None:
             log.info("database_migrated", before=before, after=after)
     else:
         await db.read(migrate.require_current)
+    slow = await db.read(require_whole)
     await db.read(require_settled)
     await db.read(partial(require_original, now=utc_now()))
     if db.file is not None:
         await db.read(partial(require_newest, database=db.file, now=utc_now()))
     for table in await db.write(weaknesses.mend_sequences):
         log.warning("sequence_was_behind", table=table, why="rows were copied with their ids")
-    for weakness in await db.read(weaknesses.list_weaknesses):
+    for weakness in (*slow, *await db.read(weaknesses.list_weaknesses)):
         log.warning("database_weakness", weakness=weakness)
 
 

@@ -433,16 +433,18 @@ def _cause(error: BaseException) -> BaseException:
     return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
 
 
+_TAKEN_AWAY = "`dca-scheduler doctor` says what is missing, and the way out"
+
 _WAYS_OUT = {
     "unable to open database file": "does its folder exist, and may this user write there?",
     "readonly database": "may this user write the file and its folder? while no daemon runs, SQLite"
     " needs that to read, too",
     "disk is full": "free some space; the daemon goes on by itself",
     "disk I/O error": "is the disk full, or failing?",
-    "no such table": "run `dca-scheduler db upgrade`",
+    "no such (table|column)": _TAKEN_AWAY,
     'role ".*" does not exist': "create it on the server, or name another user in database.url",
     'database ".*" does not exist': "create it, then run `dca-scheduler db upgrade`",
-    "does not exist": "run `dca-scheduler db upgrade`",
+    "does not exist": _TAKEN_AWAY,
     "file is not a database": "database.url names a file of another kind, or its log is cut off:"
     " look at the file before you move anything",
     'duplicate key value .* "pk_': "its sequence is behind: a start of the daemon mends it",

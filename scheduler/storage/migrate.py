@@ -47,7 +47,13 @@ def _known_revisions(folder: Path) -> tuple[str, frozenset[str]]:
 
 def current_revision(conn: Connection) -> str | None:
     """Return the revision of the database behind *conn*; None when it is empty."""
-    return MigrationContext.configure(conn).get_current_revision()
+    heads = MigrationContext.configure(conn).get_current_heads()
+    if len(heads) > 1:
+        raise SchemaError(
+            f"alembic_version names {len(heads)} versions of the schema, {', '.join(sorted(heads))}"
+            ": delete the row that somebody has added"
+        )
+    return next(iter(heads), None)
 
 
 def upgrade(conn: Connection) -> tuple[str | None, str]:
@@ -114,6 +120,11 @@ def _refuse_foreign(conn: Connection) -> None:
     names = (*inspector.get_table_names(), *inspector.get_view_names())
     # SQLite takes Runs and runs for the same.
     taken = sorted(name for name in names if name.lower() in metadata.tables)
+    if len(taken) == len(metadata.tables):
+        raise SchemaError(
+            "the database holds the tables of dca-scheduler, and alembic_version, which says of"
+            " which version they are, is gone or empty: restore a backup (dca-scheduler db restore)"
+        )
     if taken:
         raise SchemaError(
             f"the database holds tables of another program ({', '.join(taken)}):"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from scheduler.storage.database import Connection
+from scheduler.storage.gaps import list_gaps
 from scheduler.storage.integrity import list_damage, list_dangling
 from scheduler.storage.migrate import current_revision
 from scheduler.views.health import read_health
@@ -22,11 +23,13 @@ class DatabaseCheckView:
 def check_database(conn: Connection, *, now: datetime) -> DatabaseCheckView:
     """Read everything, as of one moment; nothing is written."""
     damage = list_damage(conn)
-    rows = [] if damage else [*list_dangling(conn), *_broken_rules(conn, now)]
+    gaps = [] if damage else list_gaps(conn)
+    can_be_read = not damage and not any(gap.rows_are_lost for gap in gaps)
+    rows = [*list_dangling(conn), *_broken_rules(conn, now)] if can_be_read else []
     return DatabaseCheckView(
         revision=current_revision(conn),
         is_damaged=bool(damage),
-        problems=(*damage, *rows),
+        problems=(*damage, *(gap.sentence for gap in gaps), *rows),
     )
 
 

@@ -10,6 +10,7 @@ from scheduler.domain.timestamps import iso_time
 from scheduler.storage import definitions
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import database_version
+from scheduler.storage.gaps import list_gaps
 from scheduler.storage.invariants import INVARIANTS, list_violations
 from scheduler.storage.origin import what_is_not_noticed
 from scheduler.storage.weaknesses import list_weaknesses
@@ -33,7 +34,8 @@ class HealthView:
     """
     What is wrong: *violations* of invariants, and *complaints*, a sentence each.
 
-    *exit_code* is what the command `doctor` ends with: 1 if something was found.
+    *invariant_count* is how many were looked at: none, where rows are lost. *exit_code* is what
+    the command `doctor` ends with: 1 if something was found.
     """
 
     database: str
@@ -61,16 +63,19 @@ def read_health(
 ) -> HealthView:
     """Look for what is wrong, as of one moment; nothing is written."""
     database, version = database_version(conn)
-    violations = (*_violations(conn), *_vanished(conn))
+    gaps = list_gaps(conn)
+    can_be_read = not any(gap.rows_are_lost for gap in gaps)
+    violations = (*_violations(conn), *_vanished(conn)) if can_be_read else ()
     complaints = (
-        *list_weaknesses(conn),
+        *(gap.sentence for gap in gaps),
+        *(list_weaknesses(conn) if can_be_read else ()),
         *(() if only_invariants or config_error is None else [config_error]),
-        *(() if only_invariants else _complaints(conn, config, now, since)),
+        *(_complaints(conn, config, now, since) if can_be_read and not only_invariants else ()),
     )
     return HealthView(
         database=database,
         database_version=version,
-        invariant_count=len(INVARIANTS) + 1,
+        invariant_count=len(INVARIANTS) + 1 if can_be_read else 0,
         violations=violations,
         complaints=complaints,
         not_noticed=what_is_not_noticed(conn),

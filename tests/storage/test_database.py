@@ -136,7 +136,9 @@ def test_a_damaged_file_is_damage(sqlite_url: str) -> None:
 def test_a_file_without_tables_is_explained(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
 
-    assert "(run `dca-scheduler db upgrade`)" in str(refusal(f"sqlite:///{tmp_path}/empty.db"))
+    assert "(`dca-scheduler doctor` says what is missing" in str(
+        refusal(f"sqlite:///{tmp_path}/empty.db")
+    )
 
 
 @pytest.mark.parametrize(
