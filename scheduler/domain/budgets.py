@@ -18,6 +18,9 @@ from scheduler.domain.limits import Scope, ScopeKind
 PRICED_BY: Final = 1000
 """A price is for so many page loads."""
 
+_PAGE_LOADS: Final = ("page loads", 0)
+_MONEY: Final = ("in money", 2)  # what it is called, and how many digits of it are told
+
 MOST_OF_IT: Final = 80
 """So many percent used are told."""
 
@@ -112,31 +115,31 @@ def budget_sentence(budget: Budget, spent: Spent, *, month: str) -> str:
     """Say how much of a budget is used."""
     whole = spent.whole
     used = [
-        f"{have:,.12g} of {allowed:,.12g} {words}"
-        for have, allowed, words in (
-            (round(whole.pages), budget.page_loads, "page loads"),
-            (round(whole.money, 2), budget.money, "of money"),
+        f"{have:,.{digits}f} of {allowed:,.{digits}f} {words}"
+        for have, allowed, (words, digits) in (
+            (whole.pages, budget.page_loads, _PAGE_LOADS),
+            (whole.money, budget.money, _MONEY),
         )
         if allowed is not None
     ]
     return (
-        f"budget {budget.name} of {budget.covers} ({budget.mode}): {' and '.join(used)} of {month}"
-        f" are used or expected, {percent_used(budget, whole):.0f} %"
+        f"budget {budget.name} of {budget.covers} ({budget.mode}): {' and '.join(used)}"
+        f" are used or expected in {month}, {percent_used(budget, whole):,.0f} %"
     )
 
 
 def what_is_spent(budget: Budget, spent: Spent, more: Loads, *, month: str) -> str | None:
     """Say why *more* is beyond a budget; None while it is within."""
     after = spent.plus(more).whole
-    for have, would, allowed, words in (
-        (spent.whole.pages, after.pages, budget.page_loads, "page loads"),
-        (spent.whole.money, after.money, budget.money, "of money"),
+    for have, would, allowed, (words, digits) in (
+        (spent.whole.pages, after.pages, budget.page_loads, _PAGE_LOADS),
+        (spent.whole.money, after.money, budget.money, _MONEY),
     ):
         if allowed is not None and would > allowed:
-            now, needs = round(have, 2), round(would - have, 2)
             return (
-                f"budget {budget.name} of {budget.covers}: {now:,.12g} {words} of {month} are used"
-                f" or expected, this would use {needs:,.12g}, {allowed:,.12g} are allowed"
+                f"budget {budget.name} of {budget.covers}: {have:,.{digits}f} {words} are used or"
+                f" expected in {month}, this would use {would - have:,.{digits}f},"
+                f" {allowed:,.{digits}f} are allowed"
             )
     return None
 

@@ -87,7 +87,7 @@ def _of_work(status: StatusView) -> Iterator[Need]:
     if waiting := status.open_runs.get(RunState.NEEDS_ATTENTION):
         yield Need(
             sentence=(
-                f"{waiting} runs need attention, a person must decide:"
+                f"{waiting} {'run needs' if waiting == 1 else 'runs need'} a person to decide:"
                 " dca-scheduler runs list --state needs_attention"
             ),
             subject="runs",
@@ -222,14 +222,14 @@ def _parked(status: StatusView) -> Iterator[Need]:
 def _unsaved(status: StatusView) -> Iterator[Need]:
     unsaved = status.unsaved_results
     told = {
-        "are given up": unsaved.failed_count,
-        "are soon forgotten by the upstream": unsaved.expiring_count,
+        "given up": unsaved.failed_count,
+        "soon forgotten by the upstream": unsaved.expiring_count,
     }
     for how, count in told.items():
         if count:
             yield Need(
                 sentence=(
-                    f"{count} results that save_to asks for {how}"
+                    f"{count} {'result is' if count == 1 else 'results are'} {how}"
                     " (dca-scheduler results list --unsaved)"
                 ),
                 subject="results",

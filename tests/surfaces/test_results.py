@@ -34,7 +34,7 @@ def test_what_is_not_saved_is_listed_and_told(home: Home, failed: int) -> None:
     assert "not both" in both.err
     assert "in_the_way" in home.call("results", "show", str(failed)).out
     assert "in_the_way" in shown
-    assert "1 results that save_to asks for are given up" in home.call("doctor").out
+    assert "1 result is given up" in home.call("doctor").out
 
 
 def test_one_is_tried_again_or_done_without(home: Home, failed: int) -> None:

@@ -46,7 +46,7 @@ def test_upcoming_shows_what_is_due_and_why(server_on_sqlite: Served) -> None:
     page = shown(server_on_sqlite, "/upcoming")
 
     assert "at 02:00, UTC" in page
-    assert '<a href="/schedules/nightly">nightly</a>' in page
+    assert '<a href="/schedules/nightly" class="whole">nightly</a>' in page
     assert page.count("<svg") > 3
     assert server_on_sqlite.get("/upcoming.json").json()["entries"][0]["schedule"] == "nightly"
 

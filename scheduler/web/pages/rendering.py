@@ -156,14 +156,12 @@ def _text(value: Any) -> str:
             return str(json_value(value))
 
 
-def _parts_of(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
-    """Yield of each column its name, how it was and is; or its value alone, and that it is so."""
+def _parts_of(columns: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield of each column its name, how it was and how it is; of a new row how it is alone."""
     for name, value in columns.items():
-        if isinstance(value, list) and len(value) == 2:
-            before, after = (_as_written(name, one) for one in value)
-            yield name, before, after, True
-        else:
-            yield name, None, _as_written(name, value), False
+        is_pair = isinstance(value, list) and len(value) == 2
+        before, after = value if is_pair else (None, value)
+        yield name, _as_written(name, before), _as_written(name, after)
 
 
 def _as_written(column: str, value: Any) -> Any:

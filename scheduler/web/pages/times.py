@@ -29,11 +29,11 @@ class Times:
     now: datetime
     zone: ZoneInfo
 
-    def ago(self, moment: datetime) -> str:
-        """Write how long ago, or in how long: `3 min ago`, `in 2 h`. The script does the same."""
+    def ago(self, moment: datetime, past: str = "") -> str:
+        """Write `3 min ago`, behind *past*, or `in 2 h`; the script does the same."""
         seconds = (moment - self.now).total_seconds()
         words = in_words(timedelta(seconds=abs(seconds)))
-        return f"in {words}" if seconds > 0 else f"{words} ago"
+        return f"in {words}" if seconds > 0 else f"{past}{words} ago"
 
     def local(self, moment: datetime) -> str:
         """Write a moment in the zone, to the second: `2026-03-02 10:00:00`."""
@@ -67,12 +67,12 @@ class Times:
 
 
 def in_words(duration: timedelta) -> str:
-    """Write a duration in its largest unit: `45 s`, `3 min`, `2 h`, `5 d`."""
+    """Write a duration in its largest unit, rounded: `45 s`, `3 min`, `2 h`, `5 d`."""
     seconds = duration.total_seconds()
     for below, unit, name in _STEPS:
         if seconds < below:
-            return f"{int(seconds // unit)} {name}"
-    return f"{int(seconds // _DAY)} d"
+            return f"{int(seconds / unit + 0.5)} {name}"
+    return f"{int(seconds / _DAY + 0.5)} d"
 
 
 def chosen_zone(request: Request) -> str:

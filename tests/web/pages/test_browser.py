@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from scheduler.actions.api_tokens import create_token
 from scheduler.clock import utc_now
 from scheduler.domain.access import Scope
 from scheduler.domain.notices import AlertKind, Observed
@@ -178,6 +179,36 @@ def test_every_page_can_be_used_by_all_and_fits_on_a_phone_and_a_wide_screen(
             found = Axe().run(page, options={"resultTypes": ["violations"]})
             assert found.violations_count == 0, f"{path}: {found.generate_report()}"
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_the_head_is_one_line_and_shows_which_page_is_open(
+    browser: Browser, server_on_sqlite: Served
+) -> None:
+    fill(server_on_sqlite)
+    name = "grafana-dashboard-of-the-platform-team"
+    with server_on_sqlite.db.writing() as conn:
+        made = create_token(conn, name, scope=Scope.READ, by="a test", now=utc_now())
+    served = replace(server_on_sqlite, tokens={Scope.READ: made.token})
+    with window(browser, served, viewport={"width": 1280, "height": 800}) as page:
+        sign_in(page, served, Scope.READ)
+        assert page.locator(".top").evaluate("it => it.offsetHeight") < 50
+
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.goto(f"{served.url}/system")
+        # Of a head that is wider than the screen, the page that is open is seen.
+        here = page.locator(".top nav [aria-current]").bounding_box()
+        assert here is not None
+        assert 0 <= here["x"] < here["x"] + here["width"] <= 360
+
+
+def test_a_row_of_results_is_low_on_a_phone(browser: Browser, server_on_sqlite: Served) -> None:
+    fill(server_on_sqlite)
+    store_result(server_on_sqlite, CRAWLS, state="saved")
+    with window(browser, server_on_sqlite, viewport={"width": 360, "height": 740}) as page:
+        sign_in(page, server_on_sqlite, Scope.READ)
+        page.goto(f"{server_on_sqlite.url}/results")
+        row = page.locator(f'tr[data-key="{CRAWLS}"]')
+        assert row.evaluate("it => it.offsetHeight") < 60
 
 
 def test_what_was_brought_is_acted_on_by_its_buttons(

@@ -9,12 +9,12 @@
   const keys = document.getElementById("keys");
   const say = (text) => { if (liveness.textContent !== text) liveness.textContent = text; };
 
-  // Times: "3 min ago" as times.py writes it.
+  // Times: "3 min ago" as times.py writes it; what was to come and is over is "due 3 min ago".
   const words = (seconds) => {
-    if (seconds < 90) return `${Math.floor(seconds)} s`;
-    if (seconds < 5400) return `${Math.floor(seconds / 60)} min`;
-    if (seconds < 129600) return `${Math.floor(seconds / 3600)} h`;
-    return `${Math.floor(seconds / 86400)} d`;
+    if (seconds < 90) return `${Math.round(seconds)} s`;
+    if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+    if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
+    return `${Math.round(seconds / 86400)} d`;
   };
   const serverAhead = () => {
     const at = document.querySelector("#as-of time");
@@ -24,7 +24,7 @@
   const tick = () => {
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const seconds = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
-      const text = seconds > 0 ? `in ${words(seconds)}` : `${words(-seconds)} ago`;
+      const text = seconds > 0 ? `in ${words(seconds)}` : `${time.dataset.ago}${words(-seconds)} ago`;
       if (time.textContent !== text) time.textContent = text;
     }
   };
@@ -58,6 +58,10 @@
     box.scrollLeft += from - box.clientWidth / 2;
   };
   document.querySelectorAll(".scroll").forEach(showNow);
+  for (const chosen of document.querySelectorAll("nav [aria-current]")) {
+    const row = chosen.parentElement; // a row of links that is wider than the screen
+    row.scrollLeft += chosen.getBoundingClientRect().right - row.getBoundingClientRect().right + row.clientWidth / 3;
+  }
 
   // The zone of this browser is one to choose.
   const zone = document.getElementById("zone");
