@@ -18,11 +18,23 @@ def this_process() -> str | None:
 
 def is_gone(process: str | None) -> bool:
     """Tell whether what `this_process` named is known to have ended; of elsewhere it is not."""
+    found = _of_here(process)
+    return found is not None and _is_gone(*found)
+
+
+def is_alive(process: str | None) -> bool:
+    """Tell whether it is known to live; of elsewhere it is not."""
+    found = _of_here(process)
+    return found is not None and not _is_gone(*found)
+
+
+def _of_here(process: str | None) -> tuple[int, str] | None:
+    """Return pid and start of a process of this boot and pid namespace; else None."""
     match (process or "").split():
         case [boot, namespace, pid, started] if f"{boot} {namespace}" == _world():
-            return _is_gone(int(pid), started)
+            return int(pid), started
         case _:
-            return False
+            return None
 
 
 def _is_gone(pid: int, started: str) -> bool:

@@ -19,6 +19,7 @@ from scheduler.views.attention import (
     no_daemon_sentence,
     unseen_failures,
     why_closed,
+    why_silent,
 )
 from scheduler.views.status import DaemonView, StatusView, read_status
 
@@ -38,7 +39,10 @@ def status(session: Session, since: datetime | None, as_json: bool) -> None:
 
 
 def _lines(status: StatusView) -> Iterator[str]:
-    yield from (_daemon(daemon, status.read_at) for daemon in status.daemons)
+    for daemon in status.daemons:
+        yield _daemon(daemon, status.read_at)
+        if sentence := why_silent(daemon, status.read_at):
+            yield sentence
     if sentence := no_daemon_sentence(status):
         yield sentence
     due = display_time(status.next_fire_at) if status.next_fire_at else "nothing"

@@ -35,7 +35,7 @@ class Alarm:
 def read_alarm(conn: Connection, *, now: datetime) -> Alarm:
     """Say whether a daemon lives and what is unaccounted for; nothing is written."""
     status = read_status(conn, now=now, with_schedules=False)
-    sentences = []
+    sentences = [status.unwritable] if status.unwritable is not None else []
     if sentence := no_daemon_sentence(status):
         sentences.append(sentence)
     elif not status.daemons:

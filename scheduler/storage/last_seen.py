@@ -1,5 +1,6 @@
 """DATABASE.seen, beside a SQLite file: how far a daemon brought it, where a backup lacks some."""
 
+import os
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,14 @@ _TOLERANCE: Final = timedelta(seconds=1)
 
 def write_seen(database: Path, now: datetime) -> None:
     """Note that a daemon has just written to the *database* that it is alive."""
+    line = f"{now.isoformat(timespec='microseconds')}\n".encode()
     with suppress(OSError):  # a full disk is told by the database itself
-        _beside(database).write_text(f"{now.isoformat()}\n")
+        # In place, each as long as the last: a full disk takes nothing for a file that was emptied.
+        file = os.open(_beside(database), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(file, line, 0)
+        finally:
+            os.close(file)
 
 
 def forget_seen(database: Path) -> None:

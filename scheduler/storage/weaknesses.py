@@ -10,6 +10,7 @@ from scheduler.storage.tables import metadata
 from scheduler.storage.upkeep_tables import origins
 
 _LARGE_LOG: Final = 64_000_000
+_LEAST_FREE: Final = 256_000
 
 
 def list_weaknesses(conn: Connection) -> list[str]:
@@ -48,6 +49,22 @@ def large_log(file: Path) -> str | None:
         f"{log} has grown to {size // 1_000_000} MB: another program holds a transaction open, and"
         " nothing that was written since can be moved into the file"
     )
+
+
+def why_unwritable(conn: Connection) -> str | None:
+    """Say why nothing can be written to an SQLite file, as far as its disk tells."""
+    if conn.dialect.name == "postgresql":
+        return None  # its disk is its server's
+    file = os.path.realpath(str(conn.engine.url.database))
+    try:
+        disk = os.statvfs(file)
+    except OSError:
+        return None
+    if disk.f_flag & os.ST_RDONLY:
+        return f"the disk of {file} is mounted read-only: nothing is written, and so nothing sent"
+    if disk.f_bavail * disk.f_frsize >= _LEAST_FREE:
+        return None
+    return f"the disk of {file} is full: until there is space, what cannot be written is not sent"
 
 
 def mend_sequences(conn: Connection) -> list[str]:

@@ -11,11 +11,12 @@ from scheduler.domain.parking import parked_sentence
 from scheduler.domain.pauses import stopped_by
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import display_time
+from scheduler.processes import is_alive
 from scheduler.storage.ahead import TOLERANCE
 from scheduler.storage.restores import unsettled_sentence
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
 from scheduler.views.accounts import AccountView
-from scheduler.views.status import DaemonView, LostView, StatusView
+from scheduler.views.status import SILENT_AFTER, DaemonView, LostView, StatusView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +46,24 @@ def list_needs(status: StatusView) -> Iterator[Need]:
                 sentence=f"daemon {daemon.pid} on {daemon.host} is in trouble: {daemon.last_error}",
                 subject="daemons",
             )
+        if sentence := why_silent(daemon, status.read_at):
+            yield Need(sentence=sentence, subject="daemons", since=daemon.seen_at)
     for account in status.accounts:
         yield from _of_account(account, status.read_at)
     yield from _of_work(status)
+
+
+def why_silent(daemon: DaemonView, now: datetime) -> str | None:
+    """Say that a daemon has stopped writing that it lives; None where it has not."""
+    if now - daemon.seen_at < SILENT_AFTER:
+        return None
+    return (
+        f"daemon {daemon.pid} on {daemon.host} has written nothing since"
+        f" {display_time(daemon.seen_at)}{_UNWRITTEN}"
+    )
+
+
+_UNWRITTEN: Final = ": does it hang, or can the database not be written? its log says why"
 
 
 def attention_sentences(status: StatusView) -> Iterator[str]:
@@ -73,6 +89,8 @@ def _of_account(account: AccountView, now: datetime) -> Iterator[Need]:
 
 
 def _of_work(status: StatusView) -> Iterator[Need]:
+    if status.unwritable is not None:
+        yield Need(sentence=status.unwritable, subject="database")
     yield from _held_daemons(status)
     if status.unsettled_backup_at is not None:
         sentence = unsettled_sentence(status.unsettled_backup_at)
@@ -106,13 +124,14 @@ def no_daemon_sentence(status: StatusView) -> str | None:
         return f"no daemon runs: none has since this database was restored, from {restored}"
     if status.put_back is not None:
         return "no daemon runs: none has since this database was put back"
-    who = f"no daemon runs: the last, pid {last.pid} on {last.host},"
+    who = f"the last, pid {last.pid} on {last.host},"
     if last.stopped_at is not None:
-        return f"{who} stopped at {display_time(last.stopped_at)}"
+        return f"no daemon runs: {who} stopped at {display_time(last.stopped_at)}"
+    seen = display_time(last.seen_at)
+    if is_alive(last.process):
+        return f"no daemon works: {who} lives, and has written nothing since {seen}{_UNWRITTEN}"
     trouble = f"; it was in trouble: {last.last_error}" if last.last_error is not None else ""
-    return (
-        f"{who} was last seen at {display_time(last.seen_at)} and did not stop by itself{trouble}"
-    )
+    return f"no daemon runs: {who} was last seen at {seen} and did not stop by itself{trouble}"
 
 
 def held_sentences(status: StatusView) -> Iterator[str]:

@@ -38,6 +38,7 @@ from scheduler.storage.runs import failing, followed, troubles
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
 from scheduler.storage.runs.troubles import Backlog, Late, Lost
 from scheduler.storage.schedules import InvalidSchedule, PausedSchedule
+from scheduler.storage.weaknesses import why_unwritable
 from scheduler.views.accounts import AccountView, list_accounts
 from scheduler.views.alerts import OutboxView, list_untold
 from scheduler.views.api_tokens import TokenView, list_expiring
@@ -46,6 +47,9 @@ from scheduler.views.decoding import view
 from scheduler.views.other_jobs import OtherJobView, UnreadListView, list_other_jobs, list_unread
 from scheduler.views.runs import RunView, run_view
 from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
+
+SILENT_AFTER: Final = timedelta(seconds=35)
+"""A daemon that has missed three heartbeats hangs, or cannot write."""
 
 LATE_AFTER: Final = timedelta(minutes=1)
 """What was due for so long and is not decided is late."""
@@ -157,10 +161,12 @@ class StatusView:
     schedules leave out.
     *other_jobs* run on our collectors and are in no run here;
     *unread_lists* are collectors of which that is not known. *astray* are runs
-    that start late, overrun, or outlast their interval.
+    that start late, overrun, or outlast their interval. *unwritable* is why nothing can be written,
+    as far as the disk of an SQLite file tells.
     """
 
     read_at: datetime
+    unwritable: str | None
     daemons: tuple[DaemonView, ...]
     held_daemons: tuple[HeldDaemonView, ...]
     accounts: tuple[AccountView, ...]
@@ -215,6 +221,7 @@ def read_status(
     failures = failing.list_failing(conn) if with_schedules else []
     return StatusView(
         read_at=now,
+        unwritable=why_unwritable(conn),
         daemons=living,
         held_daemons=list_held_daemons(conn),
         accounts=list_accounts(conn, now=now),

@@ -1,7 +1,9 @@
 """The ways into the database: what they promise, and what they say when it cannot be used."""
 
 import asyncio
+import errno
 import gc
+import os
 import socket
 import sqlite3
 import subprocess
@@ -9,6 +11,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE
 
@@ -19,8 +22,10 @@ from sqlalchemy.exc import IntegrityError
 from scheduler.domain.errors import DatabaseDamaged, DatabaseError
 from scheduler.storage import database
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.last_seen import write_seen
 from scheduler.storage.urls import parse_url
 from tests.line import Line
+from tests.make import NINE
 
 
 def refusal(url: str) -> DatabaseError:
@@ -640,3 +645,20 @@ def test_a_server_that_only_reads_is_explained(postgresql_url: str) -> None:
     with Database(postgresql_url) as db, refused, db.writing() as conn:
         conn.execute(text("SET TRANSACTION READ ONLY"))
         conn.execute(text("INSERT INTO queues (name) VALUES ('q')"))
+
+
+def test_a_full_disk_leaves_what_was_last_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is emptied first stays empty there: a backup put in its place would not show."""
+    file = tmp_path / "x.db"
+    write_seen(file, NINE)
+    before = (tmp_path / "x.db.seen").read_text()
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    write_seen(file, NINE + timedelta(seconds=10))
+
+    assert (tmp_path / "x.db.seen").read_text() == before

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from subprocess import PIPE
+from types import SimpleNamespace
 
 import pytest
 
@@ -140,6 +141,55 @@ def test_a_daemon_of_this_machine_that_was_killed_is_known_to_be_gone_at_once(ho
     assert (alive, elsewhere) == ([], [])
     assert [line[:15] for line in unburied] == ["no daemon runs:"]
     assert unburied == gone == another_of_the_same_pid
+
+
+def test_a_daemon_that_misses_its_heartbeats_is_told_though_it_may_live(watched: Home) -> None:
+    watched.sql("UPDATE daemons SET seen_at = '2026-03-02 08:59:30.000000'")
+    assert said(watched) == []
+
+    watched.sql("UPDATE daemons SET seen_at = '2026-03-02 08:59:20.000000'")
+    assert said(watched) == [
+        "daemon 7 on host has written nothing since 2026-03-02 08:59:20Z: does it hang, or can the"
+        " database not be written? its log says why"
+    ]
+
+
+def test_a_daemon_that_lives_and_has_long_written_nothing_is_not_said_to_be_gone(
+    home: Home,
+) -> None:
+    home.sql(LIVES)
+    home.sql(
+        "UPDATE daemons SET seen_at = '2026-03-02 08:00:00.000000', process = ?", this_process()
+    )
+
+    assert said(home) == [
+        "no daemon works: the last, pid 7 on host, lives, and has written nothing since 2026-03-02"
+        " 08:00:00Z: does it hang, or can the database not be written? its log says why"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("disk", "why"),
+    [
+        (
+            {"f_bavail": 0},
+            "is full: until there is space, what cannot be written is not sent",
+        ),
+        (
+            {"f_flag": os.ST_RDONLY},
+            "is mounted read-only: nothing is written, and so nothing sent",
+        ),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_told_at_the_first_look(
+    watched: Home, monkeypatch: pytest.MonkeyPatch, disk: dict[str, int], why: str
+) -> None:
+    usual = {"f_bavail": 10**6, "f_frsize": 4096, "f_flag": 0}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(**usual | disk))
+    told = f"the disk of {watched.database} {why}"
+
+    assert said(watched) == [told]
+    assert told in watched.call("watchdog").out.splitlines()
 
 
 def test_a_daemon_that_vanished_is_said_to_have(home: Home) -> None:
