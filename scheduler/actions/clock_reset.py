@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput, NeedsConfirmation
 from scheduler.domain.records import Calendar, Run
+from scheduler.domain.timestamps import display_time
 from scheduler.domain.timetable import Stretch, Timetable
 from scheduler.storage import ahead, audit, definitions, schedules
 from scheduler.storage.database import Connection
 from scheduler.storage.dialect import announce
 from scheduler.storage.runs import occurrences, write
 from scheduler.views.attention import why_clocks_differ
-from scheduler.views.status import list_daemons
+from scheduler.views.status import list_daemons, list_held_daemons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +94,10 @@ def reset(conn: Connection, *, by: str, now: datetime, confirmed: bool = False) 
     count = len(resets) + len(found.runs)
     if count and not confirmed:
         runs = f", and {len(found.runs)} runs are sent" if found.runs else ""
-        doubt = why_clocks_differ(list_daemons(conn, now=now), now)
+        doubts = [held.why for held in list_held_daemons(conn)]
+        doubt = why_clocks_differ(list_daemons(conn, now=now), now) or next(iter(doubts), None)
         told = f"{doubt}: " if doubt else ""
-        what = f"{told}{len(resets)} schedules are brought back to now{runs}"
+        what = f"{told}{len(resets)} schedules are brought back to {display_time(now)}{runs}"
         raise NeedsConfirmation(what, count)
     calendars = definitions.list_calendars(conn)
     for reset in resets:

@@ -63,7 +63,9 @@ def why_silent(daemon: DaemonView, now: datetime) -> str | None:
     )
 
 
-_UNWRITTEN: Final = ": does it hang, or can the database not be written? its log says why"
+_UNWRITTEN: Final = (
+    ": does it hang, is a clock wrong, or can the database not be written? its log says why"
+)
 
 
 def attention_sentences(status: StatusView) -> Iterator[str]:
@@ -296,13 +298,16 @@ def _ahead(status: StatusView) -> Iterator[Need]:
     if sentence := why_clocks_differ(status.daemons, status.read_at):
         yield Need(sentence=sentence, subject="daemons")
         return
+    if status.held_daemons:
+        return  # it says so of the clock that marks are compared with
     if status.ahead:
         first = min(status.ahead, key=lambda row: row.decided_until)
         yield Need(
             sentence=(
                 f"{len(status.ahead)} schedules are decided beyond now and do not fire until then,"
                 f" {first.name} until {display_time(first.decided_until)}: a clock was ahead"
-                " (dca-scheduler clock reset)"
+                " (dca-scheduler clock reset), or the one here is behind, which shows"
+                f" {display_time(status.read_at)}"
             ),
             subject=f"schedules.{first.name}",
         )

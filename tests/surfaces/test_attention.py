@@ -149,8 +149,8 @@ def test_a_daemon_that_misses_its_heartbeats_is_told_though_it_may_live(watched:
 
     watched.sql("UPDATE daemons SET seen_at = '2026-03-02 08:59:20.000000'")
     assert said(watched) == [
-        "daemon 7 on host has written nothing since 2026-03-02 08:59:20Z: does it hang, or can the"
-        " database not be written? its log says why"
+        "daemon 7 on host has written nothing since 2026-03-02 08:59:20Z: does it hang, is a clock"
+        " wrong, or can the database not be written? its log says why"
     ]
 
 
@@ -164,7 +164,8 @@ def test_a_daemon_that_lives_and_has_long_written_nothing_is_not_said_to_be_gone
 
     assert said(home) == [
         "no daemon works: the last, pid 7 on host, lives, and has written nothing since 2026-03-02"
-        " 08:00:00Z: does it hang, or can the database not be written? its log says why"
+        " 08:00:00Z: does it hang, is a clock wrong, or can the database not be written? its log"
+        " says why"
     ]
 
 

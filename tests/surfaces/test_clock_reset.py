@@ -65,7 +65,7 @@ def test_it_asks_before_it_changes_anything(jumped: Home) -> None:
     refused = jumped.call("clock", "reset")
     assert (refused.code, refused.err) == (
         1,
-        "error: 2 schedules are brought back to now: say --yes if that is meant\n",
+        "error: 2 schedules are brought back to 2026-03-02 09:00:00Z: say --yes if that is meant\n",
     )
 
 
@@ -120,5 +120,23 @@ def test_no_reset_is_advised_where_a_living_daemon_goes_by_a_later_clock(jumped:
     assert "clock" not in str(told["violations"])
     assert differ in jumped.done("status").out.splitlines()
     assert refused.err == (
-        f"error: {differ}: 2 schedules are brought back to now: say --yes if that is meant\n"
+        f"error: {differ}: 2 schedules are brought back to 2026-03-02 09:00:00Z: say --yes if that"
+        " is meant\n"
+    )
+
+
+def test_no_reset_is_advised_where_a_daemon_is_held_for_the_clock_here(jumped: Home) -> None:
+    jumped.sql(
+        "INSERT INTO held_daemons (id, host, pid, why, seen_at) VALUES ('d1', 'host', 7,"
+        " 'the clock shows 09:00, and the upstream''s 11:00: set it right', '2026-03-02 09:00:00')"
+    )
+
+    told, refused = jumped.call("doctor", "--json").json, jumped.call("clock", "reset")
+
+    assert [one[:26] for one in told["complaints"] if "clock" in one] == [
+        "daemon pid 7 on host is he"
+    ]
+    assert refused.err == (
+        "error: the clock shows 09:00, and the upstream's 11:00: set it right: 2 schedules are"
+        " brought back to 2026-03-02 09:00:00Z: say --yes if that is meant\n"
     )
