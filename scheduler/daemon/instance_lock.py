@@ -1,11 +1,13 @@
 """One daemon a SQLite file: a second is refused, with the first one's name."""
 
+import errno
 import fcntl
 import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from scheduler.domain.errors import AlreadyRunning, DatabaseError
 
@@ -39,8 +41,7 @@ def instance_lock(
         except (BlockingIOError, PermissionError):
             holder = path.read_text(errors="replace").strip() or "another program"
             raise AlreadyRunning(f"{database} is used by {holder}: {way_out}") from None
-        os.truncate(file, 0)
-        os.pwrite(file, f"{me}\n".encode(), 0)
+        _sign(file, path, me)
         yield
         os.truncate(file, 0)
     finally:
@@ -49,15 +50,25 @@ def instance_lock(
             os.close(byte)
 
 
+def _sign(file: int, path: Path, me: str) -> None:
+    try:
+        os.truncate(file, 0)
+        os.pwrite(file, f"{me}\n".encode(), 0)
+    except OSError as error:
+        raise DatabaseError(f"{path}: {error.strerror}{_UNWRITABLE}") from error
+
+
 def _open(path: Path, flags: int) -> int:
     try:
         return os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DatabaseError(f"{path}: {error.strerror}{_advice(path)}") from error
+        raise DatabaseError(f"{path}: {error.strerror}{_advice(path, error.errno)}") from error
 
 
-def _advice(path: Path) -> str:
+def _advice(path: Path, number: int | None) -> str:
     """Say what to do about a file that cannot be opened; one that is there has an owner."""
+    if number in (errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+        return _UNWRITABLE
     if path.is_symlink():
         return ": it is a link, and no daemon's: remove it"
     try:
@@ -68,6 +79,9 @@ def _advice(path: Path) -> str:
         f": it belongs to user {owner}, and this is {os.geteuid()}: was a daemon or a command once"
         " started as another user? give the database's files to this one (chown)"
     )
+
+
+_UNWRITABLE: Final = ": who works on the database must be able to write there"
 
 
 def _take_byte(file: int) -> None:

@@ -1,5 +1,6 @@
 """One daemon a SQLite file, by whatever path, and whatever becomes of the lock's own file."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,24 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         instance_lock(tmp_path / "gone" / "q.db", me=ME),
     ):
         raise AssertionError("there is nothing to hold")
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "said"),
+    [
+        ("open", errno.EROFS, "q.db.lock: Read-only file system: who works on"),
+        ("open", errno.EDQUOT, "q.db.lock: Disk quota exceeded: who works on"),
+        ("pwrite", errno.ENOSPC, "q.db.lock: No space left on device: who works on"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, said: str
+) -> None:
+    (tmp_path / "q.db.lock").touch()
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(DatabaseError, match=said), instance_lock(tmp_path / "q.db", me=ME):
+        raise AssertionError("it was held")
