@@ -26,9 +26,9 @@ def read_fields(value: object) -> Mapping[str, object]:
     Return the fields of *value* by their names in lower case, without `_`, `-` and blanks.
 
     The vendor's own pages write `pages_left` and `Pages_left` for one thing. What is wrapped in
-    `data` is taken out; no object has no fields.
+    `data`, or alone in a list, is taken out; no object has no fields.
     """
-    fields = _fold(value)
+    fields = _fold(value[0] if isinstance(value, list) and len(value) == 1 else value)
     inner = fields.get("data")
     is_wrapped = isinstance(inner, dict) and inner and not fields.get("error")
     return _fold(inner) if is_wrapped else fields

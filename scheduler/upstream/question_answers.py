@@ -43,7 +43,9 @@ def read_log(response: Response, collection_id: str) -> LogAnswer:
     """Read the answer of /dca/log/ID; one that speaks of another job, or of none, is no answer."""
     if response.status == 404 and response.is_the_upstreams:
         return Gone(detail=response.words() or "answered 404")
-    fields = read_fields(_success(response))
+    told = _success(response)
+    rows = map(read_fields, told) if isinstance(told, list) else ()
+    fields = next((row for row in rows if row.get("id") == collection_id), read_fields(told))
     if fields.get("id", collection_id) != collection_id:
         return read_failure(response)
     log = CollectionLog(

@@ -347,6 +347,20 @@ def _overdue(status: StatusView) -> Iterator[Need]:
         )
 
 
+def _unheard(status: StatusView) -> Iterator[Need]:
+    if unheard := status.unheard:
+        yield Need(
+            sentence=(
+                f"no answer told anything of {unheard.count} collections, the first"
+                f" {unheard.collection_id} of run {unheard.run_id}, accepted"
+                f" {display_time(unheard.accepted_at)}: the log has what came"
+                " (collection_unanswered); they are asked about again, for 16 days"
+            ),
+            subject=f"runs.{unheard.run_id}",
+            since=unheard.accepted_at,
+        )
+
+
 def _astray(status: StatusView) -> Iterator[Need]:
     for row in status.astray:
         what = f"schedule {row.schedule}" if row.run_id is None else f"run {row.run_id}"
@@ -479,6 +493,7 @@ _PARTS: Final = (
     _parked,
     _ahead,
     _overdue,
+    _unheard,
     _astray,
     _backlogs,
     _held,

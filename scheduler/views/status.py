@@ -36,6 +36,7 @@ from scheduler.storage.parked_inputs import ParkedCount
 from scheduler.storage.restores import UnknownJob
 from scheduler.storage.runs import failing, followed, troubles
 from scheduler.storage.runs.failing import LOOKED_AT, MOST_FOUND
+from scheduler.storage.runs.followed import Unheard
 from scheduler.storage.runs.troubles import Backlog, Late, Lost
 from scheduler.storage.schedules import InvalidSchedule, PausedSchedule
 from scheduler.storage.weaknesses import why_unwritable
@@ -50,6 +51,9 @@ from scheduler.views.schedules import FreezeView, list_freezes, list_overrides
 
 SILENT_AFTER: Final = timedelta(seconds=35)
 """A daemon that has missed three heartbeats hangs, or cannot write."""
+
+UNHEARD_AFTER: Final = timedelta(minutes=10)
+"""A collection of which nothing could be read for so long after it was accepted is told."""
 
 LATE_AFTER: Final = timedelta(minutes=1)
 """What was due for so long and is not decided is late."""
@@ -162,7 +166,8 @@ class StatusView:
     *other_jobs* run on our collectors and are in no run here;
     *unread_lists* are collectors of which that is not known. *astray* are runs
     that start late, overrun, or outlast their interval. *unwritable* is why nothing can be written,
-    as far as the disk of an SQLite file tells.
+    as far as the disk of an SQLite file tells. *unheard* are collections of which no answer told
+    anything.
     """
 
     read_at: datetime
@@ -175,6 +180,7 @@ class StatusView:
     next_fire_at: datetime | None
     invalid: tuple[InvalidSchedule, ...]
     overdue: tuple[RunView, ...]
+    unheard: Unheard | None
     astray: tuple[AstrayView, ...]
     failing: tuple[FailingView, ...]
     is_all_that_fails: bool
@@ -230,6 +236,7 @@ def read_status(
         next_fire_at=_find_next_fire(conn),
         invalid=tuple(schedules.list_errors(conn)),
         overdue=tuple(map(run_view, followed.list_overdue(conn))),
+        unheard=followed.find_unheard(conn, before=now - UNHEARD_AFTER),
         astray=_list_astray(conn, now),
         failing=tuple(map(_failing, failures)),
         is_all_that_fails=len(failures) < MOST_FOUND

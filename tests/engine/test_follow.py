@@ -15,6 +15,8 @@ from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.sandbox import Fault, FaultKind, SandboxSettings, When
 from scheduler.storage import accounts, runs
 from scheduler.storage.runs.followed import list_overdue
+from scheduler.views.attention import list_needs
+from scheduler.views.status import read_status
 from tests.engine.rig import NINE, Room, engine_room
 
 COLLECTING, SUCCEEDED, PARTIAL, FAILED, CANCELLED = (
@@ -273,6 +275,31 @@ async def test_a_collection_that_never_ends_is_told_once_and_holds_up_nobody(
     assert (overdue.state, overdue.overdue_at is not None) == (COLLECTING, True)
     assert let_go is COLLECTING
     assert run_id in told
+    assert run.state is SUCCEEDED
+
+
+async def test_a_collection_that_no_answer_tells_anything_of_is_told_soon(
+    database_url: str,
+) -> None:
+    def told(room: Room) -> list[str]:
+        with room.db.reading() as conn:
+            needs = list_needs(read_status(conn, now=room.clock()))
+            return [need.sentence for need in needs if "no answer told" in need.sentence]
+
+    async with engine_room(database_url) as room:
+        run_id = await sent(room)
+        room.arm(Fault(kind=FaultKind.EMPTY, path=LOG, times=None))
+        await followed(room, run_id, minutes=9)
+        early = told(room)
+        await followed(room, run_id, minutes=5)
+        late = told(room)
+        room.sandbox.account.faults.disarm()
+        run = await followed(room, run_id)
+        over = told(room)
+
+    assert (early, over) == ([], [])
+    assert [one[:48] for one in late] == ["no answer told anything of 1 collections, the fi"]
+    assert f" of run {run_id}, accepted 2026-03-02 09:00:" in late[0]
     assert run.state is SUCCEEDED
 
 

@@ -420,6 +420,7 @@ RECURRING: Final[dict[str, Callable[[Connection], object]]] = {
     ],
     "alerts.list_open": alerts.list_open,
     "find_late": lambda conn: troubles.find_late(conn, before=NINE),
+    "find_unheard": lambda conn: followed.find_unheard(conn, before=NINE),
 }
 """What a daemon asks beside the work, now and then or at its start."""
 

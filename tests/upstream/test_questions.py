@@ -108,6 +108,12 @@ async def test_odd_fields_of_a_log_are_none_and_the_others_are_kept() -> None:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(b"[]", id="an array"),
+        pytest.param(b'[{"id": "j_2", "status": "done"}]', id="another collection's, in a list"),
+        pytest.param(b'[{"status": "done"}, {"status": "done"}]', id="two that bear no id"),
+        pytest.param(b"[[]]", id="an array in a list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b'"done"', id="a string"),
+        pytest.param(b"7", id="a number"),
         pytest.param(b"{}", id="no field"),
         pytest.param(b'{"error": "not now"}', id="an error with 200"),
         pytest.param(b'{"id": "j_2", "status": "done"}', id="another collection's"),
@@ -313,10 +319,16 @@ DOCUMENTED = {
 }
 
 
-@pytest.mark.parametrize("body", [DOCUMENTED, {"data": DOCUMENTED}], ids=["bare", "wrapped"])
-async def test_a_log_is_read_however_its_keys_and_numbers_are_written(
-    body: dict[str, object],
-) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(DOCUMENTED, id="bare"),
+        pytest.param({"data": DOCUMENTED}, id="wrapped"),
+        pytest.param([DOCUMENTED], id="alone in a list"),
+        pytest.param([{"Id": "j_2", "Status": "done"}, DOCUMENTED], id="by its id in a list"),
+    ],
+)
+async def test_a_log_is_read_however_its_keys_and_numbers_are_written(body: object) -> None:
     answer = http("200 OK", json.dumps(body).encode())
     async with playing(answering(answer)) as server, client(server.url) as dca:
         log = await dca.get_log("j_1")

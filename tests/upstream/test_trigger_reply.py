@@ -56,6 +56,14 @@ def test_any_success_with_an_id_is_accepted(status: int) -> None:
     assert reply == Accepted(collection_id="j_1", start_eta=None, status=status)
 
 
+def test_an_id_alone_in_a_list_is_an_id_and_one_of_two_is_looked_for() -> None:
+    one = read(200, b'[{"collection_id": "j_1"}]')
+    two = read(200, b'[{"collection_id": "j_1"}, {"collection_id": "j_2"}]')
+
+    assert one == Accepted(collection_id="j_1", start_eta=None, status=200)
+    assert isinstance(two, Lost)
+
+
 def test_an_id_that_came_whole_counts_although_the_answer_broke_off() -> None:
     reply = read(200, b'{"collection_id": "j_1"}', failure="the answer broke off")
 

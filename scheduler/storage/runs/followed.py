@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from scheduler.domain.records import Collection, Reason, Run, RunState
 from scheduler.storage.rows import records
 from scheduler.storage.run_events import SIGNED, signature
 from scheduler.storage.runs.candidates import NOW
-from scheduler.storage.tables import in_state, runs
+from scheduler.storage.tables import collections, in_state, runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,38 @@ def mark_overdue(conn: Connection, run_ids: Sequence[int], *, now: datetime) -> 
 
 
 _MOST_TOLD = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unheard:
+    """So many collections were accepted and asked about, and no answer told anything of them."""
+
+    count: int
+    run_id: int
+    collection_id: str
+    accepted_at: datetime
+
+
+def find_unheard(conn: Connection, *, before: datetime) -> Unheard | None:
+    """Return those accepted *before* then, and the first of them; None where there is none."""
+    told = (collections.c.status, collections.c.inputs, collections.c.lines)
+    query = (
+        select(
+            func.count().over().label("count"),
+            collections.c.run_id,
+            collections.c.id.label("collection_id"),
+            collections.c.accepted_at,
+        )
+        .where(
+            collections.c.next_poll_at.is_not(None),
+            collections.c.polled_at.is_not(None),
+            collections.c.accepted_at < before,
+            *(column.is_(None) for column in told),
+        )
+        .order_by(collections.c.accepted_at, collections.c.id)
+        .limit(1)
+    )
+    return next(iter(records(Unheard, conn.execute(query))), None)
 
 
 def list_overdue(conn: Connection) -> list[Run]:
