@@ -99,11 +99,14 @@ class FireStep:
         self._locked = fired.locked
         if work.is_full and fired.locked < len(work.due):
             return now
+        # Asked when what was fired leaves already, not before.
+        after = now if fired.locked else None
+        following = await self.db.read(partial(schedules.find_next_fire, after=after))
         if fired.locked:
-            return min(_wake_at(fired.following) or _soon(now), _soon(now))
-        if fired.following is not None and self.reader.is_busy:
-            return max(fired.following, _soon(now))
-        return _wake_at(fired.following)
+            return min(_wake_at(following) or _soon(now), _soon(now))
+        if following is not None and self.reader.is_busy:
+            return max(following, _soon(now))
+        return _wake_at(following)
 
     async def _find_work(self, now: datetime) -> _Work:
         """Return what is to be looked at: what was found ahead, once that is due."""
@@ -142,13 +145,13 @@ class FireStep:
         store, spool = partial(self._store, now=now), DatabaseSpool(self.db, now)
         readings: dict[Asked, Reading] = {}
         asked: Collection[Asked] = _asked_at_first(due, now)
-        fired = Fired(runs=[], following=None, locked=0)
+        fired = Fired(runs=[], locked=0)
         for _ in range(_MOST_READINGS):
             wanted = {ask: batches[ask.batch] for ask in asked if ask.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store, spool=spool)
             write = partial(self._fire, names=names, read=batches, readings=readings, now=now)
             last, asked = await self.carry_out(write, len(names))
-            fired = Fired([*fired.runs, *last.runs], last.following, last.locked)
+            fired = Fired([*fired.runs, *last.runs], last.locked)
             if not asked:
                 break
         return fired
@@ -187,9 +190,7 @@ class FireStep:
         _record_marks(conn, claimed, decisions, now)
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        locked = len(names) - len(claimed)
-        following = schedules.find_next_fire(conn, after=now if locked else None)
-        return Fired(fired, following, locked), unread
+        return Fired(fired, locked=len(names) - len(claimed)), unread
 
     def _context(
         self,

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
@@ -17,10 +16,9 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Fired:
-    """The runs that a pass has written, when the next are due, and how many it could not hold."""
+    """The runs that a pass has written, and how many schedules it could not hold."""
 
     runs: list[NewRun]
-    following: datetime | None
     locked: int
 
     @property

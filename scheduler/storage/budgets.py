@@ -22,7 +22,7 @@ _LATE: Final = timedelta(days=30)
 _KEY: Final = ("account", "collector", "schedule", "labels")
 
 _ANY: Final = select(exists(select(budgets.c.name)))
-"""Asked by each pass, and built once."""
+"""Built once."""
 
 
 def any_budgets(conn: Connection) -> bool:

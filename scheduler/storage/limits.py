@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Select, Table, exists, literal, or_, select, 
 
 from scheduler.config.limit_keys import LimitKeys
 from scheduler.domain.limits import DailyLimits, Scope, ScopeKind
+from scheduler.storage.budget_tables import budgets
 from scheduler.storage.tables import accounts, collectors, schedules
 
 _TABLES: Final = {
@@ -19,6 +20,12 @@ _TABLES: Final = {
 def any_limits(conn: Connection) -> bool:
     """Tell whether any row limits what is sent."""
     return bool(conn.scalar(_ANY))
+
+
+def what_is_limited(conn: Connection) -> tuple[bool, bool]:
+    """Tell whether any row limits what is sent, and whether there is any budget."""
+    has_limits, has_budgets = conn.execute(_WHAT).one()
+    return bool(has_limits), bool(has_budgets)
 
 
 def list_limits(conn: Connection, scopes: Collection[Scope] | None = None) -> Sequence[DailyLimits]:
@@ -46,10 +53,9 @@ def _of(kind: ScopeKind, table: Table) -> Select[Any]:
     return select(literal(kind.value).label("kind"), table.c.name, *columns).where(is_limited)
 
 
-_ANY: Final = select(
-    exists(
-        union_all(
-            *(_of(kind, table).with_only_columns(literal(1)) for kind, table in _TABLES.items())
-        )
-    )
+_HAS_LIMITS = exists(
+    union_all(*(_of(kind, table).with_only_columns(literal(1)) for kind, table in _TABLES.items()))
 )
+_ANY: Final = select(_HAS_LIMITS)
+_WHAT: Final = select(_HAS_LIMITS, exists(select(budgets.c.name)))
+"""Asked by each pass that claims, and built once."""

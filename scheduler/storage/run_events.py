@@ -5,7 +5,7 @@ A consumer reads events by a cursor of its own. What it does in the database com
 cursor: exactly once. What it does elsewhere is done again after a crash in between.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -33,6 +33,7 @@ from scheduler.storage.dialect import (
     read_at_leisure,
     transaction_horizon,
 )
+from scheduler.storage.gathered import gather
 from scheduler.storage.rows import reader, records
 from scheduler.storage.tables import event_cursors, run_events, runs
 
@@ -88,8 +89,7 @@ def list_after(conn: Connection, place: Place, *, limit: int) -> list[tuple[int,
     horizon = transaction_horizon(conn)
     if place[0] >= horizon[1]:
         place = newest_place(conn)
-    rows = _follow(conn, place, horizon, tuple(RunState), limit=limit)
-    return [(row.transaction_id, _READ(row)) for row in rows]
+    return _follow(conn, place, horizon, tuple(RunState), limit=limit)
 
 
 def start_consumer(conn: Connection, consumer: str) -> None:
@@ -140,10 +140,11 @@ def take_events(
     cursor = _hold_cursor(conn, consumer)
     if cursor is None:
         return []
-    rows = _unread(conn, cursor, transaction_horizon(conn), states, limit=limit)
-    if rows:
-        _move_cursor(conn, consumer, (rows[-1].transaction_id, rows[-1].id))
-    return sorted(map(_READ, rows), key=lambda event: event.id)
+    unread = _unread(conn, cursor, transaction_horizon(conn), states, limit=limit)
+    if unread:
+        transaction_id, last = unread[-1]
+        _move_cursor(conn, consumer, (transaction_id, last.id))
+    return sorted((event for _, event in unread), key=lambda event: event.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +232,7 @@ _OF_RUN = tuple(
 _SELECTED = (*run_events.c, *(runs.c[name] for name in _OF_RUN))
 _COLUMNS = tuple(column.name for column in _SELECTED)
 _READ = reader(EventOfRun, _COLUMNS)
+_TRANSACTION = _COLUMNS.index("transaction_id")
 _ORDER = (run_events.c.transaction_id, run_events.c.id)
 _PLACE = tuple_(*_ORDER)
 _AFTER = tuple_(*(bindparam(f"after_{column.name}", type_=column.type) for column in _ORDER))
@@ -259,7 +261,7 @@ def _unread(
     states: Collection[RunState],
     *,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> list[tuple[int, EventOfRun]]:
     """
     Return what follows *cursor*, of transactions below which none is unfinished.
 
@@ -272,12 +274,14 @@ def _unread(
 
 def _follow(
     conn: Connection, place: Place, horizon: Horizon, states: Collection[RunState], *, limit: int
-) -> Sequence[Row[Any]]:
+) -> list[tuple[int, EventOfRun]]:
     sought = {"after_id": place[1], "states": list(states), "most": limit}
     if horizon == NO_TRANSACTIONS:
-        return conn.execute(_UNREAD_BY_ID, sought).all()
-    of_transactions = {"after_transaction_id": place[0], "unfinished": horizon[0]}
-    return conn.execute(_UNREAD, sought | of_transactions).all()
+        rows = gather(conn, _UNREAD_BY_ID, sought)
+    else:
+        of_transactions = {"after_transaction_id": place[0], "unfinished": horizon[0]}
+        rows = gather(conn, _UNREAD, sought | of_transactions)
+    return [(row[_TRANSACTION], _READ(row)) for row in rows]
 
 
 def _is_of_another_server(cursor: Row[Any], horizon: Horizon) -> bool:

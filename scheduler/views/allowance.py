@@ -8,7 +8,7 @@ from scheduler.domain.definition import duration_of
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.limits import DailyLimits, Scope, ScopeKind, Used, Wanted, what_is_over
 from scheduler.domain.records import Reason
-from scheduler.storage import budgets, limits, usage
+from scheduler.storage import limits, usage
 from scheduler.storage.budget_desk import Belonging, BudgetDesk
 from scheduler.storage.database import Connection
 
@@ -24,7 +24,7 @@ class Allowance:
     """
     What may be sent, as the rows have it in one transaction, less what `take` has been told.
 
-    Where no row has a limit, and there is no budget, all answers together cost two statements.
+    Where no row has a limit, and there is no budget, all answers together cost one statement.
     """
 
     def __init__(self, conn: Connection, now: datetime, *, spends: bool = False) -> None:
@@ -40,8 +40,8 @@ class Allowance:
     def is_limited(self) -> bool:
         """Tell whether anything is limited at all."""
         if self._has_limits is None:
-            self._has_limits = limits.any_limits(self._conn)
-            if budgets.any_budgets(self._conn):
+            self._has_limits, has_budgets = limits.what_is_limited(self._conn)
+            if has_budgets:
                 self._desk = BudgetDesk(self._conn, self._now, spends=self._spends)
         return self._has_limits or self._desk is not None
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     TextClause,
     bindparam,
+    column,
     func,
     select,
     text,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from scheduler.domain.records import RunState
 from scheduler.storage.collection_tables import other_jobs
 from scheduler.storage.collections_ import CollectorKey
+from scheduler.storage.gathered import gather
 from scheduler.storage.json_rows import JsonValues
 from scheduler.storage.other_jobs import is_counted
 from scheduler.storage.tables import in_state, runs
@@ -44,13 +46,6 @@ def _statement(page: str) -> TextClause:
 
 def _between(start: str, end: str) -> str:
     return _PAGE.partition(f"-- {start}\n")[2].partition(f"-- {end}\n")[0]
-
-
-_CANDIDATES = _statement(_PAGE).bindparams(ACCOUNTS, NOW)
-MAY_BE_SENT = _statement(
-    _between("may be sent:", "its order key is free:").strip().removeprefix("AND ")
-).bindparams(NOW)
-"""The condition that the time of a row of `runs` has come at NOW, and nothing holds it up."""
 
 
 class Candidate(NamedTuple):
@@ -74,6 +69,17 @@ class Candidate(NamedTuple):
         return self.unresolved + 1 < self.max_unresolved
 
 
+_CANDIDATES = (
+    _statement(_PAGE)
+    .bindparams(ACCOUNTS, NOW)
+    .columns(*(column(name) for name in Candidate._fields))
+)
+MAY_BE_SENT = _statement(
+    _between("may be sent:", "its order key is free:").strip().removeprefix("AND ")
+).bindparams(NOW)
+"""The condition that the time of a row of `runs` has come at NOW, and nothing holds it up."""
+
+
 def list_candidates(
     conn: Connection, missing: Mapping[str, int], *, now: datetime
 ) -> dict[str, deque[Candidate]]:
@@ -81,7 +87,7 @@ def list_candidates(
     candidates: dict[str, deque[Candidate]] = {
         name: deque() for name, count in missing.items() if count
     }
-    for row in conn.execute(_CANDIDATES, {"accounts": list(candidates), "now": now}).all():
+    for row in gather(conn, _CANDIDATES, {"accounts": list(candidates), "now": now}):
         candidate = Candidate(*row)
         candidates[candidate.account].append(candidate)
     return candidates
@@ -94,7 +100,7 @@ def where_room_is(
     among = _AMONG.of({candidate.collector_id for candidate in candidates})
     of_accounts = {"accounts": list({candidate.account for candidate in candidates}), "now": now}
     running: Counter[CollectorKey] = Counter()
-    for account, collector_id, number in conn.execute(_RUNNING, among | of_accounts).all():
+    for account, collector_id, number in gather(conn, _RUNNING, among | of_accounts):
         running[account, collector_id] += number
     return [
         candidate
