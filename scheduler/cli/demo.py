@@ -131,6 +131,7 @@ def daemon_environment(environ: Mapping[str, str], base_url: str) -> dict[str, s
         **kept,
         **_FASTER,
         "DCA_SCHEDULER__HTTP__LISTEN": "127.0.0.1:0",
+        "DCA_SCHEDULER__RESULTS__FOLDER": ".",
         "DCA_SCHEDULER__ACCOUNTS__MAIN__BASE_URL": base_url,
         "DCA_API_TOKEN": "a-token-for-the-sandbox",
     }

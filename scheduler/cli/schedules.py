@@ -1,6 +1,7 @@
 """`schedules`: what fires, and when."""
 
 from shlex import quote
+from typing import Any
 
 import click
 
@@ -35,15 +36,18 @@ for _command in (pause, resume, override, overrides, restore, fire, parked, unpa
 @click.option("--batch", metavar="NAME", type=Named("batches"), help="Only of this batch.")
 @click.option("--queue", metavar="NAME", type=Named("queues"), help="Only of this named queue.")
 @click.option("--label", metavar="LABEL", help="Only those with this label.")
+@click.option("--enabled/--disabled", default=None, help="Only those that are.")
+@click.option("--paused", is_flag=True, default=None, help="Only those that somebody paused.")
+@click.option("--invalid", is_flag=True, default=None, help="Only those that are set aside.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="How many.  [default: all]")
 @click.option("--after", metavar="NAME", type=Named("schedules"), help="Go on after this one.")
 @json_option
 @pass_session
 def list_(
-    session: Session, /, limit: int | None, after: str | None, as_json: bool, **chosen: str | None
+    session: Session, /, limit: int | None, after: str | None, as_json: bool, **chosen: Any
 ) -> None:
     """List the schedules: when each is due next, what holds it."""
-    wanted = ScheduleFilter(**chosen)  # type: ignore[arg-type]  # click gives it what it names
+    wanted = ScheduleFilter(**chosen)
     page = session.ask(page_schedules, wanted, limit=limit or _ALL, after=after)
     if as_json:
         print_json(page)

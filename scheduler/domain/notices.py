@@ -174,7 +174,8 @@ def opened_by(run: EndedRun) -> Observed | None:
             kind = AlertKind.FAILING
         case _:
             return None
-    return _since(run, kind, f"{run.reason}: {run.detail}" if run.detail else run.reason.value)
+    why = run.reason.replace("_", " ")
+    return _since(run, kind, f"{why}: {run.detail}" if run.detail else why)
 
 
 def cadence_lost_by(run: EndedRun) -> Observed | None:

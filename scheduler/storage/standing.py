@@ -226,7 +226,7 @@ def _of_runs(
         runs.c[since].label("since"),
     )
     for row in conn.execute(query.where(condition).order_by(runs.c.id + 0).limit(_MOST)):
-        why = f"{row.reason}: {row.detail}" if row.detail else row.reason
+        why = ": ".join(filter(None, (row.reason.replace("_", " "), row.detail)))
         yield Observed(
             kind=kind,
             subject=f"runs.{row.id}",

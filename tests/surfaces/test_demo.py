@@ -13,6 +13,7 @@ import pytest
 from scheduler.cli.demo import daemon_environment, demo_folder
 from scheduler.cli.demo_watch import Watch, list_missing
 from scheduler.clock import utc_now
+from scheduler.config import load_config
 from scheduler.domain.errors import Conflict
 from scheduler.domain.records import Reason, RunState
 from scheduler.storage.database import Database
@@ -95,6 +96,20 @@ def test_a_second_demo_begins_anew_but_not_beside_the_first(tmp_path: Path) -> N
     with demo_folder(folder):
         assert not list(folder.glob("dca-scheduler.db*[!k]"))
         assert (folder / "config.toml").exists()
+
+
+def test_pages_of_results_notices_and_costs_have_something_to_show(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+
+    with demo_folder(folder):
+        settings = daemon_environment({}, "http://127.0.0.1:1")
+        config = load_config(folder / "config.toml", settings).config
+
+    assert config.channels
+    assert config.notices
+    assert config.budgets
+    assert any(schedule.save_to for schedule in config.schedules.values())
+    assert config.results.folder == str(folder)
 
 
 def test_no_setting_of_the_caller_reaches_the_demos_daemon() -> None:

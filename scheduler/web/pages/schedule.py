@@ -128,12 +128,13 @@ async def schedule(caller: Reader, request: Request, name: Name, at: At = "") ->
     found, year, hours = await caller.ask(read_schedule_page, name, at=moment)
     its = found.schedule
     how = (its, zone_for(request, its.timezone), caller.site.clock())
+    terminal, http = _same(name, at, moment)
     return Shown(
         template="schedule.html",
         title=name,
         data=found,
-        terminal=_command(name, at if moment else ""),
-        http=f"/api/v1/schedules/{url_quote(name, safe='')}",
+        terminal=terminal,
+        http=http,
         zone=its.timezone,
         values={
             "its": its,
@@ -148,10 +149,13 @@ async def schedule(caller: Reader, request: Request, name: Name, at: At = "") ->
     )
 
 
-def _command(name: str, at: str) -> str:
-    if at:
-        return f"dca-scheduler explain {quote(name)} {quote(at)}"
-    return f"dca-scheduler schedules show {quote(name)}"
+def _same(name: str, at: str, moment: datetime | None) -> tuple[str, str]:
+    """Return the command and the path that tell the same."""
+    path = f"/api/v1{_place(name)}"
+    if moment is None:
+        return f"dca-scheduler schedules show {quote(name)}", path
+    explained = f"{path}/explain?at={url_quote(moment.isoformat())}"
+    return f"dca-scheduler explain {quote(name)} {quote(at)}", explained
 
 
 def _read_wall_time(text: str) -> tuple[datetime | None, str | None]:

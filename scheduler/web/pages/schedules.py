@@ -31,6 +31,7 @@ router = Pages()
 
 _LIMIT: Final = 50
 _NAMES: Final = ("collector", "batch", "queue", "label")
+_OPTIONS: Final = {"on": "enabled", "off": "disabled"}
 _FLAGS: Final[Mapping[str, dict[str, Any]]] = {
     "on": {"enabled": True},
     "off": {"enabled": False},
@@ -46,6 +47,8 @@ async def schedules(caller: Reader, request: Request, after: str | None = None) 
     chosen = dict(_pairs(request))
     found = await caller.ask(page_schedule_rows, wanted, limit=_LIMIT, after=after or None)
     options = "".join(f" --{key} {quote(value)}" for key, value in chosen.items() if key in _NAMES)
+    if show := chosen.get("show"):
+        options += f" --{_OPTIONS.get(show, show)}"
     return Shown(
         template="schedules.html",
         title="Schedules",

@@ -55,8 +55,8 @@ async def system(
             health=health,
             size=await caller.ask(read_database_size) if measure else None,
         ),
-        terminal="dca-scheduler doctor",
-        http="/api/v1/doctor",
+        terminal=f"dca-scheduler {'db size' if measure else 'doctor' if check else 'status'}",
+        http="/api/v1/doctor" if check else "/api/v1/daemons",
         is_live=not (check or measure),
         values={"scopes": tuple(Scope), "lags_of": lags_of},
     )

@@ -172,14 +172,40 @@ def test_the_names_that_there_are_stand_behind_the_fields_of_a_filter(served: Se
             assert f'<option value="{name}"></option>' in page, (path, name)
 
 
-def test_the_same_is_said_for_the_terminal_and_over_http(server_on_sqlite: Served) -> None:
+@pytest.mark.parametrize(
+    ("path", "terminal", "http"),
+    [
+        (
+            "/runs?state=failed&label=x",
+            "runs list --label x --state failed",
+            "runs?label=x&state=failed",
+        ),
+        (
+            "/schedules?label=x&show=off",
+            "schedules list --label x --disabled",
+            "schedules?label=x&enabled=false",
+        ),
+        ("/schedules?show=paused", "schedules list --paused", "schedules?paused=true"),
+        (
+            "/schedules/nightly?at=2026-03-02 09:00",
+            "explain nightly &#39;2026-03-02 09:00&#39;",
+            "schedules/nightly/explain?at=2026-03-02T09%3A00%3A00",
+        ),
+        ("/system", "status", "daemons"),
+        ("/system?check=1", "doctor", "doctor"),
+        ("/system?measure=1", "db size", "daemons"),
+    ],
+)
+def test_the_same_is_said_for_the_terminal_and_over_http(
+    server_on_sqlite: Served, path: str, terminal: str, http: str
+) -> None:
     session = sign_in(server_on_sqlite, Scope.READ)
 
-    page = session.get("/runs?state=failed&label=x").text
+    page = session.get(path).text
 
-    assert "dca-scheduler runs list --label x --state failed" in page
-    assert "/api/v1/runs?label=x&amp;state=failed" in page
-    assert server_on_sqlite.get("/api/v1/runs?label=x&state=failed").status_code == 200
+    assert f'<code class="copy">dca-scheduler {terminal}</code>' in page
+    assert f"/api/v1/{http}".replace("&", "&amp;") in page
+    assert server_on_sqlite.get(f"/api/v1/{http}").status_code == 200
 
 
 def test_a_page_is_made_once_for_all_who_ask_at_a_time_and_for_each_scope_and_zone_its_own(
