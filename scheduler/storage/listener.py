@@ -8,7 +8,8 @@ from typing import Any
 from scheduler.domain.errors import DatabaseError
 from scheduler.storage.dialect import CHANNEL
 from scheduler.storage.lines import STATEMENT_SECONDS
-from scheduler.storage.postgresql import is_pooled, listening_arguments
+from scheduler.storage.postgresql import is_pooled, listening_arguments, session_settings
+from scheduler.storage.urls import parse_url
 
 
 @dataclass(slots=True)
@@ -51,6 +52,8 @@ class Listener:
         (pid,) = await cursor.fetchone() or (None,)
         # A pooler gives the session to others: whoever has it next would be told, and not we.
         if not is_pooled(conn, pid):
+            url = parse_url(self.url)
+            await conn.execute(session_settings(url, conn.info.server_version))
             await conn.execute(f"LISTEN {CHANNEL}")
         return conn
 

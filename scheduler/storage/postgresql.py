@@ -144,9 +144,9 @@ def prepare_session(connection: Any, url: URL) -> str | None:
     at_begin = None
     if is_pooled(connection, pid):
         connection.prepare_threshold = None
-        at_begin = _settings(url, version, is_local=True)
+        at_begin = session_settings(url, version, is_local=True)
     else:
-        connection.execute(_settings(url, version, is_local=False))
+        connection.execute(session_settings(url, version))
     connection.autocommit = False
     return at_begin
 
@@ -193,7 +193,7 @@ def require_writable(conn: Connection) -> None:
     options = "take that out of the options of database.url, or of PGOPTIONS"
     way_out = {
         "client": options,
-        "session": options,  # `_settings` has set it, as they say
+        "session": options,  # `session_settings` has set it, as they say
         "global": "ALTER ROLE ALL RESET default_transaction_read_only",
         "user": f"ALTER ROLE {found.role} RESET default_transaction_read_only",
         "database": f"ALTER DATABASE {found.database} RESET default_transaction_read_only",
@@ -212,7 +212,8 @@ def is_pooled(connection: Any, pid: int | None) -> bool:
     return bool(connection.info.backend_pid != pid)
 
 
-def _settings(url: URL, version: int, *, is_local: bool) -> str:
+def session_settings(url: URL, version: int, *, is_local: bool = False) -> str:
+    """Return the statement that sets what must hold on a connection of that *version*."""
     own = _options_of(url)
     settings = {name: _literal(value) for name, value in ({**_USUAL, **own}).items()} | _REQUIRED
     settings = {name: told for name, told in settings.items() if version >= _SINCE.get(name, 0)}

@@ -251,6 +251,16 @@ def test_what_the_promise_rests_on_stands_above_the_urls_options(postgresql_url:
         assert shown(db, "synchronous_commit", "timezone") == ["on", "UTC"]
 
 
+async def test_who_waits_for_news_is_not_ended_for_being_idle(postgresql_url: str) -> None:
+    execute(postgresql_url, "ALTER DATABASE {} SET idle_session_timeout = '1s'")
+    listener = Listener(postgresql_url)
+
+    heard = [await listener.wait(timedelta(seconds=1.5)) for _ in range(2)]
+    await listener.close()
+
+    assert heard == [True, False]  # the first has connected
+
+
 @pytest.mark.parametrize("form", ["host={0}/gone&host={0}", "host={0}/gone,{0}"])
 async def test_work_and_news_find_the_server_among_several_hosts(
     postgresql_url: str, form: str
