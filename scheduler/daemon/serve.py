@@ -31,7 +31,7 @@ from scheduler.daemon.signals import StopSignals
 from scheduler.daemon.steady_clock import SteadyClock
 from scheduler.daemon.systemd import Notifier, Watchdog
 from scheduler.daemon.wiring import Engine, Settings, build_engine
-from scheduler.domain.errors import DatabaseError, SchedulerError
+from scheduler.domain.errors import ConfigError, DatabaseError, SchedulerError
 from scheduler.domain.timestamps import display_time
 from scheduler.domain.timetable import ZONE_DATA
 from scheduler.engine.loop import run_loop
@@ -55,6 +55,9 @@ _LOG_SECONDS = 2.0
 """How long an end waits for a log that nobody reads."""
 
 _CUT_OFF = timedelta(seconds=1)
+
+_FILE_SECONDS = 5.0
+"""How long a reload waits for the first byte of its file."""
 
 
 async def serve(
@@ -317,8 +320,14 @@ class DaemonProcess:
             engine.dispatch.accepting = engine.follow.accepting = False
             engine.wake_all()
 
+        one_by_one = asyncio.Lock()
+
+        async def reload_next() -> None:
+            async with one_by_one:
+                await self._reload(engine, settings)
+
         def reload() -> None:
-            task = running.create_task(self._reload(engine, settings))
+            task = running.create_task(reload_next())
             self._reloads.add(task)
             task.add_done_callback(self._reloads.discard)
 
@@ -337,11 +346,24 @@ class DaemonProcess:
         told = f"the reload at {display_time(now)} was refused, what was loaded before holds"
         self._config.refused(now, error=f"{told}: {error[:200]}")
 
+    async def _read_again(self) -> LoadedConfig:
+        """Read the file aside, so that the daemon goes on; raises ConfigError if it is silent."""
+        path = self.loaded.path
+        if path is not None:
+            try:
+                await asyncio.wait_for(asyncio.to_thread(_touch, path), _FILE_SECONDS)
+            except TimeoutError:
+                problem = "it does not answer: is it a pipe, or on a mount that is gone?"
+                raise ConfigError(str(path), [problem]) from None
+            except OSError:
+                pass  # which the reading tells
+        return await asyncio.to_thread(load_config, path, self.environ, even_without_http=True)
+
     async def _reload(self, engine: Engine, settings: Settings) -> None:
         """Apply the file again; one that is wrong, in whole or in part, changes nothing."""
         self.notifier.reloading(time.monotonic())
         try:
-            loaded = load_config(self.loaded.path, self.environ, even_without_http=True)
+            loaded = await self._read_again()
             await self._check_growth(loaded)
             changes = await self._apply(loaded)
         except SchedulerError as error:
@@ -360,6 +382,11 @@ class DaemonProcess:
             log.info("reloaded")
             engine.wake_all()
         self.notifier.ready()
+
+
+def _touch(path: Path) -> None:
+    with path.open("rb") as file:
+        file.read(1)
 
 
 def _log_changes(changes: list[Change]) -> None:

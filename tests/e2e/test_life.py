@@ -1,5 +1,6 @@
 """A daemon's life under something like systemd: started, reloaded, stopped, refused."""
 
+import os
 import signal
 import socket
 import time
@@ -82,6 +83,27 @@ def test_systemd_is_told_of_a_whole_life(tmp_path: Path, database_url: str) -> N
         manager.hear("STOPPING=1")
 
         assert daemon.process.wait(60) == 0, daemon.said()[-2000:]
+
+
+def test_a_file_that_does_not_answer_holds_up_its_reload_only(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    """A pipe that nobody writes stands for a mount that is gone."""
+    with serving() as (sandbox, base_url), house(tmp_path, sqlite_url, base_url) as built:
+        daemon = built.start(wait=True)
+        content = built.config.read_text()
+        built.config.unlink()
+        os.mkfifo(built.config)
+        daemon.send(signal.SIGHUP)
+        daemon.wait_until_it_said("it does not answer: is it a pipe")
+        before = len(jobs_of(sandbox))
+        wait_for(lambda: len(jobs_of(sandbox)) > before, within=10, what="it still works")
+        built.config.unlink()
+        built.config.write_text(content)
+        daemon.send(signal.SIGHUP)
+        daemon.wait_until_it_said('"reloaded"')
+
+        assert daemon.stop() == 0
 
 
 def test_a_stop_under_load_lets_requests_settle_and_gives_back_every_lease(
