@@ -19,7 +19,7 @@ from scheduler.web.site import Site
 from tests.surfaces.rig import process_environment
 from tests.web.rig import running
 
-SIZE = (1200, 905)
+SIZE = (1200, 900)
 _READY = "signs a browser in"
 _SANDBOX = "http://127.0.0.1:1"
 
