@@ -440,7 +440,9 @@ _WAYS_OUT = {
     "readonly database": "may this user write the file and its folder? while no daemon runs, SQLite"
     " needs that to read, too",
     "disk is full": "free some space; the daemon goes on by itself",
-    "disk I/O error": "is the disk full, or failing?",
+    "No space left on device|Disk quota exceeded": "free some space on the server; the daemon goes"
+    " on by itself",
+    "disk I/O error": "is the disk or a quota full, or does the disk fail?",
     "no such (table|column)": _TAKEN_AWAY,
     'role ".*" does not exist': "create it on the server, or name another user in database.url",
     'database ".*" does not exist': "create it, then run `dca-scheduler db upgrade`",

@@ -662,3 +662,16 @@ def test_a_full_disk_leaves_what_was_last_seen(
     write_seen(file, NINE + timedelta(seconds=10))
 
     assert (tmp_path / "x.db.seen").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "words", ["No space left on device", "Disk quota exceeded", "database or disk is full"]
+)
+def test_what_a_server_says_of_its_disk_has_a_way_out(sqlite_url: str, words: str) -> None:
+    told = f'could not extend file "base/5/1": {words}'
+    with (
+        Database(sqlite_url) as db,
+        pytest.raises(DatabaseError, match=r"free some space.* the daemon goes on by itself"),
+        db.writing(),
+    ):
+        raise sqlite3.OperationalError(told)
