@@ -120,6 +120,13 @@ def _make_ready(engine: Engine, url: URL) -> None:
             raise
         return connection
 
+    @event.listens_for(engine, "checkin")
+    def on_checkin(connection: Any, _: ConnectionPoolEntry) -> None:
+        # After who only reads, SQLAlchemy has each transaction be READ WRITE, whatever is set.
+        is_open = connection is not None and not connection.closed
+        if is_open and connection.read_only is not None:
+            connection.read_only = None
+
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         settings = connection.info.get("at_begin")

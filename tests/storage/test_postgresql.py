@@ -127,15 +127,19 @@ def test_a_database_that_is_not_in_utf_8_is_refused_in_one_sentence(
     assert code_of(refused.value) is ExitCode.CONFIGURATION
 
 
-def test_a_database_that_only_reads_by_default_says_so(postgresql_url: str) -> None:
+@pytest.mark.parametrize("has_read", [False, True])
+def test_a_database_that_only_reads_by_default_says_so(postgresql_url: str, has_read: bool) -> None:
     execute(postgresql_url, "ALTER DATABASE {} SET default_transaction_read_only = on")
 
-    with (
-        Database(postgresql_url) as db,
-        pytest.raises(DatabaseError, match="default_transaction_read_only") as refused,
-        db.writing() as conn,
-    ):
-        conn.execute(queues.insert().values(name="q"))
+    with Database(postgresql_url) as db:
+        if has_read:  # the same connection has another way to begin then
+            with db.reading():
+                pass
+        with (
+            pytest.raises(DatabaseError, match="default_transaction_read_only") as refused,
+            db.writing() as conn,
+        ):
+            conn.execute(queues.insert().values(name="q"))
 
     assert code_of(refused.value) is ExitCode.UNAVAILABLE  # somebody lifts it, and all goes on
 
