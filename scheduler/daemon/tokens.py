@@ -1,6 +1,6 @@
 """Accounts' tokens, read anew all the time; a file that does not answer keeps a thread only."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswer
 from dataclasses import dataclass, field
@@ -21,10 +21,15 @@ _PATIENCE_SECONDS: Final = 0.25
 
 @dataclass(slots=True)
 class Tokens:
-    """Reads tokens; while a file does not answer, its last good one serves."""
+    """
+    Reads tokens, or what *read_one* reads; while a file does not answer, its last good one serves.
+    """
 
     environ: Mapping[str, str]
     fresh_seconds: float = 1.0
+    read_one: Callable[[SecretReference, Mapping[str, str]], str] = lambda reference, environ: (
+        reference.read_token(environ)
+    )
     _good: dict[SecretReference, tuple[float, str]] = field(default_factory=dict)
     _asked: dict[SecretReference, Future[str]] = field(default_factory=dict)
     _threads: LooseThreads = field(default_factory=LooseThreads)
@@ -35,14 +40,14 @@ class Tokens:
         if token and monotonic() - read_at < self.fresh_seconds:
             return token
         if reference.kind is SecretKind.ENV:
-            return self._keep(reference, reference.read_token(self.environ))
+            return self._keep(reference, self.read_one(reference, self.environ))
         return self._ask(reference, token)
 
     def _ask(self, reference: SecretReference, last: str) -> str:
         asked = self._asked.get(reference)
         patience = _PATIENCE_SECONDS if asked is None else 0.0
         if asked is None:
-            asked = self._threads.submit(reference.read_token, self.environ)
+            asked = self._threads.submit(self.read_one, reference, self.environ)
             self._asked[reference] = asked
         try:
             token = asked.result(patience)

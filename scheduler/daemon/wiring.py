@@ -17,7 +17,7 @@ from scheduler.config.account_rules import AccountLimits
 from scheduler.config.secrets import SecretReference
 from scheduler.daemon.tokens import Tokens
 from scheduler.domain.definition import RunDefaults
-from scheduler.domain.errors import SchedulerError
+from scheduler.domain.errors import ConfigError, InvalidInput
 from scheduler.domain.notices import Rule
 from scheduler.domain.retention import Retention
 from scheduler.domain.tally import DATABASE_TIME
@@ -62,11 +62,13 @@ class Settings:
     environ: Mapping[str, str]
     wire: Wire = UpstreamTransport
     tokens: Tokens = field(init=False)
+    secrets: Tokens = field(init=False)
     _limits: tuple[Config, AccountLimits] | None = None
 
     def __post_init__(self) -> None:
-        """Read tokens where the environment says."""
+        """Read tokens where the environment says; other secrets may hold any character."""
         self.tokens = Tokens(self.environ)
+        self.secrets = Tokens(self.environ, read_one=SecretReference.read)
 
     def defaults(self) -> RunDefaults:
         """Return what holds where a definition says nothing."""
@@ -85,12 +87,12 @@ class Settings:
         return self.tokens.read(reference)
 
     def secret(self, name: str) -> str | None:
-        """Return the secret that the configuration calls *name*; None if there is none."""
+        """Return the secret of that *name*; None if there is none. InvalidInput says what fails."""
         reference = self.config.secrets.get(name)
         try:
-            return None if reference is None else reference.read(self.environ)
-        except SchedulerError:
-            return None
+            return None if reference is None else self.secrets.read(reference)
+        except ConfigError as error:
+            raise InvalidInput(f"the secret {name} cannot be read: {error}") from None
 
     def may_go(self, name: str, destination: str) -> bool:
         """Tell whether the secret that is called *name* may be sent there."""

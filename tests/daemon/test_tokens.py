@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.config import parse_config
 from scheduler.config.secrets import SecretKind, SecretReference
 from scheduler.daemon.tokens import Tokens
-from scheduler.domain.errors import ConfigError
+from scheduler.daemon.wiring import Settings
+from scheduler.domain.errors import ConfigError, InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,28 @@ def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="no regular file"):
         SecretReference(SecretKind.FILE, f"{tmp_path}/token").read({})
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("pipe", "is no regular file"), ("missing", "no such file"), ("unset", "is not set")],
+)
+def test_a_secret_that_cannot_be_read_is_not_said_to_be_unknown(
+    tmp_path: Path, kind: str, why: str
+) -> None:
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "hook")
+    where = 'env = "HOOK"' if kind == "unset" else f'file = "{tmp_path}/hook"'
+    loaded = parse_config(f"[secrets]\nhook = {{ {where} }}".encode(), "config.toml")
+    settings = Settings(loaded.config, {})
+
+    with pytest.raises(InvalidInput, match=f"the secret hook cannot be read: .*{why}"):
+        settings.secret("hook")
+    assert settings.secret("other") is None
+
+
+def test_a_secret_may_hold_what_a_token_may_not(tmp_path: Path) -> None:
+    (tmp_path / "hook").write_text("two words\n")
+    reference = f'[secrets]\nhook = {{ file = "{tmp_path}/hook" }}'
+
+    assert Settings(parse_config(reference.encode(), "c").config, {}).secret("hook") == "two words"
