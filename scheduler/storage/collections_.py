@@ -282,6 +282,17 @@ CollectorKey = tuple[str, str]
 """An account's name and the upstream's id of a collector."""
 
 
+def _is_unheld(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """
+    Make the condition of rows that meet *conditions* and that nobody is writing.
+
+    Who asks holds a brake, and who writes them may wait for it: each would wait for the other.
+    """
+    unheld = select(collections.c.id).where(*conditions)
+    locked = unheld.with_for_update(skip_locked=True, of=collections).cte("unheld")
+    return collections.c.id.in_(select(locked.c.id))
+
+
 def hasten_polls(conn: Connection, full: AbstractSet[CollectorKey], *, now: datetime) -> None:
     """Poll now the oldest collections of collectors that are full: some may have ended."""
     if full:
@@ -317,11 +328,13 @@ def _hasten() -> Update:
     return (
         update(collections)
         .where(
-            *of_collector(collections),
-            collections.c.accepted_at <= func.coalesce(last_of_oldest, now),
-            collections.c.next_poll_at > now,
-            # Not again and again: what was just seen to run is left alone for a while.
-            or_(collections.c.polled_at.is_(None), collections.c.polled_at < before),
+            _is_unheld(
+                *of_collector(collections),
+                collections.c.accepted_at <= func.coalesce(last_of_oldest, now),
+                collections.c.next_poll_at > now,
+                # Not again and again: what was just seen to run is left alone for a while.
+                or_(collections.c.polled_at.is_(None), collections.c.polled_at < before),
+            )
         )
         .values(next_poll_at=now)
     )
@@ -405,7 +418,9 @@ def _claimed() -> Update:
     is_free = or_(collections.c.lease_until.is_(None), collections.c.lease_until < now)
     return (
         update(collections)
-        .where(_IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None), is_free)
+        .where(
+            _is_unheld(_IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None), is_free)
+        )
         .values(
             lease_owner=bindparam("taker"),
             lease_until=bindparam("taken_until", type_=collections.c.lease_until.type),
@@ -418,7 +433,7 @@ def _claimed() -> Update:
 _CLAIMED = _claimed()
 _BESIDE = (
     update(collections)
-    .where(_IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None))
+    .where(_is_unheld(_IDS.has(collections.c.id), collections.c.next_poll_at.is_not(None)))
     .values(
         next_poll_at=bindparam("taken_until", type_=collections.c.next_poll_at.type),
         polls=collections.c.polls + 1,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from scheduler.domain.records import Outcome, Reason, Run, RunState
 from scheduler.domain.transition import Transition
@@ -13,12 +14,14 @@ from scheduler.storage.collections_ import Polled
 from scheduler.storage.database import Connection, Database
 from scheduler.storage.runs import followed, queued
 from scheduler.storage.runs.followed import EndedCollection
+from tests.databases import migrate
 from tests.make import NINE, minutes, seconds
 from tests.storage.rows import (
     LEASE,
     insert_account,
     insert_collection,
     insert_run,
+    insert_world,
     read_collection,
     read_run,
 )
@@ -304,3 +307,24 @@ def test_a_cancel_that_is_asked_for_while_a_look_is_out_is_not_put_off(
         collections_.record_polls(conn, [polled], now=NINE + seconds(1))
 
         assert read_collection(conn, "j_1").next_poll_at == (None if has_ended else NINE)
+
+
+def test_who_polls_waits_for_nobody_who_writes_a_collection(postgresql_url: str) -> None:
+    """Who polls holds a brake; who writes may wait for it: each would wait for the other."""
+    migrate(postgresql_url)
+    with Database(postgresql_url) as db, Database(postgresql_url) as other:
+        with db.writing() as conn:
+            insert_world(conn)
+            for number in (1, 2, 3):
+                insert_collecting(conn, f"j_{number}", next_poll_at=NINE)
+        with other.writing() as writer:
+            writer.execute(text("UPDATE collections SET status = 'x' WHERE id IN ('j_1', 'j_3')"))
+            with db.writing() as conn:
+                taken = collections_.claim_polls(
+                    conn, ["j_1", "j_2"], beside=["j_3"], now=NINE, owner="d1",
+                    lease_until=NINE + LEASE,
+                )  # fmt: skip
+                full = {("main", "c_shop")}
+                collections_.hasten_polls(conn, full, now=NINE - minutes(1))
+
+    assert [one.id for one in taken] == ["j_2"]
