@@ -34,6 +34,11 @@ def list_collectors(conn: Connection) -> list[Collector]:
     return records(Collector, rows)
 
 
+def accounts_of_collectors(conn: Connection) -> dict[str, str]:
+    """Return by the name of each collector whose token runs it."""
+    return dict(conn.execute(select(collectors.c.name, collectors.c.account)).all())
+
+
 def get_collector(conn: Connection, name: str) -> Collector:
     """Return the collector of that name, or raise NotFound."""
     rows = conn.execute(select(collectors).where(collectors.c.name == name))

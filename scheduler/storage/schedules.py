@@ -77,6 +77,22 @@ def list_schedules(conn: Connection) -> list[Schedule]:
     return records(Schedule, rows)
 
 
+def list_zones(conn: Connection, *, batch: str) -> list[str]:
+    """Return the zones of the schedules that send *batch*, each once."""
+    its = select(schedules.c.timezone).where(schedules.c.batch == batch)
+    return list(conn.scalars(its.distinct()))
+
+
+def list_line(conn: Connection, name: str) -> list[Schedule]:
+    """Return the schedule of that name, the one that it comes after, and so on; raises NotFound."""
+    line = [get_schedule(conn, name).schedule]
+    known = {name}
+    while (after := line[-1].after) is not None and after not in known:
+        known.add(after)
+        line += list_page(conn, ScheduleFilter(names=[after]), limit=1)
+    return line
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleFilter:
     """Which schedules to list; what is None, or empty, does not narrow."""

@@ -223,7 +223,7 @@ def _halves(conn: Connection, within: _Within, *, since: str) -> tuple[Select[An
     return rows, _told(conn, cursor < place).where(*within(runs))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Group:
     """What belongs together in costs: the runs of a schedule, or those asked for by hand."""
 
@@ -264,7 +264,7 @@ def whole(group: Group) -> Group:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Sending:
     """A run that is about to be sent, as much of it as limits ask for."""
 

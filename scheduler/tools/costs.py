@@ -231,7 +231,7 @@ class Planned:
 def list_planned(conn: Connection) -> list[Planned]:
     """Return the schedules that have times to come."""
     everything = {row.name: row for row in schedules.list_schedules(conn)}
-    account_of = {row.name: row.account for row in definitions.list_collectors(conn)}
+    account_of = definitions.accounts_of_collectors(conn)
     planned = []
     for schedule in everything.values():
         try:

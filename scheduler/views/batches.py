@@ -162,10 +162,8 @@ def _count_all(batch: Batch, due: DueTime, files: InputFiles) -> int:
 
 def _due(conn: Connection, name: str, now: datetime) -> DueTime:
     """Return *now* in the zone of the batch's schedules, if they have one in common; else UTC."""
-    zones = {
-        schedule.timezone for schedule in schedules.list_schedules(conn) if schedule.batch == name
-    }
-    return DueTime(now, zones.pop() if len(zones) == 1 else "UTC")
+    zones = schedules.list_zones(conn, batch=name)
+    return DueTime(now, zones[0] if len(zones) == 1 else "UTC")
 
 
 def _joint_fingerprint(fingerprints: list[str]) -> str:

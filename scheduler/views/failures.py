@@ -100,7 +100,7 @@ def _group(words: str, alike: list[FailedRun]) -> FailureGroup:
     newest, oldest = alike[0], alike[-1]
     days: dict[str, int] = {}
     for run in alike:
-        day = f"{run.ended_at:%Y-%m-%d}"
+        day = run.ended_at.date().isoformat()
         days[day] = days.get(day, 0) + 1
     return FailureGroup(
         schedule=newest.schedule,

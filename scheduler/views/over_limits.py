@@ -30,7 +30,7 @@ def list_over_limits(
     allowance = Allowance(conn, at)
     if not allowance.is_limited:
         return {}
-    account_of = {row.name: row.account for row in definitions.list_collectors(conn)}
+    account_of = definitions.accounts_of_collectors(conn)
     wanted = Wanted(inputs=1, meant_at=at if is_due else datetime.max.replace(tzinfo=UTC))
     nexts = {one.name: _next_run(one, account_of.get(one.collector, "")) for one in of}
     allowance.read_ahead(nexts.values())

@@ -86,7 +86,7 @@ def why_missed(conn: Connection, missed: Sequence[Run], *, now: datetime) -> dic
 
 def list_waits(conn: Connection, of: Iterable[Schedule], *, at: datetime) -> dict[str, str]:
     """Return, by name, the schedules that wait *at* that moment for a pause or a wrong clock."""
-    account_of = {row.name: row.account for row in definitions.list_collectors(conn)}
+    account_of = definitions.accounts_of_collectors(conn)
     lasting = {hold.scope: hold.present for hold in holds.list_holds(conn, since=at, until=at)}
     waits = {
         schedule.name: lasting.get(f"queue:{schedule.queue}")

@@ -67,16 +67,8 @@ class CronCalendar:
 
     def count_hours(self, start: datetime, end: datetime, offset: timedelta) -> list[int]:
         """Count each hour from *start* to *end*, whole ones of UTC: the clock is *offset* ahead."""
-        counts = [0] * ((end - start) // _HOUR)
-        begin = start.replace(tzinfo=None)
         of_a_day = _by_hour(self._times, offset // _SECOND)
-        before = 24 * begin.toordinal() + begin.hour
-        for day in self._days.between((begin + offset).date(), (end + offset).date()):
-            midnight = 24 * day.toordinal() - before
-            for hour, count in of_a_day:
-                if 0 <= midnight + hour < len(counts):
-                    counts[midnight + hour] += count
-        return counts
+        return list(_count_hours(self._days, of_a_day, start, end, offset))
 
     def _count_until(self, wall: datetime) -> int:
         """Count the times of the day of *wall*, up to it."""
@@ -163,6 +155,25 @@ def _times_of(minute: str, hour: str) -> Sequence[int]:
 def _by_hour(times: Sequence[int], offset: int) -> Sequence[tuple[int, int]]:
     """Count times of day by the hour of UTC, from its midnight of the same date on."""
     return tuple(Counter((second - offset) // 3600 for second in times).items())
+
+
+@lru_cache(maxsize=1024)
+def _count_hours(
+    days: _Days,
+    of_a_day: Sequence[tuple[int, int]],
+    start: datetime,
+    end: datetime,
+    offset: timedelta,
+) -> Sequence[int]:
+    """Count each hour from *start* to *end*, of days with so many times in each hour of UTC."""
+    counts = [0] * ((end - start) // _HOUR)
+    before = 24 * start.toordinal() + start.hour
+    for day in days.between((start + offset).date(), (end + offset).date()):
+        midnight = 24 * day.toordinal() - before
+        for hour, count in of_a_day:
+            if 0 <= midnight + hour < len(counts):
+                counts[midnight + hour] += count
+    return counts
 
 
 def _months_after(day: date) -> Iterator[tuple[int, int]]:

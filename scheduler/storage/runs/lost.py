@@ -10,7 +10,7 @@ from scheduler.storage.rows import records
 from scheduler.storage.tables import LOST, in_state, runs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FailedRun:
     """Of which schedule or collector a failed run is, when it ended and why."""
 

@@ -19,7 +19,7 @@ _MOST_OF_AN_HOUR: Final = 20_000
 """The attempts of so many of the newest runs are looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Figures:
     """
     A run in figures: when, what it came to, what its collection brought.
@@ -68,7 +68,7 @@ def list_figures(conn: Connection, schedule: str, *, limit: int) -> list[Figures
     return records(Figures, conn.execute(newest))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunsAlike:
     """
     Runs that stand in one state and began within the same ten minutes.
@@ -125,7 +125,7 @@ def _count_alike(conn: Connection, chosen: Select[Any]) -> list[RunsAlike]:
     return records(RunsAlike, conn.execute(counted))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HourOutcome:
     """How many runs that were due in an hour of UTC, `2026-03-02 09`, stand in a state."""
 
@@ -151,7 +151,7 @@ def count_hours(conn: Connection, schedule: str, *, since: datetime) -> list[Hou
     return records(HourOutcome, conn.execute(counted))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SentAttempt:
     """When a trigger of an account was claimed, and what status was answered."""
 

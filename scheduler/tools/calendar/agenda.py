@@ -1,6 +1,6 @@
 """What will run in the hours to come, in order; what will not, and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from heapq import merge
@@ -96,8 +96,8 @@ def read_agenda_and_load(
 def _agenda(
     firings: Sequence[Firing], load: Load, most: int, *, start: datetime, end: datetime
 ) -> Agenda:
-    # Which are the first is found out without a look at all others.
-    dues = merge(*(_dues_of(firing, end) for firing in firings), key=_Due.place)
+    near = _first_due(firings, end, most + 1)
+    dues = merge(*(_dues_of(firing, end) for firing in near), key=_Due.place)
     first = list(islice(dues, most + 1))
     idle = [firing for firing in firings if firing.timetable is None]
     gone = [one for one in firings if one.timetable is not None and not _has_time(one)]
@@ -158,11 +158,25 @@ class _Due:
         return self.at, self.firing.schedule.name
 
 
+def _first_due(firings: Iterable[Firing], end: datetime, most: int) -> list[Firing]:
+    """Return the schedules that the first *most* entries are of: those are due soonest."""
+    due = [(at, firing) for firing in firings if (at := _first_of(firing)) and at <= end]
+    last = sorted(at for at, _ in due)[most - 1 : most] or [end]
+    return [firing for at, firing in due if at <= last[0]]
+
+
+def _first_of(firing: Firing) -> datetime | None:
+    """Return when a schedule is due next, if it still may fire; None where nobody knows."""
+    # Of one that comes after another, nobody does.
+    if firing.timetable is None or firing.schedule.after is not None or firing.left == 0:
+        return None
+    return firing.timetable.next_after(firing.start)
+
+
 def _dues_of(firing: Firing, end: datetime) -> Iterator[_Due]:
     """Yield when a schedule is due, once if that is very often."""
     timetable = firing.timetable
-    # Of one that comes after another, nobody knows when.
-    if timetable is None or firing.schedule.after is not None or firing.left == 0:
+    if timetable is None:
         return
     times = timetable.occurrences(firing.start, end)
     count = timetable.count(firing.start, end)

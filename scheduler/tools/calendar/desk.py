@@ -48,9 +48,12 @@ class Desk:
     end: datetime
 
     @classmethod
-    def read(cls, conn: Connection, *, start: datetime, end: datetime) -> "Desk":
-        """Read it."""
-        everything = {schedule.name: schedule for schedule in schedules.list_schedules(conn)}
+    def read(
+        cls, conn: Connection, *, start: datetime, end: datetime, of: str | None = None
+    ) -> "Desk":
+        """Read it: of all schedules, or *of* one and those that it comes after."""
+        found = schedules.list_schedules(conn) if of is None else schedules.list_line(conn, of)
+        everything = {schedule.name: schedule for schedule in found}
         limited = [row.name for row in everything.values() if row.max_runs is not None]
         return cls(
             schedules=everything,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from operator import add
 from typing import Final
 
 from scheduler.domain.timetable import Timetable
@@ -70,10 +71,7 @@ def load_of(firings: Iterable[Firing], *, start: datetime, end: datetime) -> Loa
             known = walk_day.cache_info().misses
             counts = _walk_hours(firing.timetable, start, last)
             walked += sum(counts) if walk_day.cache_info().misses > known else 0
-        total = [
-            so_far + more
-            for so_far, more in zip(total, _of_these(firing, counts, start), strict=True)
-        ]
+        total = list(map(add, total, _of_these(firing, counts, start)))
     hours = (start + HOUR * number for number in range(len(total)))
     return Load(
         start=start,

@@ -80,8 +80,8 @@ def preview_with_hours(
     conn: Connection, name: str, *, days: int, now: datetime
 ) -> tuple[SchedulePreview, tuple[HourLoad, ...]]:
     """Count one of them by the day, and by the hour as far as it can be in a moment."""
-    desk = Desk.read(conn, start=now, end=now + timedelta(days=days))
-    firing = desk.find(schedules.get_schedule(conn, name).schedule)
+    desk = Desk.read(conn, start=now, end=now + timedelta(days=days), of=name)
+    firing = desk.find(desk.schedules[name])
     canary = definitions.list_canaries(conn).get(firing.schedule.batch)
     preview = _preview(firing, desk.end, canary)
     end = _soon(firing, preview, desk.end)

@@ -158,7 +158,12 @@ def _date_ticks(
 
 def day_words(day: date) -> str:
     """Write a day of this year: `Tue 3 Mar`."""
-    return f"{day:%a} {day.day} {day:%b}"
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+
+
+# `strftime` takes ten times as long, and a year has hundreds of days.
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -1,22 +1,22 @@
 """SVG as text: elements, their attributes, and words that are escaped."""
 
 import re
+from functools import cache
 from typing import Final, NewType
 
 Svg = NewType("Svg", str)
 """Markup that is well formed: it came from here."""
 
-_FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN: Final = "[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What XML 1.0 has no way to say."""
 
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-_TO_ESCAPE: Final = re.compile("[&<>\"']")
+_TO_ESCAPE: Final = re.compile(f"[&<>\"']|{_FORBIDDEN}")
 
 
 def escape(text: str) -> Svg:
     """Return *text* as it stands in an element or an attribute."""
-    plain = _FORBIDDEN.sub("\ufffd", text)
-    return Svg(_TO_ESCAPE.sub(lambda found: _ENTITIES[found.group()], plain))
+    return Svg(_TO_ESCAPE.sub(lambda found: _ENTITIES.get(found.group(), "\ufffd"), text))
 
 
 def tag(name: str, *content: Svg, **attributes: str | float | None) -> Svg:
@@ -26,7 +26,7 @@ def tag(name: str, *content: Svg, **attributes: str | float | None) -> Svg:
     `class_` is written `class`, and `stroke_width` with a hyphen.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'
+        f' {_attribute(key)}="{_value(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -46,7 +46,7 @@ def group(*content: Svg, class_: str | None = None) -> Svg:
 
 def title(text: str) -> Svg:
     """Return what an element is called: the first of its content."""
-    return tag("title", escape(text))
+    return Svg(f"<title>{escape(text)}</title>")
 
 
 def words(
@@ -62,15 +62,20 @@ def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Svg:
 
 
 def rect(x: float, y: float, width: float, height: float, *content: Svg, class_: str) -> Svg:
-    """Return a box that is at least visible."""
-    return tag(
-        "rect", *content, x=x, y=y, width=max(width, 0.5), height=max(height, 0.5), class_=class_
-    )
+    """Return a box that is at least visible: most of a picture is boxes, so they are written out."""
+    place = f'x="{number(x)}" y="{number(y)}"'
+    size = f'width="{number(max(width, 0.5))}" height="{number(max(height, 0.5))}"'
+    return Svg(f'<rect {place} {size} class="{escape(class_)}">{"".join(content)}</rect>')
 
 
 def number(value: float) -> str:
     """Write a coordinate: one digit after the point, and none where it is whole."""
     return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
+
+
+@cache
+def _attribute(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
 
 
 def _value(value: str | float) -> str:
