@@ -10,7 +10,14 @@ from scheduler.domain.batch import check_canary
 from scheduler.domain.durations import parse_duration
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.failed_inputs import read_retry_policy
-from scheduler.domain.records import Batch, Calendar, Collector, OnUnconfirmed, Schedule
+from scheduler.domain.records import (
+    Batch,
+    Calendar,
+    Collector,
+    OnUnconfirmed,
+    Schedule,
+    ScheduleTimes,
+)
 from scheduler.domain.request import (
     Params,
     TriggerOptions,
@@ -42,13 +49,13 @@ class RunDefaults:
     on_unconfirmed: OnUnconfirmed
 
 
-def timetable_of(schedule: Schedule, calendars: Mapping[str, Calendar]) -> Timetable:
+def timetable_of(schedule: ScheduleTimes, calendars: Mapping[str, Calendar]) -> Timetable:
     """Return the schedule's timetable; raises InvalidInput for a row that has none."""
     excluded = tuple((name, _rules_of(name, calendars)) for name in excluded_calendars(schedule))
     return _timetable(schedule.name, timetable_values(schedule), excluded)
 
 
-def excluded_calendars(schedule: Schedule) -> tuple[str, ...]:
+def excluded_calendars(schedule: ScheduleTimes) -> tuple[str, ...]:
     """Return the names of the calendars that the schedule excludes, as its row lists them."""
     return tuple(name.strip() for name in (schedule.exclude or "").split(",") if name.strip())
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.records import Reason, Schedule
+from scheduler.domain.records import Reason, ScheduleTimes
 from scheduler.domain.timestamps import display_time
 
 ALL: Final = "all"
@@ -22,7 +22,7 @@ class Freeze:
     reason: str
     until: datetime | None
 
-    def concerns(self, schedule: Schedule) -> bool:
+    def concerns(self, schedule: ScheduleTimes) -> bool:
         """Tell whether the schedule is one of them."""
         return self.holds(schedule.collector, schedule.labels)
 
@@ -59,7 +59,7 @@ def check_scope(scope: str) -> str:
     return scope
 
 
-def stop_at(due_at: datetime, schedule: Schedule, freezes: Iterable[Freeze]) -> Stop | None:
+def stop_at(due_at: datetime, schedule: ScheduleTimes, freezes: Iterable[Freeze]) -> Stop | None:
     """Return what stops the occurrence of *schedule* at *due_at*; None if nothing does."""
     if _within(due_at, schedule.paused_at, schedule.paused_until):
         who = schedule.paused_by, schedule.paused_reason
@@ -72,7 +72,7 @@ def stop_at(due_at: datetime, schedule: Schedule, freezes: Iterable[Freeze]) -> 
 
 
 def why_skipped(
-    due_at: datetime | None, schedule: Schedule, freezes: Iterable[Freeze]
+    due_at: datetime | None, schedule: ScheduleTimes, freezes: Iterable[Freeze]
 ) -> Reason | None:
     """Return the reason for which the occurrence at *due_at* is skipped, if one stops it."""
     stop = None if due_at is None else stop_at(due_at, schedule, freezes)
@@ -85,7 +85,7 @@ def _stop(
     return Stop(reason, f"{what}{stopped_by(*who)}", f"{what}{stopped_by(*who, until)}")
 
 
-def stops_change_at(schedule: Schedule, freezes: Iterable[Freeze]) -> list[datetime]:
+def stops_change_at(schedule: ScheduleTimes, freezes: Iterable[Freeze]) -> list[datetime]:
     """Return the moments at which `stop_at` may begin to answer otherwise."""
     moments = [schedule.paused_at, schedule.paused_until]
     for freeze in freezes:

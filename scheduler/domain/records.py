@@ -269,14 +269,13 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
+class TimesColumns(LimitColumns[Lasting], Generic[Lasting, Names]):
     """
-    Collector + batch + timetable + policies, and how far it has been fired.
+    When a schedule is due, and whether it fires then: what who looks at all of them reads.
 
     Every occurrence up to *fired_until* is decided; the mark only grows.
     *planned_at* is None when the row, or one that it names, was edited since the daemon last
-    planned it; *edited_at* is when its timetable last was. *next_fire_at* is None when it never
-    fires again. *defined_in* is the file that has it, as HOST:PATH; None where none does.
+    planned it. *next_fire_at* is None when it never fires again.
     """
 
     name: str
@@ -299,8 +298,38 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     spread: Lasting | None
     exclude: Names
     max_runs: int | None
-    overlap: Overlap
     queue: str | None
+    only_if_changed: bool
+    finish_before: str | None
+    labels: Names
+    enabled: bool
+    paused_at: datetime | None
+    paused_by: str | None
+    paused_reason: str | None
+    paused_until: datetime | None
+    planned_at: datetime | None
+    fired_until: datetime | None
+    next_fire_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleTimes(TimesColumns[str, str | None]):
+    """As much of a schedule as its row has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleColumns(
+    TimesColumns[Lasting, Names], ResultColumns[Lasting], Generic[Lasting, Names, Options]
+):
+    """
+    Collector + batch + timetable + policies, and how far it has been fired.
+
+    *edited_at* is when its timetable last was. *defined_in* is the file that has it, as HOST:PATH;
+    None where none does.
+    """
+
+    overlap: Overlap
     confirm_cancel: bool
     deadline: Lasting | None
     no_downloads: bool | None
@@ -315,7 +344,6 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     catch_up_max: int | None
     catch_up_pace: Lasting | None
     pause_after_failures: int | None
-    only_if_changed: bool
     batch_max_age: Lasting | None
     retry_failed_inputs: Options | None
     park_after: int | None
@@ -323,33 +351,22 @@ class ScheduleColumns(ResultColumns[Lasting], Generic[Lasting, Names, Options]):
     min_rows_per_input: float | None
     min_success_rate: float | None
     max_fall_percent: int | None
-    finish_before: str | None
     on_overrun: OnOverrun
     fresh_within: Lasting | None
     ready_by: str | None
     on_end: str | None
-    labels: Names
     max_attempts: int | None
     backoff_initial: Lasting | None
     backoff_max: Lasting | None
     on_unconfirmed: OnUnconfirmed | None
-    enabled: bool
-    paused_at: datetime | None
-    paused_by: str | None
-    paused_reason: str | None
-    paused_until: datetime | None
     created_at: datetime
     edited_at: datetime | None
-    planned_at: datetime | None
-    fired_until: datetime | None
-    next_fire_at: datetime | None
-    error: str | None
     origin: Origin = Origin.DATABASE
     defined_in: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule(ScheduleColumns[str, str | None, str]):
+class Schedule(ScheduleColumns[str, str | None, str], ScheduleTimes):
     """A schedule as its row has it."""
 
 

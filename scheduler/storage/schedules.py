@@ -24,11 +24,11 @@ from sqlalchemy import (
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.follow_up import EndedRun
-from scheduler.domain.records import Batch, Collector, Origin, RunState, Schedule
+from scheduler.domain.records import Batch, Collector, Origin, RunState, Schedule, ScheduleTimes
 from scheduler.domain.suggestions import MOST_NAMES, did_you_mean
 from scheduler.storage.definition_tables import signed_edit
 from scheduler.storage.json_rows import JsonRows, JsonValues
-from scheduler.storage.rows import reader, records
+from scheduler.storage.rows import columns_of, reader, records
 from scheduler.storage.runs.chunks import is_last_of_chunks, state_of_all_chunks
 from scheduler.storage.tables import batches, collectors, runs, schedules
 
@@ -91,6 +91,12 @@ def list_line(conn: Connection, name: str) -> list[Schedule]:
         known.add(after)
         line += list_page(conn, ScheduleFilter(names=[after]), limit=1)
     return line
+
+
+def list_times(conn: Connection) -> Sequence[ScheduleTimes]:
+    """Return when every schedule is due, by name: half of its columns take half of the time."""
+    rows = conn.execute(select(*columns_of(ScheduleTimes, schedules)).order_by(schedules.c.name))
+    return records(ScheduleTimes, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import groupby, islice
 from math import ceil
-from typing import Final
+from typing import Final, NamedTuple
 
 from scheduler.domain.budgets import (
     LOADS_UNTIL_KNOWN,
@@ -21,9 +21,9 @@ from scheduler.domain.budgets import (
 )
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.limits import DailyLimits, Scope, ScopeKind, Used, day_of
+from scheduler.domain.limits import DailyLimits, ScopeKind, Used, day_of
 from scheduler.domain.pauses import stop_at, stops_change_at
-from scheduler.domain.records import Calendar, Schedule
+from scheduler.domain.records import Calendar, ScheduleTimes
 from scheduler.domain.timetable import Timetable
 from scheduler.storage import budgets, definitions, freezes, runs, schedules, usage
 from scheduler.storage.account_questions import Billed
@@ -223,14 +223,14 @@ def _spent_at(budget: Budget, spent: Spent, coming: Iterable[Coming]) -> datetim
 class Planned:
     """A schedule that may fire, with those it comes after, and whose account sends it."""
 
-    schedule: Schedule
-    line: Sequence[Schedule]
+    schedule: ScheduleTimes
+    line: Sequence[ScheduleTimes]
     account: str
 
 
 def list_planned(conn: Connection) -> list[Planned]:
     """Return the schedules that have times to come."""
-    everything = {row.name: row for row in schedules.list_schedules(conn)}
+    everything = {row.name: row for row in schedules.list_times(conn)}
     account_of = definitions.accounts_of_collectors(conn)
     planned = []
     for schedule in everything.values():
@@ -327,15 +327,11 @@ def _within(
 
 def _most_a_day(planned: Planned, shared: Iterable[DailyLimits]) -> int | None:
     """Return how many runs a day the schedule, its collector and its account allow."""
-    scopes = {
-        Scope(ScopeKind.COLLECTOR, planned.schedule.collector),
-        Scope(ScopeKind.ACCOUNT, planned.account),
-    }
-    allowed = [limits.max_runs_per_day for limits in shared if limits.scope in scopes]
-    return min(
-        (most for most in (*allowed, planned.schedule.max_runs_per_day) if most is not None),
-        default=None,
-    )
+    collector, account = planned.schedule.collector, planned.account
+    kinds = ((ScopeKind.COLLECTOR, collector), (ScopeKind.ACCOUNT, account))
+    allowed = [one.max_runs_per_day for one in shared if (one.scope.kind, one.scope.name) in kinds]
+    every = (*allowed, planned.schedule.max_runs_per_day)
+    return min((most for most in every if most is not None), default=None)
 
 
 def _moments(
@@ -399,8 +395,7 @@ class Estimate:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class _Line(NamedTuple):
     runs: int = 0
     inputs: int = 0
     loads: Loads = NO_LOADS
@@ -408,8 +403,7 @@ class _Line:
     more: Loads = NO_LOADS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Part(NamedTuple):
     of: Group | Coming
     line: _Line
 

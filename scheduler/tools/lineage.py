@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.records import Schedule
+from scheduler.domain.records import ScheduleTimes
 
 
-def lineage(schedule: Schedule, schedules: Mapping[str, Schedule]) -> list[Schedule]:
+def lineage(schedule: ScheduleTimes, schedules: Mapping[str, ScheduleTimes]) -> list[ScheduleTimes]:
     """
     Return the schedule, the one that it comes after, and so on, up to one that comes after none.
 
@@ -20,7 +20,7 @@ def lineage(schedule: Schedule, schedules: Mapping[str, Schedule]) -> list[Sched
     return line
 
 
-def runs_left(line: Sequence[Schedule], made: Mapping[str, int]) -> int | None:
+def runs_left(line: Sequence[ScheduleTimes], made: Mapping[str, int]) -> int | None:
     """Return how many runs `max_runs` of each still allows; None where none has a limit."""
     left = [
         max(0, member.max_runs - made.get(member.name, 0))

@@ -11,7 +11,7 @@ from scheduler.domain.durations import format_duration
 from scheduler.domain.holds import Hold, brake_scope, full_scope, scopes_of
 from scheduler.domain.lateness import late_by
 from scheduler.domain.other_jobs import name_others
-from scheduler.domain.records import ENDED_STATES, Run, RunState, Schedule
+from scheduler.domain.records import ENDED_STATES, Run, RunState, ScheduleTimes
 from scheduler.domain.timestamps import display_time
 from scheduler.storage import accounts, definitions, holds, runs
 from scheduler.storage.ahead import TOLERANCE
@@ -84,7 +84,7 @@ def why_missed(conn: Connection, missed: Sequence[Run], *, now: datetime) -> dic
     }
 
 
-def list_waits(conn: Connection, of: Iterable[Schedule], *, at: datetime) -> dict[str, str]:
+def list_waits(conn: Connection, of: Iterable[ScheduleTimes], *, at: datetime) -> dict[str, str]:
     """Return, by name, the schedules that wait *at* that moment for a pause or a wrong clock."""
     account_of = definitions.accounts_of_collectors(conn)
     lasting = {hold.scope: hold.present for hold in holds.list_holds(conn, since=at, until=at)}
@@ -97,7 +97,7 @@ def list_waits(conn: Connection, of: Iterable[Schedule], *, at: datetime) -> dic
     return {name: why for name, why in waits.items() if why is not None}
 
 
-def why_decided(schedule: Schedule, at: datetime) -> str | None:
+def why_decided(schedule: ScheduleTimes, at: datetime) -> str | None:
     """Say until when a schedule is decided, if that is beyond this moment; None where it is not."""
     until = schedule.fired_until
     if until is None or until <= at + TOLERANCE:

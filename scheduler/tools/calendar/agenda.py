@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final
 
 from scheduler.domain.errors import InvalidInput
-from scheduler.domain.records import Schedule
+from scheduler.domain.records import ScheduleTimes
 from scheduler.domain.timetable import DstMark, Timetable
 from scheduler.domain.timetable.words import timetable_words
 from scheduler.storage.database import Connection
@@ -115,7 +115,7 @@ def _agenda(
     )
 
 
-def why_then(schedule: Schedule | ScheduleView) -> str:
+def why_then(schedule: ScheduleTimes | ScheduleView) -> str:
     """Say why a schedule is due when it is, and what else moves its runs."""
     try:
         told = [f"{timetable_words(schedule)}, {schedule.timezone}"]

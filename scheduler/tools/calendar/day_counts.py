@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from scheduler.domain.pauses import Freeze, Stop, stop_at
-from scheduler.domain.records import Schedule
+from scheduler.domain.records import ScheduleTimes
 from scheduler.domain.timetable import Timetable
 from scheduler.domain.timetable.clock_changes import SECOND, instant_of, wall_of
 
@@ -64,7 +64,7 @@ def count_days(
 
 
 def fires_from(
-    schedule: Schedule, freezes: Sequence[Freeze], now: datetime
+    schedule: ScheduleTimes, freezes: Sequence[Freeze], now: datetime
 ) -> tuple[datetime | None, Stop | None]:
     """Return from when on nothing stops the schedule, None for never, and what stops it now."""
     stop = stop_at(now, schedule, freezes)
@@ -74,7 +74,7 @@ def fires_from(
     return next((end for end in ends if stop_at(end, schedule, freezes) is None), None), stop
 
 
-def _ends(schedule: Schedule, freezes: Sequence[Freeze]) -> Iterator[datetime]:
+def _ends(schedule: ScheduleTimes, freezes: Sequence[Freeze]) -> Iterator[datetime]:
     ends = (schedule.paused_until, *(freeze.until for freeze in freezes))
     yield from (end for end in ends if end is not None)
 

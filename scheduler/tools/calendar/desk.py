@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from scheduler.domain.definition import timetable_of
 from scheduler.domain.errors import InvalidInput
 from scheduler.domain.pauses import Freeze
-from scheduler.domain.records import Calendar, Schedule
+from scheduler.domain.records import Calendar, ScheduleTimes
 from scheduler.domain.timestamps import display_time
 from scheduler.domain.timetable import Timetable
 from scheduler.storage import definitions, freezes, runs, schedules
@@ -27,7 +27,7 @@ class Firing:
     `max_runs` allows.
     """
 
-    schedule: Schedule
+    schedule: ScheduleTimes
     timetable: Timetable | None
     start: datetime
     left: int | None = None
@@ -39,7 +39,7 @@ class Firing:
 class Desk:
     """All that says who fires between *start* and *end*, read in one transaction."""
 
-    schedules: Mapping[str, Schedule]
+    schedules: Mapping[str, ScheduleTimes]
     calendars: Mapping[str, Calendar]
     freezes: Sequence[Freeze]
     made: Mapping[str, int]
@@ -52,7 +52,7 @@ class Desk:
         cls, conn: Connection, *, start: datetime, end: datetime, of: str | None = None
     ) -> "Desk":
         """Read it: of all schedules, or *of* one and those that it comes after."""
-        found = schedules.list_schedules(conn) if of is None else schedules.list_line(conn, of)
+        found = schedules.list_times(conn) if of is None else schedules.list_line(conn, of)
         everything = {schedule.name: schedule for schedule in found}
         limited = [row.name for row in everything.values() if row.max_runs is not None]
         return cls(
@@ -74,7 +74,7 @@ class Desk:
         """Yield what becomes of each schedule, by name."""
         return map(self.find, self.schedules.values())
 
-    def find(self, schedule: Schedule) -> Firing:
+    def find(self, schedule: ScheduleTimes) -> Firing:
         """Return what becomes of a schedule, or why nothing does."""
         try:
             line = lineage(schedule, self.schedules)
@@ -86,7 +86,7 @@ class Desk:
         except InvalidInput as error:
             return self._nothing(schedule, f"invalid: {error}")
 
-    def _fires(self, schedule: Schedule, line: Sequence[Schedule]) -> Firing:
+    def _fires(self, schedule: ScheduleTimes, line: Sequence[ScheduleTimes]) -> Firing:
         """Find one that comes after others as often as the first of them is due, at most."""
         timetable = timetable_of(line[-1], self.calendars)
         note = f"after each run of {schedule.after}, at most" if schedule.after else None
@@ -108,12 +108,12 @@ class Desk:
         return Firing(schedule=schedule, timetable=timetable, start=start, left=left, note=note)
 
     def _nothing(
-        self, schedule: Schedule, note: str | None, *, until: datetime | None = None
+        self, schedule: ScheduleTimes, note: str | None, *, until: datetime | None = None
     ) -> Firing:
         return Firing(schedule=schedule, timetable=None, start=self.start, note=note, until=until)
 
 
-def _why_off(schedule: Schedule) -> str | None:
+def _why_off(schedule: ScheduleTimes) -> str | None:
     if not schedule.enabled:
         return "disabled"
     if schedule.error is not None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
-from scheduler.domain.records import Schedule
+from scheduler.domain.records import ScheduleTimes
 from scheduler.storage.database import Connection
 from scheduler.storage.runs.series import RunsAlike
 from scheduler.tools.calendar.desk import Desk, Firing
@@ -109,11 +109,11 @@ def _first_to_fire(desk: Desk, most: int) -> Sequence[Firing]:
     return (firing + idle)[:most]
 
 
-def _next_fire(schedule: Schedule) -> tuple[datetime, str]:
+def _next_fire(schedule: ScheduleTimes) -> tuple[datetime, str]:
     return schedule.next_fire_at or _FAR, schedule.name
 
 
-def _row_of(schedule: Schedule, *, by_label: bool) -> str:
+def _row_of(schedule: ScheduleTimes, *, by_label: bool) -> str:
     if not by_label:
         return schedule.name
     return next(iter(read_names(schedule.labels)), UNLABELLED)

@@ -21,7 +21,7 @@ from scheduler.domain.definition import duration_of, excluded_calendars, timetab
 from scheduler.domain.errors import Conflict, InvalidInput
 from scheduler.domain.firing import plan_firing
 from scheduler.domain.pauses import Freeze, stop_at
-from scheduler.domain.records import Calendar, CatchUp, Reason, Run, Schedule
+from scheduler.domain.records import Calendar, CatchUp, Reason, Run, Schedule, ScheduleTimes
 from scheduler.domain.timetable import Timetable
 from scheduler.storage import budgets, definition_tables, freezes, pruning, runs
 from scheduler.storage.database import Connection
@@ -256,7 +256,7 @@ class _Definitions:
             return False
         return timetable.next_after(now) is None
 
-    def line(self, name: str) -> list[Schedule]:
+    def line(self, name: str) -> list[ScheduleTimes]:
         """Return the schedule and those it comes after; nothing where one of them cannot fire."""
         try:
             line = lineage(self.schedules[name], self.schedules) if name in self.schedules else []
@@ -294,7 +294,7 @@ class _Definitions:
             sizes=sizes,
         )
 
-    def _can_fire(self, schedule: Schedule) -> bool:
+    def _can_fire(self, schedule: ScheduleTimes) -> bool:
         is_whole = schedule.collector in self.collectors and schedule.batch in self.batches
         return schedule.enabled and schedule.error is None and is_whole
 

@@ -163,7 +163,10 @@ def day_words(day: date) -> str:
 
 # `strftime` takes ten times as long, and a year has hundreds of days.
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:

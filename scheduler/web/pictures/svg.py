@@ -62,7 +62,7 @@ def line(x1: float, y1: float, x2: float, y2: float, *, class_: str) -> Svg:
 
 
 def rect(x: float, y: float, width: float, height: float, *content: Svg, class_: str) -> Svg:
-    """Return a box that is at least visible: most of a picture is boxes, so they are written out."""
+    """Return a box that is at least visible; most of a picture is boxes: this one is quick."""
     place = f'x="{number(x)}" y="{number(y)}"'
     size = f'width="{number(max(width, 0.5))}" height="{number(max(height, 0.5))}"'
     return Svg(f'<rect {place} {size} class="{escape(class_)}">{"".join(content)}</rect>')
