@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 from sqlalchemy import text
 
+import scheduler.__main__  # noqa: F401 # cycles are looked for as rarely as in the server
 from bench.figures import Figure
 from bench.place import ENVIRON, Databases, Place
 from bench.rows import analyze, make_ended, store_timetables, store_usage
@@ -23,6 +24,7 @@ from scheduler.domain.access import Scope
 from scheduler.storage.database import Database
 from scheduler.web.app import create_server
 from scheduler.web.pages.page import PATHS
+from scheduler.web.pages.rendering import compile_templates
 from scheduler.web.site import Site
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ async def _open_all(
     place: Place, db: Database, spent: Callable[[], float]
 ) -> dict[str, list[float]]:
     """Return for each page the processor time, in ms, of some requests, one after the other."""
+    compile_templates()  # as the server does at its start
     loaded = load_config(place.config, os.environ | ENVIRON)
     with db.writing() as conn:
         token = create_token(conn, "b", scope=Scope.ADMIN, by="bench", now=utc_now()).token
