@@ -64,7 +64,9 @@ class Server:
         self._run("pg_basebackup", f"--host={other.folder}", "--username=postgres",
                   "--checkpoint=fast", "--no-sync")  # fmt: skip
         (self._data / "recovery.signal").touch()
-        start_keeper(replace(self, settings=f"{self.settings} -c restore_command=false"))
+        # Nobody is let in before it is recovered.
+        recovering = "-c restore_command=false -c hot_standby=off"
+        start_keeper(replace(self, settings=f"{self.settings} {recovering}"))
 
     def stop(self) -> None:
         """Stop the server at once, as a crash would; return when it is gone."""

@@ -16,6 +16,7 @@ from scheduler.domain.account_questions import (
 )
 from scheduler.domain.answers import Refused, Unanswered
 from scheduler.upstream.fields import (
+    read_answer,
     read_fields,
     read_flag,
     read_id,
@@ -63,7 +64,7 @@ def _read_collector(row: object) -> UpstreamCollector | None:
 
 def read_balance(response: Response) -> Balance | Refused | Unanswered:
     """Read the answer of /customer/balance; one that tells no number is none."""
-    fields = read_fields(_success(response))
+    fields = read_answer(_success(response))
     pending = read_number(fields.get("pendingcosts"))
     found = Balance(
         balance=read_number(fields.get("balance")),

@@ -21,14 +21,19 @@ def read_json(body: bytes | str) -> object:
         return None
 
 
+def read_answer(value: object) -> Mapping[str, object]:
+    """Return the fields of a whole answer, as `read_fields`; its object may be alone in a list."""
+    return read_fields(value[0] if isinstance(value, list) and len(value) == 1 else value)
+
+
 def read_fields(value: object) -> Mapping[str, object]:
     """
     Return the fields of *value* by their names in lower case, without `_`, `-` and blanks.
 
     The vendor's own pages write `pages_left` and `Pages_left` for one thing. What is wrapped in
-    `data`, or alone in a list, is taken out; no object has no fields.
+    `data` is taken out; no object has no fields.
     """
-    fields = _fold(value[0] if isinstance(value, list) and len(value) == 1 else value)
+    fields = _fold(value)
     inner = fields.get("data")
     is_wrapped = isinstance(inner, dict) and inner and not fields.get("error")
     return _fold(inner) if is_wrapped else fields

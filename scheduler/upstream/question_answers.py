@@ -23,6 +23,7 @@ from scheduler.domain.answers import (
 )
 from scheduler.upstream.dataset import DatasetReader
 from scheduler.upstream.fields import (
+    read_answer,
     read_count,
     read_error,
     read_fields,
@@ -45,7 +46,7 @@ def read_log(response: Response, collection_id: str) -> LogAnswer:
         return Gone(detail=response.words() or "answered 404")
     told = _success(response)
     rows = map(read_fields, told) if isinstance(told, list) else ()
-    fields = next((row for row in rows if row.get("id") == collection_id), read_fields(told))
+    fields = next((row for row in rows if row.get("id") == collection_id), read_answer(told))
     if fields.get("id", collection_id) != collection_id:
         return read_failure(response)
     log = CollectionLog(
@@ -79,7 +80,7 @@ _BLANK_LOG: Final = CollectionLog(
 
 def read_jobs_page(response: Response) -> PageAnswer:
     """Read one page of /dca/collector/jobs; Refused by an upstream that has no such call."""
-    fields = read_fields(_success(response))
+    fields = read_answer(_success(response))
     rows = fields.get("data")
     if not isinstance(rows, list):
         return _read_refusal(response) or read_failure(response)
@@ -152,7 +153,7 @@ def read_errors(response: Response) -> ErrorsAnswer:
     """Read the answer of /dca/jobs/ID/hp_errors; what is no error in it is passed over."""
     if response.status == 404 and response.is_the_upstreams:
         return Gone(detail=response.words() or "answered 404")
-    rows = read_fields(_success(response)).get("errors")
+    rows = read_answer(_success(response)).get("errors")
     if not isinstance(rows, list):
         return _read_refusal(response) or read_failure(response)
     errors: dict[str, str] = {}

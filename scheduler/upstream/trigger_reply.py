@@ -12,7 +12,7 @@ from scheduler.domain.reply import (
     Rejected,
     TriggerReply,
 )
-from scheduler.upstream.fields import read_fields, read_id, read_json, read_moment
+from scheduler.upstream.fields import read_answer, read_id, read_json, read_moment
 from scheduler.upstream.response import Response
 
 _JOB_LIMIT: Final = re.compile(
@@ -43,7 +43,7 @@ def read_trigger_reply(response: Response) -> TriggerReply:
 
 
 def _read_success(response: Response, status: int) -> TriggerReply:
-    answer = read_fields(read_json(response.body))
+    answer = read_answer(read_json(response.body))
     collection_id = read_id(answer.get("collectionid"))
     if collection_id is None:
         detail = f"no readable collection_id: {response.summary()}"

@@ -136,7 +136,7 @@ AFTER_CANARY = """
         (SELECT CASE WHEN min(attempts.claimed_at) < canary.ended_at THEN 1 ELSE 0 END
          FROM attempts WHERE attempts.run_id = runs.id HAVING count(*) > 0)) AS is_early
     FROM runs JOIN runs AS canary ON canary.id = runs.waits_for
-    WHERE runs.chunk = 2 GROUP BY 1, 2
+    WHERE runs.chunk = 2 AND runs.reason <> 'coalesced' GROUP BY 1, 2
 """
 
 

@@ -19,6 +19,9 @@ from scheduler.storage import accounts
 from scheduler.views.events import Place
 from tests.web.rig import Served, serving
 
+# A stream ends when its database does, and it waits for the transactions of others.
+pytestmark = pytest.mark.quiet
+
 ASKED = {"collector": "products", "batch": "pages"}
 
 
