@@ -66,6 +66,7 @@ async def retry_which(caller: Operator, request: Request) -> Shown:
         http=_dry_run("retry", wanted),
         is_live=False,
         values={
+            "wanted": wanted,
             "shown": found.runs[:_LISTED],
             "query": query_of(wanted),
             "options": options_of(wanted),

@@ -16,13 +16,14 @@ from scheduler.views.schedule_list import (
     MOST_FIRED,
     ScheduleRow,
     list_chosen,
+    list_paused,
     list_to_label,
     page_schedule_rows,
 )
 from scheduler.views.schedules import ScheduleFilter, ScheduleView
 from scheduler.web.access import Admin, Caller, Operator, Reader
 from scheduler.web.api.named import files_of
-from scheduler.web.pages.forms import Form, Sent
+from scheduler.web.pages.forms import CSRF, Form, Sent
 from scheduler.web.pages.page import Pages, Shown
 from scheduler.web.pages.rendering import page_response
 from scheduler.web.pages.sparks import spark_of
@@ -69,17 +70,22 @@ async def schedules(caller: Reader, request: Request, after: str | None = None) 
 
 @router.post("/schedules/pause")
 async def pause(caller: Operator, form: Form) -> Response:
-    """Pause those that were ticked, or all that the address chooses."""
-    names = await _names(caller, form)
+    """Pause those that were ticked, or all that the address chooses, after they are listed."""
     how = {"reason": form.text("reason"), "until": form.moment("until")}
-    done = f"{len(names)} schedules are paused"
+    rows = await caller.ask(list_chosen, _wanted(form))
+    if form.find("all"):
+        return _list_first(caller, form, "pause", rows)
+    done = f"{_count(rows)} {'is' if len(rows) == 1 else 'are'} paused"
+    names = [row.name for row in rows]
     return await form.act(caller, pause_schedules, names, then=_back(form), done=done, **how)
 
 
 @router.post("/schedules/resume")
 async def resume(caller: Operator, form: Form) -> Response:
-    """Resume those that were ticked, or all that the address chooses."""
-    names = await _names(caller, form)
+    """Resume those that were ticked, or all that the address chooses, after they are listed."""
+    if form.find("all"):
+        return _list_first(caller, form, "resume", await caller.ask(list_paused, _wanted(form)))
+    names = [row.name for row in await caller.ask(list_chosen, _wanted(form))]
     done = f"of {len(names)} schedules, those that were paused fire again"
     return await form.act(caller, resume_schedules, names, then=_back(form), done=done)
 
@@ -89,7 +95,7 @@ async def fire(caller: Operator, form: Form) -> Response:
     """Fire those that were ticked, or all that the address chooses, after they are listed."""
     rows = await caller.ask(list_chosen, _wanted(form), most=MOST_FIRED)
     if form.find("listed") is None:
-        return _list_first(caller, form, "fire", rows, [])
+        return _list_first(caller, form, "fire", rows)
     names = [row.name for row in rows]
     fires = await caller.look_outside(prepare_fires, names, files=files_of(caller))
     done = f"{len(names)} schedules are fired"
@@ -115,25 +121,28 @@ def _list_first(
     form: Sent,
     act: str,
     rows: Sequence[ScheduleView],
-    owned: Sequence[ScheduleView],
+    owned: Sequence[ScheduleView] = (),
 ) -> Response:
     """Return the page that lists what is meant, and has the button."""
     text, is_on = form.find("label") or "", form.find("off") is None
-    verb = "Fire" if act == "fire" else f"{'Put' if is_on else 'Take'} {text} {_SIDES[is_on]}"
-    kept = {"label": text, "off": "" if is_on else "1"} if act == "label" else {}
+    label = f"{'Put' if is_on else 'Take'} {text} {'on' if is_on else 'off'}"
+    sends: dict[str, dict[str, Any]] = {
+        "label": {"label": text, "is_on": is_on},
+        "pause": {"reason": form.find("reason")},
+    }
     shown = Shown(
         template="schedules_act.html",
-        title=f"{verb} {len(rows)} schedule{'s' * (len(rows) != 1)}",
+        title=f"{label if act == 'label' else act.capitalize()} {_count(rows)}",
         data=None,
         terminal="",
         http=f"POST /api/v1/schedules/{act}{_chosen(form)}dry_run=true",
-        sends={"label": text, "is_on": is_on} if act == "label" else None,
+        sends=sends.get(act),
         is_live=False,
         values={
             "act": act,
             "rows": rows,
             "owned": owned,
-            "kept": kept,
+            "kept": {key: value for key, value in form.fields if key not in _NOT_KEPT},
             "query": form.request.url.query,
             "back": _back(form),
         },
@@ -141,16 +150,17 @@ def _list_first(
     return page_response(form.request, caller, shown)
 
 
-_SIDES: Final = {True: "on", False: "off"}
+_NOT_KEPT: Final = (CSRF, "all", "name")
+"""Those that are listed take the place of what was chosen."""
+
+
+def _count(rows: Sequence[ScheduleView]) -> str:
+    return f"{len(rows)} schedule{'s' * (len(rows) != 1)}"
 
 
 def _back(form: Sent) -> str:
     query = urlencode(list(_pairs(form.request)))
     return f"/schedules?{query}" if query else "/schedules"
-
-
-async def _names(caller: Caller, form: Sent) -> list[str]:
-    return [row.name for row in await caller.ask(list_chosen, _wanted(form))]
 
 
 def _wanted(form: Sent) -> ScheduleFilter:

@@ -125,10 +125,13 @@ def test_all_that_a_filter_chooses_is_cancelled_as_often_as_it_was_listed(
 
     listed = session.get("/runs/cancel?collector=products").text
     one_more = new_run(server_on_sqlite)
+    of_all = session.get("/runs/cancel").text
     asked = session.post("/runs/cancel?collector=products", confirm="3", reason="too many")
     done = session.post("/runs/cancel?collector=products", confirm="4", reason="too many")
 
     assert "3 runs fit the filter" in listed
+    assert "4 runs would be cancelled." in of_all
+    assert "(no state is chosen)" in session.get("/runs/retry?collector=products").text
     assert (asked.status_code, done.status_code) == (409, 303)
     shown = server_on_sqlite.get(f"/api/v1/runs/{one_more}").json()
     assert (shown["state"], "too many" in shown["detail"]) == ("cancelled", True)
@@ -141,10 +144,15 @@ def test_several_schedules_are_paused_and_resumed_all_or_none(served: Served) ->
     unknown = session.post("/schedules/pause", reason="x", name=["nightly", "nobody"])
     assert (none.status_code, unknown.status_code) == (422, 404)
     assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
-    done = session.post("/schedules/pause", reason="x", all="1")
-    assert unquote(done.cookies["dcas_done"].strip('"')) == "1 schedules are paused"
+    listed = session.post("/schedules/pause", reason="x", all="1")
+    assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
+    done = session.post("/schedules/pause", reason="x", listed="1", name="nightly")
+    assert "Pause 1 schedule<" in listed.text
+    assert '<input type="hidden" name="reason" value="x">' in listed.text
+    assert unquote(done.cookies["dcas_done"].strip('"')) == "1 schedule is paused"
     assert served.get("/api/v1/schedules/nightly").json()["paused_reason"] == "x"
-    session.post("/schedules/resume", name="nightly")
+    assert "Resume 1 schedule<" in session.post("/schedules/resume", all="1").text
+    session.post("/schedules/resume", listed="1", name="nightly")
     assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
 
 
