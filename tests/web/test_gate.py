@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from io import StringIO
 from types import ModuleType, SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from starlette.responses import Response, StreamingResponse
@@ -472,6 +472,17 @@ def lines() -> Iterator[StringIO]:
     configure_logging()
 
 
+def list_requests(lines: StringIO, count: int) -> list[dict[str, Any]]:
+    """Wait for the lines of so many requests: each is written once its answer is on its way."""
+
+    def listed() -> list[dict[str, Any]]:
+        said = [json.loads(line) for line in lines.getvalue().splitlines()]
+        return [line for line in said if line["event"] == "http_request"]
+
+    wait_for(lambda: len(listed()) >= count, what="a line of each request")
+    return listed()
+
+
 def test_each_request_is_a_line_without_a_secret(lines: StringIO, server_on_sqlite: Served) -> None:
     served = server_on_sqlite
     answer = served.get("/sign-in?code=a-code-of-a-link", headers={"X-Request-ID": "mine"})
@@ -499,8 +510,7 @@ def test_a_line_of_a_refused_request_names_its_token(
     refused = server_on_sqlite.post("/api/v1/schedules/nightly/pause", Scope.READ, json={})
     unknown = server_on_sqlite.get("/api/v1/status", headers={"Authorization": "Bearer nobody"})
 
-    said = [json.loads(line) for line in lines.getvalue().splitlines()]
-    told = [(line["status"], line["by"]) for line in said if line["event"] == "http_request"]
+    told = [(line["status"], line["by"]) for line in list_requests(lines, 2)]
     assert (refused.status_code, unknown.status_code) == (403, 401)
     assert told == [(403, "a-read"), (401, None)]
 
