@@ -479,7 +479,7 @@ def list_requests(lines: StringIO, count: int) -> list[dict[str, Any]]:
         said = [json.loads(line) for line in lines.getvalue().splitlines()]
         return [line for line in said if line["event"] == "http_request"]
 
-    wait_for(lambda: len(listed()) >= count, what="a line of each request")
+    wait_for(lambda: len(listed()) >= count, within=20, what="a line of each request")
     return listed()
 
 
@@ -489,13 +489,7 @@ def test_each_request_is_a_line_without_a_secret(lines: StringIO, server_on_sqli
     served.get(f"/api/v1/status?token={served.tokens[Scope.ADMIN]}")
     served.post("/sign-in", None, data={"token": "a-wrong-one"}, headers={"Origin": served.url})
 
-    def list_requests() -> list[dict[str, str]]:
-        said = [json.loads(line) for line in lines.getvalue().splitlines()]
-        return [line for line in said if line["event"] == "http_request"]
-
-    # A line is written once its answer is on its way.
-    wait_for(lambda: len(list_requests()) >= 3, within=20, what="a line of each request")
-    requests = list_requests()
+    requests = list_requests(lines, 3)
     assert answer.status_code == 200
     assert [line["path"] for line in requests] == ["/sign-in", "/api/v1/status", "/sign-in"]
     assert (requests[0]["request_id"], requests[0]["by"]) == ("mine", "a-read")
