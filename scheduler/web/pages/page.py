@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from functools import partial, wraps
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,15 +11,11 @@ from starlette.responses import Response
 from scheduler.domain.errors import NotFound
 from scheduler.web.access import Caller
 from scheduler.web.models import reply
-from scheduler.web.pages.rendering import Shown, page_response
+from scheduler.web.pages.rendering import PATHS, Shown, page_response
 from scheduler.web.pages.times import ZONE_COOKIE
 from scheduler.web.routing import Router
 
 __all__ = ["PATHS", "Pages", "Shown"]
-
-PATHS: Final[set[str]] = set()
-"""Where there is a page."""
-
 
 Maker = Callable[..., Awaitable[Shown]]
 
@@ -59,11 +55,11 @@ def _answering(make: Maker, *, may_be_name: bool) -> Callable[..., Awaitable[Res
         if may_be_name and _is_browser(request):
             with suppress(NotFound):
                 whole = await _make(make, {**given, "name": f"{given['name']}.json"})
-                return page_response(request, caller, whole, PATHS)
+                return page_response(request, caller, whole)
         shown = await _make(make, given)
         if request.url.path.endswith(".json"):
             return reply(shown.data)
-        return page_response(request, caller, shown, PATHS)
+        return page_response(request, caller, shown)
 
     return answer
 

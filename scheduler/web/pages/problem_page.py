@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from scheduler.web.access import Caller
-from scheduler.web.pages.page import PATHS
 from scheduler.web.pages.rendering import Shown, page_response
 from scheduler.web.pages.sign_in import sign_in_path
 from scheduler.web.problems import Problem
@@ -31,7 +30,7 @@ def find_problem_page(request: Request, problem: Problem) -> Response | None:
         status=problem.status,
         values={"problem": problem, "request_id": request.scope["state"].get("request_id", "")},
     )
-    answer = page_response(request, _caller(request), shown, PATHS)
+    answer = page_response(request, _caller(request), shown)
     for name, value in problem.headers.items():
         answer.headers[name] = value
     return answer

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,9 @@ from scheduler.web.pictures.looks import class_of, mark_of, word_of
 
 DONE_COOKIE: Final = "dcas_done"
 """What was done by the form before: told once."""
+
+PATHS: Final[set[str]] = set()
+"""Where there is a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +61,8 @@ def csrf_of(request: Request) -> str | None:
     return cookie and hashlib.sha256(f"form of {cookie}".encode()).hexdigest()
 
 
-def page_response(
-    request: Request, caller: Caller, shown: Shown, paths: Collection[str] = ()
-) -> Response:
-    """Render a page for *caller*; *paths* are those of the head that there are."""
+def page_response(request: Request, caller: Caller, shown: Shown) -> Response:
+    """Render a page for *caller*."""
     done = request.cookies.get(DONE_COOKIE)
     text = _TEMPLATES.get_template(shown.template).render(
         page=shown,
@@ -75,7 +76,7 @@ def page_response(
         json_address=_address(request, suffix=".json"),
         origin=str(request.base_url).rstrip("/"),
         zones=_zones(chosen_zone(request)),
-        navigation=[link for link in NAVIGATION if link.path in paths],
+        navigation=[link for link in NAVIGATION if link.path in PATHS],
         url_with=_url_with(request),
         done=done and unquote(done),
         **shown.values,

@@ -148,6 +148,7 @@ def test_several_schedules_are_paused_and_resumed_all_or_none(served: Served) ->
     assert served.get("/api/v1/schedules/nightly").json()["paused_at"] is None
     done = session.post("/schedules/pause", reason="x", listed="1", name="nightly")
     assert "Pause 1 schedule<" in listed.text
+    assert '<a href="/schedules" data-key="s" aria-current="page">' in listed.text
     assert '<input type="hidden" name="reason" value="x">' in listed.text
     assert unquote(done.cookies["dcas_done"].strip('"')) == "1 schedule is paused"
     assert served.get("/api/v1/schedules/nightly").json()["paused_reason"] == "x"
