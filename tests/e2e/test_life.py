@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from scheduler.sandbox import Fault, FaultKind, When
+from scheduler.storage.database import Database
 from tests.e2e.rig import QUICK, house, pause, serving, wait_for
 from tests.judge import jobs_of
 
@@ -204,6 +206,33 @@ def test_a_wrong_file_ends_the_start_with_78(
         daemon = built.start()
 
         assert daemon.process.wait(60) == 78, daemon.said()
+
+
+def test_a_schema_that_lost_a_rule_ends_the_start_with_78(
+    tmp_path: Path, database_url: str
+) -> None:
+    with Database(database_url) as db, db.writing() as conn:
+        table = "" if db.file is not None else " ON runs"
+        conn.execute(text(f"DROP TRIGGER runs_moved{table}"))
+    with house(tmp_path, database_url, "http://127.0.0.1:9") as built:
+        daemon = built.start()
+
+        assert daemon.process.wait(60) == 78, daemon.said()
+        assert "the schema lacks trigger runs_moved" in daemon.said()
+
+
+@pytest.mark.quiet  # the database is not lent to others afterwards
+def test_a_database_that_only_reads_for_good_ends_the_start_with_78(
+    tmp_path: Path, postgresql_url: str
+) -> None:
+    with Database(postgresql_url) as db, db.writing() as conn:
+        name = conn.scalar(text("SELECT current_database()"))
+        conn.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    with house(tmp_path, postgresql_url, "http://127.0.0.1:9") as built:
+        daemon = built.start()
+
+        assert daemon.process.wait(60) == 78, daemon.said()
+        assert "default_transaction_read_only" in daemon.said()
 
 
 def test_a_damaged_database_ends_the_start_with_78(tmp_path: Path, sqlite_url: str) -> None:
