@@ -67,9 +67,13 @@ def read_lately(conn: Connection, *, now: datetime) -> Lately:
         # What tells most rows apart goes first: so they are sorted by one comparison each.
         .group_by(usage.c.schedule, usage.c.collector, usage.c.account)
     ).all()
-    by = [_shares((row[place], row[3], row[4]) for row in rows) for place in range(3)]
+    by = {
+        key: _shares((getattr(row, key), row.pages, row.paged_inputs) for row in rows)
+        for key in ("schedule", "collector", "account")
+    }
     return Lately(
-        loads=LoadsPerInput(*by), inputs_per_run=_shares((row[0], row[5], row[6]) for row in rows)
+        loads=LoadsPerInput(by["schedule"], by["collector"], by["account"]),
+        inputs_per_run=_shares((row.schedule, row.inputs, row.runs) for row in rows),
     )
 
 

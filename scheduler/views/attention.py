@@ -351,7 +351,8 @@ def _unheard(status: StatusView) -> Iterator[Need]:
     if unheard := status.unheard:
         yield Need(
             sentence=(
-                f"no answer told anything of {unheard.count} collections, the first"
+                f"no answer told anything of {unheard.count}"
+                f" {'collection' if unheard.count == 1 else 'collections'}, the first"
                 f" {unheard.collection_id} of run {unheard.run_id}, accepted"
                 f" {display_time(unheard.accepted_at)}: the log has what came"
                 " (collection_unanswered); they are asked about again, for 16 days"

@@ -298,7 +298,7 @@ async def test_a_collection_that_no_answer_tells_anything_of_is_told_soon(
         over = told(room)
 
     assert (early, over) == ([], [])
-    assert [one[:48] for one in late] == ["no answer told anything of 1 collections, the fi"]
+    assert [one[:48] for one in late] == ["no answer told anything of 1 collection, the fir"]
     assert f" of run {run_id}, accepted 2026-03-02 09:00:" in late[0]
     assert run.state is SUCCEEDED
 
