@@ -10,14 +10,16 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from scheduler.domain.timestamps import iso_time
 from scheduler.log_lines import Lines, lines_to
 
 HIDDEN: Final = "[redacted]"
@@ -55,19 +57,14 @@ _PATTERNS: Final = tuple(
 )
 # Every pattern needs one of these, and looking for them costs a tenth of looking for those.
 _SUSPECTS: Final = (
-    *_WORDS.split("|"),
-    "key",
-    "://",
-    "?",
-    "&",
-    ";",
-    "-----begin",
-    "akia",
-    "asia",
-    "dcas_",
+    *("token", "secret", "pass", "pwd", "credential", "signature", "authorization", "cookie"),
+    *("bearer", "key", "://", "?", "&", ";", "-----begin", "akia", "asia", "dcas_"),
 )
 # Names of credentials that are no part of a word, and escapes, which may hide any letter.
-_SUSPECTS_IN_JSON: Final = (*_SUSPECTS, "auth", "sas", "sig", "\\u")
+_SUSPECTS_IN_JSON: Final = (
+    *(sign for sign in _SUSPECTS if not sign.startswith(("auth", "sig"))),
+    *("auth", "sas", "sig", "\\u"),
+)
 # Control characters, line and paragraph separators, bidirectional overrides, lone surrogates.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -110,6 +107,31 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     return lines
+
+
+def log_many(
+    events: Iterable[tuple[int, str, Mapping[str, object]]], *, doubtful: Collection[str]
+) -> None:
+    """
+    Write a line for each level, event and fields, as a logger would.
+
+    As JSON lines they take a third of the time: what is the same for all is found out once, and
+    only fields called in *doubtful* are looked through for secrets. No other may hold any.
+    """
+    logger, config = structlog.get_logger().bind(), structlog.get_config()
+    if config["processors"] != [*_SHARED, _json]:
+        for level, event, fields in events:
+            logger.log(level, event, **fields)
+        return
+    lines, now = config["logger_factory"](), iso_time(datetime.now(UTC))
+    for level, event, fields in events:
+        if not logger.is_enabled_for(level):
+            continue
+        name = logging.getLevelName(level).lower()
+        whole = {**fields, "event": event, "level": name, "timestamp": now}
+        seen = " ".join([str(fields[key]) for key in doubtful if key in fields])
+        is_suspect = _is_suspect(seen, _SUSPECTS)
+        lines.write(_json(lines, name, whole) if is_suspect else _ENCODER.encode(whole))
 
 
 class _Handler(logging.Handler):
@@ -162,7 +184,11 @@ def redact_text(text: str) -> str:
 
 
 def _is_suspect(text: str, signs: Sequence[str]) -> bool:
-    return any(map(text.casefold().__contains__, signs))
+    folded = text.casefold()
+    for sign in signs:  # every line comes by: `any` takes twice as long
+        if sign in folded:
+            return True
+    return False
 
 
 def _redacted(value: object, depth: int = 0) -> object:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.logs import configure_logging, redact, redact_text
+from scheduler.logs import configure_logging, log_many, redact, redact_text
 
 CANARY = "CANARY5f0c"
 
@@ -60,6 +61,30 @@ def test_an_event_is_one_json_line_with_its_time_in_utc(lines: io.StringIO) -> N
         "state": "collecting",
         "name": "two\nlines",
     }
+
+
+MANY: list[tuple[int, str, dict[str, object]]] = [
+    (logging.INFO, "run_queued", {"run_id": 1, "schedule": "one", "detail": "ä\nb\x1b[1m"}),
+    (logging.DEBUG, "run_dispatching", {"run_id": 1}),
+    (logging.WARNING, "run_failed", {"run_id": 2, "detail": f"https://u:{CANARY}@h/?token=x"}),
+    (logging.ERROR, "run_failed", {"run_id": 3, "schedule": f"token={CANARY}"}),
+]
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("level", ["debug", "info", "error"])
+def test_many_events_are_written_as_one_after_another(level: str, format: str) -> None:
+    one_by_one, together = io.StringIO(), io.StringIO()
+    configure_logging(level, format, one_by_one)
+    for number, event, fields in MANY:
+        structlog.get_logger().log(number, event, **fields)
+    configure_logging(level, format, together)
+    log_many(MANY, doubtful=("schedule", "detail"))
+
+    a_time = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
+    expected, written = (a_time.sub("", stream.getvalue()) for stream in (one_by_one, together))
+    assert written == expected != ""
+    assert CANARY not in written
 
 
 def test_the_standard_library_takes_the_same_way(lines: io.StringIO) -> None:

@@ -206,7 +206,8 @@ def after_success(brake: Brake, limits: Limits) -> Brake:
 
     *brake* is refilled. A success during a pause was sent before it, and does not end it.
     """
-    brake = replace(brake, consecutive_losses=0)
+    if brake.consecutive_losses > 0:  # `replace` is dear, and successes are many
+        brake = replace(brake, consecutive_losses=0)
     if _is_pausing(brake):
         return brake
     if brake.trips > 0:

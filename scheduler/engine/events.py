@@ -14,6 +14,7 @@ from scheduler.domain.moves import EventOfRun, is_notable
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import iso_time
 from scheduler.engine.tuning import EVENTS_AT_ONCE, EVENTS_EVERY
+from scheduler.logs import log_many
 from scheduler.storage import run_events
 from scheduler.storage.database import Connection, Database
 
@@ -86,9 +87,8 @@ def logged_states() -> frozenset[RunState]:
 
 def log_events(_: Connection, events: Sequence[EventOfRun]) -> None:
     """Write a line for each event, named after the state that its run has come to."""
-    lines = log.bind()
-    for event in events:
-        lines.log(_level(event), f"run_{event.to_state}", **_fields(event))
+    lines = ((_level(event), f"run_{event.to_state}", _fields(event)) for event in events)
+    log_many(lines, doubtful=_WRITTEN_BY_OTHERS)
 
 
 def _level(event: EventOfRun) -> int:
@@ -97,6 +97,7 @@ def _level(event: EventOfRun) -> int:
     return logging.DEBUG if event.to_state in _STEPS else logging.INFO
 
 
+_WRITTEN_BY_OTHERS: Final = ("schedule", "collector", "detail", "by", "collection_id")
 _STEPS: Final = frozenset({RunState.DISPATCHING})
 
 

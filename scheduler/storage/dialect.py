@@ -99,7 +99,7 @@ _WRITTEN_LENGTH: Final = len("2026-03-02 09:00:00.000000")
 def text_of(moment: datetime) -> str:
     """Return an aware time as SQLite keeps it, and as PostgreSQL reads it in our sessions."""
     # Not strftime, which takes ten times as long, and a pass writes hundreds.
-    return _utc(moment).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return _utc(moment).isoformat(" ", "microseconds")[:_WRITTEN_LENGTH]
 
 
 def _utc(moment: datetime) -> datetime:
