@@ -40,7 +40,7 @@ from scheduler.engine.fitness import FitnessStep
 from scheduler.engine.follow import FollowStep
 from scheduler.engine.heartbeat import HeartbeatStep
 from scheduler.engine.listen import ListenStep
-from scheduler.engine.loop import Loop, Step, Wake
+from scheduler.engine.loop import Loop, Step, Wake, WakeBy
 from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
@@ -227,6 +227,10 @@ class _Parts:
 
         return wake_them
 
+    def wake_by(self, name: str) -> WakeBy:
+        """Return what tells that loop of work to come; it need not be built yet."""
+        return lambda moment: self.loops[name].wake_by(moment)
+
     def fire(self, carry_out: CarryOut) -> FireStep:
         return FireStep(
             db=self.db,
@@ -248,7 +252,8 @@ class _Parts:
             secret=self.settings.secret,
             may_go=self.settings.may_go,
             wake=self.wake("dispatch"),
-            wake_recorded=self.wake("follow", "reconcile"),
+            wake_follow=self.wake_by("follow"),
+            wake_reconcile=self.wake_by("reconcile"),
         )
 
     def reconcile(self) -> ReconcileStep:

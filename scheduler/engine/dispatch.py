@@ -34,7 +34,7 @@ from scheduler.engine.body_cache import BodyCache
 from scheduler.engine.dispatch_pass import DispatchPass, PassResult
 from scheduler.engine.fired import Fired, Firing
 from scheduler.engine.in_flight import InFlight, key_of
-from scheduler.engine.loop import Wake
+from scheduler.engine.loop import Wake, WakeBy
 from scheduler.engine.send_buffer import Claim, SendBuffer
 from scheduler.engine.singly import log_unrecorded, record_singly
 from scheduler.engine.stored_body import content_of
@@ -75,7 +75,8 @@ class DispatchStep:
     first_lookup: timedelta
     secret: Callable[[str], str | None]
     wake: Wake
-    wake_recorded: Wake
+    wake_follow: WakeBy
+    wake_reconcile: WakeBy
     accepting: bool = True
     departures: Departures | None = None
     may_go: Callable[[str, str], bool] = lambda name, destination: True
@@ -211,7 +212,8 @@ class DispatchStep:
         """Keep what can be kept of a pass that failed for something that it was to write."""
         settled = partial(result_of, now=now, first_lookup=self.first_lookup)
         await record_singly(self.db, answers, settled=settled, done=self._flight.forget, now=now)
-        self.wake_recorded()
+        self.wake_follow(now)
+        self.wake_reconcile(now)
 
     def log_unrecorded(self, why: str) -> None:
         """Write to the log what could not be written to the database: runs are looked for, too."""
@@ -297,8 +299,10 @@ class DispatchStep:
         for answer in answers:
             if answer.run.id in not_kept:
                 log_second_collection(answer)
-        if answers:
-            self.wake_recorded()
+        if result.poll_at is not None:
+            self.wake_follow(result.poll_at)
+        if result.look_up_at is not None:
+            self.wake_reconcile(result.look_up_at)
 
 
 _NOT_SENT = Deferral.NOT_SENT

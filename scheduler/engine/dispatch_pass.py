@@ -1,7 +1,7 @@
 """The one transaction of a dispatch: what was answered is recorded, what may leave is claimed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,6 +33,10 @@ class PassResult:
     released: list[RunToSend]
     not_kept: list[AttemptResult]
     run_again_at: datetime | None
+    poll_at: datetime | None
+    """When the first of the collections that are new is to be polled."""
+    look_up_at: datetime | None
+    """When the first of those whose answers were lost is to be looked for."""
     full: frozenset[collections_.CollectorKey]
     """Collectors with as many collections running as may run."""
 
@@ -74,7 +78,8 @@ class DispatchPass:
         5. Claim what may leave of the accounts whose time has come, and end what is over a limit.
         6. Close the limiters.
         """
-        not_kept = self._record_answers(conn)
+        results = [self._result_of(answer) for answer in self.answers]
+        not_kept = self._record(conn, results)
         outlook = queued.read_outlook(conn, now=self.now)
         self._clear_the_way(conn, outlook)
         at_work = self._list_at_work(conn)
@@ -94,20 +99,21 @@ class DispatchPass:
             slots={limiter.account.name: limiter.slots(self.owner) for limiter in limiters},
             released=released,
             not_kept=not_kept,
-            run_again_at=min((moment for moment in moments if moment is not None), default=None),
+            run_again_at=_first(moments),
+            poll_at=_first(collections_.first_poll_at(one.change, self.now) for one in results),
+            look_up_at=_first(one.change.next_lookup_at for one in results),
             full=full,
         )
 
-    def _record_answers(self, conn: Connection) -> list[AttemptResult]:
+    def _result_of(self, answer: Answered) -> AttemptResult:
+        return result_of(answer, now=self.now, first_lookup=self.first_lookup)
+
+    def _record(self, conn: Connection, results: Sequence[AttemptResult]) -> list[AttemptResult]:
         if self.known is not None:
             claimed = outcomes.list_claimed_by(conn, self.owner)
             unsent = [run for run in claimed if key_of(run) not in self.known]
             why = "the claim's commit was not confirmed"
             outcomes.release_unsent(conn, unsent, now=self.now, detail=why)
-        results = [
-            result_of(answer, now=self.now, first_lookup=self.first_lookup)
-            for answer in self.answers
-        ]
         not_kept = outcomes.record_outcomes(conn, results, now=self.now)
         failed = {
             result.run.schedule for result in results if result.change.state is RunState.FAILED
@@ -194,3 +200,7 @@ class DispatchPass:
             lease_until=self.claimed_at + (self.lease - self.request_timeout).total_seconds(),
             expires_at=expiry(run, self.now, self.claimed_at),
         )
+
+
+def _first(moments: Iterable[datetime | None]) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -44,6 +44,13 @@ class Loop:
     max_idle: timedelta
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     health: LoopHealth = field(default_factory=LoopHealth)
+    waits_until: datetime | None = None
+    """Until when it sleeps; None while it does not."""
+
+    def wake_by(self, moment: datetime) -> None:
+        """Tell it of work that is due at *moment*: it is woken if it would sleep for longer."""
+        if self.waits_until is None or moment < self.waits_until:
+            self.wakeup.set()
 
 
 async def run_loop(
@@ -67,7 +74,10 @@ async def run_loop(
         wake_at = await _pass(loop, clock)
         loop.health.since = None
         passed(loop.name)
-        await _wait(loop, _idle(loop, wake_at, clock), stopping)
+        idle = _idle(loop, wake_at, clock)
+        loop.waits_until = clock() + idle
+        await _wait(loop, idle, stopping)
+        loop.waits_until = None
 
 
 async def _pass(loop: Loop, clock: Clock) -> datetime | None:
@@ -116,3 +126,6 @@ async def _wait(loop: Loop, idle: timedelta, stopping: asyncio.Event) -> None:
 
 Wake = Callable[[], None]
 """Tells a loop that there is work. Only a hint: losing one costs latency, never work."""
+
+WakeBy = Callable[[datetime], None]
+"""Tells a loop when there will be work: `Loop.wake_by`."""

@@ -45,7 +45,7 @@ def insert_collections(
     The first poll is due when they are to start.
     """
     rows = [
-        (run.id, change.collection_id, change.start_eta, _first_poll_at(change, now))
+        (run.id, change.collection_id, change.start_eta, first_poll_at(change, now))
         for run, change in accepted
     ]
     if not rows:
@@ -87,7 +87,10 @@ _KEPT = _kept()
 _LONGEST_WAIT = timedelta(hours=1)
 
 
-def _first_poll_at(change: Transition, now: datetime) -> datetime:
+def first_poll_at(change: Transition, now: datetime) -> datetime | None:
+    """Return when the collection of a *change* is to be polled first; None if it brought none."""
+    if change.collection_id is None:
+        return None
     # A promised start is only a promise: never wait long for one.
     return min(max(change.start_eta or now, now), now + _LONGEST_WAIT)
 

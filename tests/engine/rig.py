@@ -78,7 +78,8 @@ class Room(Rows):
             "first_lookup": LOOKUP_AFTER[0],
             "secret": lambda name: None,
             "wake": lambda: self.answered.put_nowait(None),
-            "wake_recorded": _nobody,
+            "wake_follow": _nobody,
+            "wake_reconcile": _nobody,
         }
         return kind(**(usual | parts))
 
@@ -255,5 +256,5 @@ def alone(db: Database) -> CarryOut:
     return lambda firing, _: db.write(firing)
 
 
-def _nobody() -> None:
+def _nobody(*_: object) -> None:
     """Wake nobody: each step is called by the test."""

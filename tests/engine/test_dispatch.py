@@ -69,6 +69,24 @@ async def test_an_accepted_trigger_is_stored_with_its_id_and_start(database_url:
     )  # fmt: skip
 
 
+async def test_the_next_loops_are_told_when_there_is_something_to_ask(database_url: str) -> None:
+    to_poll: list[datetime] = []
+    to_find: list[datetime] = []
+    async with engine_room(database_url) as room:
+        step = room.dispatch_step(wake_follow=to_poll.append, wake_reconcile=to_find.append)
+        accepted = room.ask()
+        await room.dispatch(step)
+        (collection,) = room.collections(accepted)
+        told = to_poll.copy(), to_find.copy()
+        room.arm(Fault(kind=FaultKind.NO_ID))
+        lost = room.ask()
+        await room.dispatch(step)
+        look_up_at = room.run(lost).next_lookup_at
+
+    assert told == ([collection.next_poll_at], [])
+    assert (to_poll, to_find) == (told[0], [look_up_at])
+
+
 async def test_an_answer_without_a_start_is_accepted_and_stored_without_one(
     database_url: str,
 ) -> None:

@@ -109,6 +109,24 @@ async def test_a_wake_up_during_a_pass_is_not_lost() -> None:
     assert step.passes == 2
 
 
+async def test_work_to_come_wakes_a_loop_only_if_it_would_sleep_longer() -> None:
+    stopping = asyncio.Event()
+    step = Scripted([idle, idle], stopping)
+    loop = Loop("work", step, max_idle=timedelta(hours=1))
+    loop.wake_by(NINE + timedelta(days=1))
+    assert loop.wakeup.is_set(), "it does not sleep: nobody knows what it will have seen"
+    running = asyncio.create_task(run_loop(loop, clock=lambda: NINE, stopping=stopping))
+    async with asyncio.timeout(60):
+        while loop.waits_until is None:
+            await asyncio.sleep(0)
+        loop.wake_by(NINE + timedelta(hours=1))
+        assert not loop.wakeup.is_set()
+        loop.wake_by(NINE + timedelta(minutes=59))
+        await running
+
+    assert step.passes == 2
+
+
 async def test_stopping_ends_a_loop_that_waits() -> None:
     stopping, waits = asyncio.Event(), asyncio.Event()
     step = Scripted([idle, idle], stopping)
