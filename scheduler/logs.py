@@ -12,14 +12,12 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from scheduler.domain.timestamps import iso_time
 from scheduler.log_lines import Lines, lines_to
 
 HIDDEN: Final = "[redacted]"
@@ -123,12 +121,13 @@ def log_many(
         for level, event, fields in events:
             logger.log(level, event, **fields)
         return
-    lines, now = config["logger_factory"](), iso_time(datetime.now(UTC))
+    lines = config["logger_factory"]()
+    stamp = _STAMPER(lines, "", {})
     for level, event, fields in events:
         if not logger.is_enabled_for(level):
             continue
         name = logging.getLevelName(level).lower()
-        whole = {**fields, "event": event, "level": name, "timestamp": now}
+        whole = {**fields, "event": event, "level": name, **stamp}
         seen = " ".join([str(fields[key]) for key in doubtful if key in fields])
         is_suspect = _is_suspect(seen, _SUSPECTS)
         lines.write(_json(lines, name, whole) if is_suspect else _ENCODER.encode(whole))
@@ -160,9 +159,10 @@ class _Handler(logging.Handler):
             self._lines.write(self.format(record))
 
 
+_STAMPER: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _SHARED: Final[Sequence[Processor]] = (
     structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _STAMPER,
     structlog.processors.StackInfoRenderer(),
     # Here, and as plain text: richer tracebacks show the values of variables.
     structlog.processors.format_exc_info,
@@ -184,11 +184,7 @@ def redact_text(text: str) -> str:
 
 
 def _is_suspect(text: str, signs: Sequence[str]) -> bool:
-    folded = text.casefold()
-    for sign in signs:  # every line comes by: `any` takes twice as long
-        if sign in folded:
-            return True
-    return False
+    return any(map(text.casefold().__contains__, signs))
 
 
 def _redacted(value: object, depth: int = 0) -> object:

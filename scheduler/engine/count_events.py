@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from scheduler.domain.lateness import meant_at
 from scheduler.domain.records import ENDED_STATES, RunState
-from scheduler.domain.tally import RUNS_ENDED, START_DELAY, Tally
+from scheduler.domain.tally import RUNS_ENDED, START_DELAY, SUM, Tally
 from scheduler.engine.events import ConsumerStep
 from scheduler.engine.tuning import COUNTED_EVERY, EVENTS_AT_ONCE
 from scheduler.storage import counted_events, last_ends, run_events, tallies, usage
@@ -16,6 +15,7 @@ from scheduler.storage.run_events import Stretch
 METRICS: Final = usage.COUNTER
 """The consumer that all daemons share: each event is counted once."""
 
+_ORIGIN: Final = {False: "schedule", True: "request"}
 _COUNTED: Final = frozenset({RunState.COLLECTING, *ENDED_STATES})
 
 
@@ -40,10 +40,10 @@ class CountStep(ConsumerStep):
 
 def _count(conn: Connection, stretch: Stretch) -> None:
     tally = Tally()
-    for run in counted_events.list_acceptances(conn, stretch):
-        delay = (run.triggered_at or run.happened_at) - meant_at(run)
-        origin = "schedule" if run.created_by is None else "request"
-        tally.observe(START_DELAY, delay.total_seconds(), origin)
+    for delays in counted_events.list_delays(conn, stretch, START_DELAY.bounds):
+        origin, bucket = _ORIGIN[delays.is_asked], START_DELAY.buckets[delays.beyond]
+        tally.add(START_DELAY.name, origin, bucket, amount=delays.number)
+        tally.add(START_DELAY.name, origin, SUM, amount=delays.seconds)
     for ends in counted_events.list_ends(conn, stretch):
         tally.add(RUNS_ENDED, ends.state, ends.reason, amount=ends.count)
     tallies.add(conn, tally.values())

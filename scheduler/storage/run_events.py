@@ -182,21 +182,29 @@ def take_stretch(
     horizon = transaction_horizon(conn)
     after = (cursor.transaction_id, cursor.event_id)
     by_id = horizon == NO_TRANSACTIONS
-    places = conn.execute(
+    order = _ORDER[by_id:]
+    places = (
         select(*_ORDER)
         .where(
             _is_after(after, by_id=by_id),
             run_events.c.transaction_id < horizon[0],
             run_events.c.to_state.in_(states),
         )
-        .order_by(*_ORDER[by_id:])
+        .order_by(*order)
         .limit(limit)
-    ).all()
-    if not places:
+        .subquery()
+    )
+    # Only the last of them is read, and how many they are.
+    last = conn.execute(
+        select(*places.c, func.count().over().label("number"))
+        .order_by(*(places.c[column.name].desc() for column in order))
+        .limit(1)
+    ).first()
+    if last is None:
         return None
-    until = (places[-1].transaction_id, places[-1].id)
+    until = (last.transaction_id, last.id)
     _move_cursor(conn, consumer, until)
-    return Stretch(after=after, until=until, states=states, count=len(places), is_by_id=by_id)
+    return Stretch(after=after, until=until, states=states, count=last.number, is_by_id=by_id)
 
 
 def _is_after(place: Place, *, by_id: bool) -> ColumnElement[bool]:

@@ -241,7 +241,7 @@ def count_events(conn: Connection) -> None:
     stretch = run_events.take_stretch(conn, "metrics", limit=100, states=tuple(RunState))
     assert stretch is not None
     for ask in (
-        counted_events.list_acceptances,
+        counted_events.list_delays,
         counted_events.list_ends,
         counted_events.list_schedule_ends,
     ):
