@@ -9,7 +9,7 @@ import structlog
 from scheduler.domain.records import Outcome, Reason, RunState, RunToSend
 from scheduler.domain.reply import Accepted, TriggerReply
 from scheduler.domain.transition import Transition, after_reply
-from scheduler.engine.rate_limiter import Feedback, RateLimiter, feedback_of_reply
+from scheduler.engine.rate_limiter import ALL_IS_WELL, Feedback, RateLimiter, feedback_of_reply
 from scheduler.storage.runs.outcomes import AttemptResult
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Answered:
     @property
     def is_plain(self) -> bool:
         """Tell whether the account's brake has nothing to hear but that all is well."""
-        return isinstance(self.reply, Accepted) or self.feedback in (None, Feedback())
+        return isinstance(self.reply, Accepted) or self.feedback in (None, ALL_IS_WELL)
 
 
 def feedbacks(limiter: RateLimiter, answers: Sequence[Answered]) -> list[Feedback]:

@@ -47,6 +47,9 @@ class Feedback:
     detail: str | None = None
 
 
+ALL_IS_WELL: Final = Feedback()
+
+
 def feedback_of_reply(reply: TriggerReply, *, token_fingerprint: str) -> Feedback:
     """Read the answer to a trigger that was sent with the token of *token_fingerprint*."""
     match reply:
@@ -59,13 +62,13 @@ def feedback_of_reply(reply: TriggerReply, *, token_fingerprint: str) -> Feedbac
         case Lost(detail=detail):
             return Feedback(lost=True, detail=detail)
         case _:
-            return Feedback()
+            return ALL_IS_WELL
 
 
 def feedback_of_answer(answer: object, *, token_fingerprint: str) -> Feedback:
     """Read the answer to a question that was asked with the token of *token_fingerprint*."""
     if not isinstance(answer, Unanswered):
-        return Feedback()
+        return ALL_IS_WELL
     if answer.throttled:
         return Feedback(throttled=True, retry_after=answer.retry_after)
     if answer.credentials:

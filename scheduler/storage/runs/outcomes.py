@@ -6,10 +6,9 @@ its run moves only if it still waits for that attempt.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -48,8 +47,7 @@ from scheduler.storage.run_events import SIGNED, signature
 from scheduler.storage.tables import ON_THE_WIRE, attempts, collections, in_state, runs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptResult:
+class AttemptResult(NamedTuple):
     """What became of the attempt that *run* was claimed for: number *run.fence*."""
 
     run: SentRun
