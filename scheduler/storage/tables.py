@@ -449,7 +449,11 @@ runs = Table(
     _partial("ix_runs_gaps", "schedule", "due_until", where="due_until IS NOT NULL"),
     _partial("ix_runs_stopped", "order_key", where=_STOPPED),
     _partial("ix_runs_unresolved", "account", "collector_id", where=_ONE_IN_FLIGHT),
-    _partial("ix_runs_collecting", "account", "collector_id", where=_COLLECTING),
+    # All that is asked of what runs: SQLite would read each row for its state.
+    _partial(
+        *("ix_runs_collecting", "account", "collector_id", "overdue_at", "state"),
+        where=_COLLECTING,
+    ),
     _partial("ix_runs_overdue", "id", where=_OVERDUE),
     _partial("ix_runs_lost", "ended_at", where=_LOST),
     _partial("ix_runs_lookup", "next_lookup_at", where=_UNCONFIRMED),

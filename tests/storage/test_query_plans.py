@@ -7,6 +7,7 @@ Every plan is that of the statement itself, caught on its way to the database.
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, select, text
 
 from scheduler.domain.records import Outcome, Reason, RunState
 from scheduler.domain.retention import Retention
+from scheduler.domain.tally import START_DELAY
 from scheduler.domain.transition import Transition
 from scheduler.storage import (
     accounts,
@@ -241,7 +243,7 @@ def count_events(conn: Connection) -> None:
     stretch = run_events.take_stretch(conn, "metrics", limit=100, states=tuple(RunState))
     assert stretch is not None
     for ask in (
-        counted_events.list_delays,
+        partial(counted_events.list_delays, bounds=START_DELAY.bounds),
         counted_events.list_ends,
         counted_events.list_schedule_ends,
     ):
