@@ -12,13 +12,13 @@ from scheduler.domain.batch import Asked, Reading, Readings
 from scheduler.domain.definition import RunDefaults
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
 from scheduler.domain.other_jobs import BESIDE_NOTHING
+from scheduler.domain.pauses import Freeze
 from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, plan_schedule
 from scheduler.domain.records import Batch, CatchUp, NewRun, Reason, RunState, Schedule, StoredBody
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.fired import CarryOut, Fired, log_invalid, log_standing
 from scheduler.storage import (
-    accounts,
     collections_,
     definitions,
     freezes,
@@ -140,7 +140,7 @@ class FireStep:
 
     async def _read_and_fire(self, due: Sequence[ScheduleWithRefs], now: datetime) -> Fired:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
-        names = [whole.schedule.name for whole in due]
+        found = {whole.schedule.name: whole for whole in due}
         batches = {whole.batch.name: whole.batch for whole in due if whole.batch is not None}
         store, spool = partial(self._store, now=now), DatabaseSpool(self.db, now)
         readings: dict[Asked, Reading] = {}
@@ -149,8 +149,8 @@ class FireStep:
         for _ in range(_MOST_READINGS):
             wanted = {ask: batches[ask.batch] for ask in asked if ask.batch in batches}
             readings |= await self.reader.read_all(wanted, store=store, spool=spool)
-            write = partial(self._fire, names=names, read=batches, readings=readings, now=now)
-            last, asked = await self.carry_out(write, len(names))
+            write = partial(self._fire, found=found, read=batches, readings=readings, now=now)
+            last, asked = await self.carry_out(write, len(found))
             fired = Fired([*fired.runs, *last.runs], last.locked)
             if not asked:
                 break
@@ -165,18 +165,22 @@ class FireStep:
         self,
         conn: Connection,
         *,
-        names: Sequence[str],
+        found: Mapping[str, ScheduleWithRefs],
         read: dict[str, Batch],
         readings: dict[Asked, Reading],
         now: datetime,
     ) -> tuple[Fired, list[Asked]]:
-        """Decide those of *names* that can be held; return what is to be read for more, too."""
-        claimed = overrides.apply_overrides(conn, schedules.claim(conn, names), now=now)
+        """Decide what was *found* and can be held; return what is to be read for more, too."""
+        held = schedules.claim(conn, list(found), found)
+        claimed = held.wholes
+        if held.has_overrides:
+            claimed = overrides.apply_overrides(conn, claimed, now=now)
         _forget_edited(claimed, read, readings)
         # Many schedules name neither a queue nor a calendar: each question costs a lone one time.
         has_queues = any(whole.schedule.queue is not None for whole in claimed)
         queues = definitions.list_queues(conn) if has_queues else {}
-        context = self._context(conn, claimed, queues, readings, now)
+        stops = freezes.list_freezes(conn) if held.has_freezes else []
+        context = self._context(conn, claimed, queues, stops, readings, now)
         answers = [_decide(whole, context) for whole in claimed]
         decisions = [answer for answer in answers if isinstance(answer, Decision)]
         unread = [
@@ -185,18 +189,19 @@ class FireStep:
         fired = [run for decision in decisions for run in decision.runs]
         fired = _refuse_beyond_depth(conn, fired, queues, now)
         _carry_out(conn, decisions, now)
-        _coalesce(conn, claimed, fired, now)
+        _coalesce(conn, [one for one in claimed if one.schedule.name in held.waiting], fired, now)
         fired = _insert(conn, fired, readings, now)
         _record_marks(conn, claimed, decisions, now)
         failed = {run.schedule for run in fired if run.state is RunState.FAILED}
         pause_failing(conn, failed, now=now)
-        return Fired(fired, locked=len(names) - len(claimed)), unread
+        return Fired(fired, locked=len(found) - len(claimed)), unread
 
     def _context(
         self,
         conn: Connection,
         wholes: Sequence[ScheduleWithRefs],
         queues: Mapping[str, Queue],
+        stops: Sequence[Freeze],
         readings: Readings,
         now: datetime,
     ) -> Context:
@@ -205,13 +210,13 @@ class FireStep:
         beside_nothing = [whole for whole in wholes if whole.schedule.overlap in BESIDE_NOTHING]
         return Context(
             now=now,
-            accounts=frozenset(account.name for account in accounts.list_accounts(conn)),
+            accounts=frozenset(whole.account for whole in wholes if whole.account is not None),
             after=schedules.list_before(
                 conn, {schedule.after for schedule in claimed if schedule.after is not None}
             ),
             calendars=definitions.list_calendars(conn) if has_calendars else {},
             orders={name: queue.queue_order for name, queue in queues.items()},
-            freezes=freezes.list_freezes(conn),
+            freezes=stops,
             readings=readings,
             sent=sent.count_last_sent(conn, _guarded(wholes)),
             unfinished=runs.list_unfinished(

@@ -44,9 +44,10 @@ def _with_overrides(
     conn: Connection, whole: ScheduleWithRefs, in_force: Sequence[Override]
 ) -> ScheduleWithRefs:
     schedule = overridden(whole.schedule, in_force)
-    if schedule.batch == whole.schedule.batch:
-        return replace(whole, schedule=schedule)
-    return replace(whole, schedule=schedule, batch=_find_batch(conn, schedule.batch))
+    is_other = schedule.batch != whole.schedule.batch
+    batch = _find_batch(conn, schedule.batch) if is_other else whole.batch
+    # It is not its row's any more, and is not taken for it.
+    return replace(whole, schedule=schedule, batch=batch, as_text="")
 
 
 def _find_batch(conn: Connection, name: str) -> Batch | None:

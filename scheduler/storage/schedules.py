@@ -1,6 +1,6 @@
 """Schedules: what is due, and how far each has been fired."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -24,13 +24,32 @@ from sqlalchemy import (
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.follow_up import EndedRun
-from scheduler.domain.records import Batch, Collector, Origin, RunState, Schedule, ScheduleTimes
+from scheduler.domain.records import (
+    OPEN_STATES,
+    Batch,
+    Collector,
+    Origin,
+    RunState,
+    Schedule,
+    ScheduleTimes,
+)
 from scheduler.domain.suggestions import MOST_NAMES, did_you_mean
 from scheduler.storage.definition_tables import signed_edit
+from scheduler.storage.gathered import gather
 from scheduler.storage.json_rows import JsonRows, JsonValues
+from scheduler.storage.row_text import RowText
 from scheduler.storage.rows import columns_of, reader, records
 from scheduler.storage.runs.chunks import is_last_of_chunks, state_of_all_chunks
-from scheduler.storage.tables import batches, collectors, runs, schedules
+from scheduler.storage.tables import (
+    accounts,
+    batches,
+    collectors,
+    freezes,
+    in_state,
+    overrides,
+    runs,
+    schedules,
+)
 
 Record = TypeVar("Record")
 
@@ -41,25 +60,37 @@ class ScheduleWithRefs:
     A schedule with the collector and the batch that it names.
 
     Either is None where the row names nothing: a client without foreign keys, as the
-    sqlite3 shell is by default, can write that.
+    sqlite3 shell is by default, can write that. So is the *account* of its collector. While their
+    rows are *as_text* says they are what they were.
     """
 
     schedule: Schedule
     collector: Collector | None
     batch: Batch | None
+    account: str | None
+    as_text: str
 
 
-def _joined() -> Select[Any]:
+def _joined(*columns: Any) -> Select[Any]:
     return (
-        select(schedules, collectors, batches)
+        select(*columns)
         .join_from(schedules, collectors, collectors.c.name == schedules.c.collector, isouter=True)
+        .join(accounts, accounts.c.name == collectors.c.account, isouter=True)
         .join(batches, batches.c.name == schedules.c.batch, isouter=True)
         .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
     )
 
 
+# Inputs may be long, and are told by the schedule: an edit of its batch empties `planned_at`.
+_AS_TEXT = RowText(
+    *schedules.c,
+    *collectors.c,
+    *(column for column in batches.c if column is not batches.c.inputs),
+    accounts.c.name,
+).label("as_text")
+
 # Statements are built once: putting one of these together costs more than carrying it out.
-_JOINED = _joined()
+_JOINED = _joined(schedules, collectors, batches, accounts.c.name, _AS_TEXT)
 _NOW = bindparam("now", type_=schedules.c.next_fire_at.type)
 _LIMIT: BindParameter[int] = bindparam("limit", type_=Integer())
 
@@ -342,21 +373,63 @@ def set_defined_in(conn: Connection, names: Iterable[str], file_id: str | None) 
     conn.execute(update(schedules).where(moved).values(defined_in=file_id), _CHOSEN.of(names))
 
 
-def claim(conn: Connection, names: Sequence[str]) -> list[ScheduleWithRefs]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """
+    Schedules that are held; *waiting* are those that have runs which wait to be sent.
+
+    What there mostly is none of is only told to be there: each question costs a lone one time.
+    """
+
+    wholes: list[ScheduleWithRefs]
+    waiting: frozenset[str]
+    has_overrides: bool
+    has_freezes: bool
+
+
+def claim(
+    conn: Connection, names: Sequence[str], found: Mapping[str, ScheduleWithRefs] = {}
+) -> Claimed:
     """
     Return those of *names* that are enabled, in that order, held until the transaction ends.
 
-    What another daemon holds at this moment is left out: it is being fired there.
+    What another daemon holds at this moment is left out: it is being fired there. What was *found*
+    before and is still the same is not read again.
     """
-    schedule_of = {
-        whole.schedule.name: whole for whole in _whole(conn, _CLAIMED, **_CHOSEN.of(names))
+    held = {row[0]: row for row in gather(conn, _HELD, _CHOSEN.of(names))}
+    same = {
+        name: found[name]
+        for name, row in held.items()
+        if name in found and found[name].as_text == row[1]
     }
-    return [schedule_of[name] for name in names if name in schedule_of]
+    others = _CHOSEN.of(name for name in held if name not in same)
+    read = _whole(conn, _CLAIMED, **others) if len(same) < len(held) else []
+    whole_of = same | {whole.schedule.name: whole for whole in read}
+    return Claimed(
+        wholes=[whole_of[name] for name in names if name in whole_of],
+        waiting=frozenset(name for name, row in held.items() if row[2]),
+        has_overrides=any(row[3] for row in held.values()),
+        has_freezes=any(row[4] for row in held.values()),
+    )
 
 
 _CHOSEN = JsonValues("chosen", schedules.c.name.type)
-_CLAIMED = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled).with_for_update(
-    skip_locked=True, of=schedules
+_CLAIMED = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled)
+_one_waits = exists().where(
+    runs.c.schedule == schedules.c.name,
+    in_state(runs, *OPEN_STATES),  # as the index says it
+    in_state(runs, RunState.QUEUED),
+)
+_HELD = (
+    _joined(
+        schedules.c.name,
+        _AS_TEXT,
+        _one_waits,
+        exists(select(overrides.c.id)),
+        exists(select(freezes.c.scope)),
+    )
+    .where(_CHOSEN.has(schedules.c.name), schedules.c.enabled)
+    .with_for_update(skip_locked=True, of=schedules)
 )
 
 
@@ -521,8 +594,15 @@ def _whole(conn: Connection, query: Select[Any], **values: Any) -> list[Schedule
     schedule = reader(Schedule, columns, "schedules_")
     collector = _named(reader(Collector, columns, "collectors_"), columns, "collectors_name")
     batch = _named(reader(Batch, columns, "batches_"), columns, "batches_name")
+    account, as_text = (columns.index(name) for name in ("accounts_name", "as_text"))
     return [
-        ScheduleWithRefs(schedule=schedule(row), collector=collector(row), batch=batch(row))
+        ScheduleWithRefs(
+            schedule=schedule(row),
+            collector=collector(row),
+            batch=batch(row),
+            account=row[account],
+            as_text=row[as_text],
+        )
         for row in rows.all()
     ]
 

@@ -4,13 +4,14 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Barrier
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from sqlalchemy import Boolean, Float, Integer, Table, select, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Schedule
-from scheduler.storage import schedules
+from scheduler.storage import schedules, tables
 from scheduler.storage.database import Database
 from scheduler.storage.schedules import HighWaterMark
 from tests.make import NINE, make_batch, make_collector, make_schedule, minutes, seconds
@@ -179,8 +180,8 @@ def test_what_another_daemon_fires_is_left_to_it(postgresql_url: str) -> None:
             insert_schedule(conn, name="other")
 
         with db.writing() as one, db.writing() as other:
-            first = schedules.claim(one, ["hourly"])
-            second = schedules.claim(other, ["hourly", "other"])
+            first = schedules.claim(one, ["hourly"]).wholes
+            second = schedules.claim(other, ["hourly", "other"]).wholes
 
     assert (names(first), names(second)) == (["hourly"], ["other"])
 
@@ -189,7 +190,54 @@ def test_only_enabled_schedules_are_claimed(db: Database) -> None:
     with db.writing() as conn:
         insert_schedule(conn, name="off", enabled=False)
 
-        assert names(schedules.claim(conn, ["off", "hourly", "gone"])) == ["hourly"]
+        assert names(schedules.claim(conn, ["off", "hourly", "gone"]).wholes) == ["hourly"]
+
+
+SKIPPED: Final = ("name", "enabled", "collector_id", "cron", "anchor")
+"""What would be another row, or none, or stands for another column."""
+
+OTHER: Final = {
+    "version": "dev",
+    "overlap": "skip",
+    "after_when": "succeeded",
+    "dst_gap": "skip",
+    "dst_fold": "both",
+    "catch_up": "all",
+    "on_unconfirmed": "hold",
+    "on_overrun": "cancel",
+    "origin": "file",
+}
+"""A value that the column does not have before; of others it is told by their type."""
+
+
+@pytest.mark.parametrize("table", [tables.schedules, tables.collectors], ids=str)
+def test_what_was_found_is_read_again_whichever_column_was_edited_since(
+    db: Database, table: Table
+) -> None:
+    """Nothing counts the edits of another client: it is the row that is looked at."""
+    unseen = []
+    moment = type(tables.schedules.c.edited_at.type)
+    kinds = {Boolean: False, Integer: 17, Float: 0.125, moment: NINE + minutes(7)}
+    with db.writing() as conn:
+        (found,) = schedules.claim(conn, ["hourly"]).wholes
+        same = schedules.claim(conn, ["hourly"], {"hourly": found}).wholes[0] is found
+        for column in table.c:
+            if column.foreign_keys or column.name in SKIPPED:
+                continue
+            value = OTHER.get(column.name, kinds.get(type(column.type), "7m"))
+            if value is False:
+                value = not conn.scalar(select(column))
+            with conn.begin_nested() as edit:
+                is_time = column.name in ("every", "calendar_interval", "at", "after", "manual")
+                instead = {"cron": None} if is_time else {}
+                conn.execute(update(table).values({column.name: value, **instead}))
+                (claimed,) = schedules.claim(conn, ["hourly"], {"hourly": found}).wholes
+                if claimed is found:
+                    unseen.append(column.name)
+                edit.rollback()
+
+    assert same
+    assert unseen == []
 
 
 def test_a_schedule_is_switched_on_and_off(db: Database) -> None:
@@ -228,7 +276,7 @@ def test_a_schedule_that_names_nothing_is_read_all_the_same(sqlite_url: str) -> 
 
         with db.writing() as conn:
             (found,) = schedules.list_unplanned(conn, limit=9)
-            (claimed,) = schedules.claim(conn, ["hourly"])
+            (claimed,) = schedules.claim(conn, ["hourly"]).wholes
 
     assert (found.collector, found.batch) == (None, None)
     assert claimed == found
