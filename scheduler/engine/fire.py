@@ -1,7 +1,7 @@
 """Due schedules become runs."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -11,6 +11,7 @@ import structlog
 from scheduler.domain.batch import Asked, Reading, Readings
 from scheduler.domain.definition import RunDefaults
 from scheduler.domain.firing import MOST_AT_ONCE, PROMPT
+from scheduler.domain.foresight import Foreseen
 from scheduler.domain.other_jobs import BESIDE_NOTHING
 from scheduler.domain.pauses import Freeze
 from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, plan_schedule
@@ -18,6 +19,7 @@ from scheduler.domain.records import Batch, CatchUp, NewRun, Reason, RunState, S
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
 from scheduler.engine.fired import CarryOut, Fired, log_invalid, log_standing
+from scheduler.engine.foresight import MANY, Ahead, Foresight
 from scheduler.storage import (
     collections_,
     definitions,
@@ -55,11 +57,21 @@ _MOST_READINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Schedules to look at, when the first of them is due, and whether there may be more."""
+    """
+    Schedules to look at, when the first of them is due, and whether there may be more.
+
+    What was decided *ahead* is only fired if it is as it was.
+    """
 
     due: list[ScheduleWithRefs]
     is_full: bool
     due_at: datetime
+    ahead: Sequence[Ahead] = ()
+
+    @property
+    def foreseen(self) -> dict[str, Foreseen]:
+        """Return what was decided ahead, by schedule."""
+        return {one.whole.schedule.name: one.foreseen for one in self.ahead}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,9 +79,10 @@ class FireStep:
     """
     Decide every owed occurrence, write its run, and move the schedule's mark, in one transaction.
 
-    1. Schedules are found a moment before they are due, and waited for.
+    1. Schedules are found a moment before they are due, and waited for. Where there will be many,
+       they are found and decided earlier: `Foresight`.
     2. Their batches are read, outside of any transaction.
-    3. One transaction locks the schedules, reads them again, and decides what is owed.
+    3. One transaction locks the schedules, compares them, and decides what is owed.
     4. It writes the runs, ends what they replace, and moves the marks.
     5. What it asks for and was not read is read, and the transaction made again.
 
@@ -86,39 +99,66 @@ class FireStep:
     _limit: int = _AT_FIRST
     _locked: int = 0
     _ahead: _Work | None = None
+    _foresight: Foresight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._foresight = Foresight(db=self.db, read=self._read, defaults=self.defaults)
 
     async def run(self, now: datetime) -> datetime | None:
         """Fire what is due at *now*; return when to look at what is due next."""
         work = await self._find_work(now)
         if not work.due:
-            return _wake_at(await self.db.read(schedules.find_next_fire))
+            return await self._look_forward(now)
         if work.due_at > now:
             self._ahead = work
             return work.due_at
-        fired = await self._read_and_fire(work.due, now)
+        fired = await self._read_and_fire(work, now)
+        if work.ahead:
+            return now
         self._locked = fired.locked
         if work.is_full and fired.locked < len(work.due):
             return now
         # Asked when what was fired leaves already, not before.
-        after = now if fired.locked else None
-        following = await self.db.read(partial(schedules.find_next_fire, after=after))
+        following = await self._look_forward(now, after=now if fired.locked else None)
         if fired.locked:
-            return min(_wake_at(following) or _soon(now), _soon(now))
+            return min(following or _soon(now), _soon(now))
         if following is not None and self.reader.is_busy:
             return max(following, _soon(now))
-        return _wake_at(following)
+        return following
+
+    async def _look_forward(
+        self, now: datetime, *, after: datetime | None = None
+    ) -> datetime | None:
+        """Decide some of what will be due if that is much; return when there is more to do."""
+        following, many_at = await self.db.read(
+            partial(
+                schedules.find_next_fires,
+                after=after,
+                many=MANY,
+                many_after=self._foresight.looks_from(now),
+            )
+        )
+        go_on_at = await self._foresight.go_on(now, next_due_at=following, many_at=many_at)
+        moments = [moment for moment in (_wake_at(following), go_on_at) if moment is not None]
+        return min(moments, default=None)
 
     async def _find_work(self, now: datetime) -> _Work:
         """Return what is to be looked at: what was found ahead, once that is due."""
         work, self._ahead = self._ahead, None
-        if work is None or work.due_at > now:
-            # Those that somebody holds locked shall not take up the room of the others.
-            most = self._limit + self._locked
-            due = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD, most=most))
-            is_full = len(due) >= most
-            self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
-            work = _Work(due, is_full=is_full, due_at=_due_at(due, now))
-        return work
+        if work is not None and work.due_at <= now:
+            return work
+        if work is not None:
+            self._foresight.put_back(work.ahead)
+        if ahead := self._foresight.take(now, look_ahead=LOOK_AHEAD, most=self._limit):
+            self._limit = min(2 * self._limit, _AT_ONCE)
+            wholes, due_at = [one.whole for one in ahead], ahead[0].foreseen.due_at
+            return _Work(wholes, is_full=True, due_at=due_at, ahead=ahead)
+        # Those that somebody holds locked shall not take up the room of the others.
+        most = self._limit + self._locked
+        due = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD, most=most))
+        is_full = len(due) >= most
+        self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
+        return _Work(due, is_full=is_full, due_at=_due_at(due, now))
 
     def _list_work(self, conn: Connection, *, until: datetime, most: int) -> list[ScheduleWithRefs]:
         due = schedules.list_due(conn, now=until, limit=most)
@@ -138,23 +178,26 @@ class FireStep:
         self._invalid_seen = (now, last)
         return invalid
 
-    async def _read_and_fire(self, due: Sequence[ScheduleWithRefs], now: datetime) -> Fired:
+    async def _read_and_fire(self, work: _Work, now: datetime) -> Fired:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
-        found = {whole.schedule.name: whole for whole in due}
+        due = work.due
         batches = {whole.batch.name: whole.batch for whole in due if whole.batch is not None}
-        store, spool = partial(self._store, now=now), DatabaseSpool(self.db, now)
         readings: dict[Asked, Reading] = {}
         asked: Collection[Asked] = _asked_at_first(due, now)
         fired = Fired(runs=[], locked=0)
         for _ in range(_MOST_READINGS):
             wanted = {ask: batches[ask.batch] for ask in asked if ask.batch in batches}
-            readings |= await self.reader.read_all(wanted, store=store, spool=spool)
-            write = partial(self._fire, found=found, read=batches, readings=readings, now=now)
-            last, asked = await self.carry_out(write, len(found))
+            readings |= await self._read(wanted, now)
+            write = partial(self._fire, work=work, read=batches, readings=readings, now=now)
+            last, asked = await self.carry_out(write, len(due))
             fired = Fired([*fired.runs, *last.runs], last.locked)
             if not asked:
                 break
         return fired
+
+    async def _read(self, wanted: Mapping[Asked, Batch], now: datetime) -> Mapping[Asked, Reading]:
+        store, spool = partial(self._store, now=now), DatabaseSpool(self.db, now)
+        return await self.reader.read_all(wanted, store=store, spool=spool)
 
     def _store(self, body: StoredBody, *, now: datetime) -> None:
         """Keep a body before its run is written: many such would not fit into memory."""
@@ -165,13 +208,14 @@ class FireStep:
         self,
         conn: Connection,
         *,
-        found: Mapping[str, ScheduleWithRefs],
+        work: _Work,
         read: dict[str, Batch],
         readings: dict[Asked, Reading],
         now: datetime,
     ) -> tuple[Fired, list[Asked]]:
-        """Decide what was *found* and can be held; return what is to be read for more, too."""
-        held = schedules.claim(conn, list(found), found)
+        """Decide what can be held of *work*; return what is to be read for more, too."""
+        found = {whole.schedule.name: whole for whole in work.due}
+        held = schedules.claim(conn, list(found), found, only_same=bool(work.ahead))
         claimed = held.wholes
         if held.has_overrides:
             claimed = overrides.apply_overrides(conn, claimed, now=now)
@@ -181,7 +225,8 @@ class FireStep:
         queues = definitions.list_queues(conn) if has_queues else {}
         stops = freezes.list_freezes(conn) if held.has_freezes else []
         context = self._context(conn, claimed, queues, stops, readings, now)
-        answers = [_decide(whole, context) for whole in claimed]
+        foreseen = work.foreseen
+        answers = [_decide(whole, foreseen.get(whole.schedule.name), context) for whole in claimed]
         decisions = [answer for answer in answers if isinstance(answer, Decision)]
         unread = [
             asked for answer in answers if not isinstance(answer, Decision) for asked in answer
@@ -270,9 +315,14 @@ def _list_others(
     return others
 
 
-def _decide(whole: ScheduleWithRefs, context: Context) -> Decision | list[Asked]:
+def _decide(
+    whole: ScheduleWithRefs, foreseen: Foreseen | None, context: Context
+) -> Decision | list[Asked]:
     """Decide one schedule; whatever is wrong with it, the others go on."""
     schedule = whole.schedule
+    is_overridden = not whole.as_text
+    if foreseen is not None and not is_overridden and (decided := foreseen.at(context)):
+        return decided
     try:
         return plan_schedule(schedule, whole.collector, whole.batch, context)
     except Exception as error:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
@@ -85,7 +85,14 @@ def columns_of(kind: type[Any], table: FromClause) -> list[ColumnElement[Any]]:
 
 def values_of(item: "DataclassInstance") -> dict[str, Any]:
     """Return a record's fields by name, as a row: unlike asdict it copies nothing."""
-    return {field.name: getattr(item, field.name) for field in fields(item)}
+    names, pick = _picked(type(item))
+    return dict(zip(names, pick(item), strict=True))
+
+
+@cache
+def _picked(kind: type[Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(field.name for field in fields(kind))
+    return names, attrgetter(*names) if len(names) > 1 else lambda item: (getattr(item, names[0]),)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -388,13 +388,17 @@ class Claimed:
 
 
 def claim(
-    conn: Connection, names: Sequence[str], found: Mapping[str, ScheduleWithRefs] = {}
+    conn: Connection,
+    names: Sequence[str],
+    found: Mapping[str, ScheduleWithRefs] = {},
+    *,
+    only_same: bool = False,
 ) -> Claimed:
     """
     Return those of *names* that are enabled, in that order, held until the transaction ends.
 
     What another daemon holds at this moment is left out: it is being fired there. What was *found*
-    before and is still the same is not read again.
+    before and is still the same is not read again; with *only_same* no other is returned.
     """
     held = {row[0]: row for row in gather(conn, _HELD, _CHOSEN.of(names))}
     same = {
@@ -402,9 +406,8 @@ def claim(
         for name, row in held.items()
         if name in found and found[name].as_text == row[1]
     }
-    others = _CHOSEN.of(name for name in held if name not in same)
-    read = _whole(conn, _CLAIMED, **others) if len(same) < len(held) else []
-    whole_of = same | {whole.schedule.name: whole for whole in read}
+    others = [] if only_same else [name for name in held if name not in same]
+    whole_of = same | {whole.schedule.name: whole for whole in list_named(conn, others)}
     return Claimed(
         wholes=[whole_of[name] for name in names if name in whole_of],
         waiting=frozenset(name for name, row in held.items() if row[2]),
@@ -413,8 +416,15 @@ def claim(
     )
 
 
+def list_named(conn: Connection, names: Sequence[str]) -> list[ScheduleWithRefs]:
+    """Return those of *names* that are enabled, in that order."""
+    wholes = _whole(conn, _CHOSEN_ONES, **_CHOSEN.of(names)) if names else []
+    whole_of = {whole.schedule.name: whole for whole in wholes}
+    return [whole_of[name] for name in names if name in whole_of]
+
+
 _CHOSEN = JsonValues("chosen", schedules.c.name.type)
-_CLAIMED = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled)
+_CHOSEN_ONES = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled)
 _one_waits = exists().where(
     runs.c.schedule == schedules.c.name,
     in_state(runs, *OPEN_STATES),  # as the index says it
@@ -433,11 +443,23 @@ _HELD = (
 )
 
 
-def find_next_fire(conn: Connection, *, after: datetime | None = None) -> datetime | None:
-    """Return when the next schedule is due, *after* that moment; None when none ever is."""
-    if after is None:
-        return conn.scalar(_NEXT_FIRE)
-    return conn.scalar(_NEXT_FIRE.where(schedules.c.next_fire_at > after))
+def find_next_fires(
+    conn: Connection, *, after: datetime | None = None, many: int, many_after: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """
+    Return when the next schedule is due, *after* that moment, and when *many* more will have been.
+
+    Those are counted from *many_after* on. None when it never is.
+    """
+    moments = {"after": after or _EVER, "many": many, "many_after": many_after}
+    row = conn.execute(_NEXT_FIRES, moments).one()
+    return row[0], row[1]
+
+
+def list_due_names(conn: Connection, *, after: datetime, until: datetime, limit: int) -> list[str]:
+    """Return the schedules that are due after one moment, up to another, the first due first."""
+    moments = {"after": after, "until": until, "limit": limit}
+    return [row[0] for row in gather(conn, _DUE_NAMES, moments)]
 
 
 def list_next_due(conn: Connection, *, limit: int) -> list[Schedule]:
@@ -451,11 +473,26 @@ def list_next_due(conn: Connection, *, limit: int) -> list[Schedule]:
     return records(Schedule, rows)
 
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+_AFTER = bindparam("after", type_=schedules.c.next_fire_at.type)
+_MANY_AFTER = bindparam("many_after", type_=schedules.c.next_fire_at.type)
 _NEXT_FIRE = (
     select(schedules.c.next_fire_at)
     .where(_runnable, schedules.c.next_fire_at.is_not(None))
     .order_by(schedules.c.next_fire_at)
     .limit(1)
+)
+_NEXT_FIRES = select(
+    _NEXT_FIRE.where(schedules.c.next_fire_at > _AFTER).scalar_subquery(),
+    _NEXT_FIRE.where(schedules.c.next_fire_at > _MANY_AFTER)
+    .offset(bindparam("many", type_=Integer()))
+    .scalar_subquery(),
+)
+_DUE_NAMES = (
+    _NEXT_FIRE.with_only_columns(schedules.c.name)
+    .where(schedules.c.next_fire_at > _AFTER)
+    .where(schedules.c.next_fire_at <= bindparam("until", type_=schedules.c.next_fire_at.type))
+    .limit(_LIMIT)
 )
 
 

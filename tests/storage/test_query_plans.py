@@ -271,7 +271,11 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     "list_invalid": lambda conn: schedules.list_invalid(conn, after="", limit=500),
     "list_followers": lambda conn: schedules.list_followers(conn, limit=500),
     "list_lapsed_pauses": lambda conn: schedules.list_lapsed_pauses(conn, now=NINE),
-    "find_next_fire": schedules.find_next_fire,
+    "find_next_fires": lambda conn: schedules.find_next_fires(conn, many=64, many_after=NINE),
+    "list_due_names": lambda conn: schedules.list_due_names(
+        conn, after=NINE, until=NINE + minutes(1), limit=500
+    ),
+    "list_named": lambda conn: schedules.list_named(conn, ["due1", "due2"]),
     "list_rows_of_files": lambda conn: definition_tables.list_rows_of_files(
         conn, "schedules", ["s1"]
     ),

@@ -69,12 +69,12 @@ def test_what_is_due_is_listed_the_longest_due_first(db: Database) -> None:
 
         assert names(schedules.list_due(conn, now=NINE, limit=9)) == ["first", "second"]
         assert names(schedules.list_due(conn, now=NINE, limit=1)) == ["first"]
-        assert schedules.find_next_fire(conn) == NINE - minutes(1)
+        assert schedules.find_next_fires(conn, many=1, many_after=NINE) == (NINE - minutes(1), None)
 
 
 def test_nothing_fires_when_nothing_is_planned(db: Database) -> None:
     with db.reading() as conn:
-        assert schedules.find_next_fire(conn) is None
+        assert schedules.find_next_fires(conn, many=1, many_after=NINE) == (None, None)
         assert schedules.list_due(conn, now=NINE, limit=9) == []
 
 
