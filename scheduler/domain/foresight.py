@@ -76,7 +76,7 @@ def foresee(
     due_at = schedule.next_fire_at
     if due_at is None or batch is None:
         return None
-    context = _context(due_at, accounts, readings, defaults)
+    context = Context(now=due_at, accounts=accounts, readings=readings, defaults=defaults, limit=1)
     decision = plan_schedule(schedule, collector, batch, context)
     if not isinstance(decision, Decision) or decision.error is not None or not decision.runs:
         return None
@@ -90,27 +90,4 @@ def foresee(
         until=min(late, decision.next_fire_at or late),
         reading=readings.get(Asked(batch.name)),
         defaults=defaults,
-    )
-
-
-def _context(
-    now: datetime, accounts: Collection[str], readings: Readings, defaults: RunDefaults
-) -> Context:
-    return Context(
-        now=now,
-        accounts=accounts,
-        after={},
-        calendars={},
-        orders={},
-        freezes=(),
-        readings=readings,
-        sent={},
-        unfinished={},
-        others={},
-        ends={},
-        made={},
-        good={},
-        parked={},
-        defaults=defaults,
-        limit=1,
     )

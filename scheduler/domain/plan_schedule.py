@@ -60,20 +60,20 @@ class Context:
 
     now: datetime
     accounts: Collection[str]
-    after: Mapping[str, str | None]
-    calendars: Mapping[str, Calendar]
-    orders: Mapping[str, QueueOrder]
-    freezes: Sequence[Freeze]
     readings: Readings
-    sent: Mapping[str, int]
-    unfinished: Mapping[str, Sequence[Unfinished]]
-    others: Mapping[tuple[str, str], Sequence[str]]
-    ends: Mapping[str, Sequence[EndedRun]]
-    made: Mapping[str, int]
-    good: Mapping[str, LastGood]
-    parked: Mapping[str, Parked]
     defaults: RunDefaults
     limit: int
+    after: Mapping[str, str | None] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    orders: Mapping[str, QueueOrder] = field(default_factory=dict)
+    freezes: Sequence[Freeze] = ()
+    sent: Mapping[str, int] = field(default_factory=dict)
+    unfinished: Mapping[str, Sequence[Unfinished]] = field(default_factory=dict)
+    others: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    ends: Mapping[str, Sequence[EndedRun]] = field(default_factory=dict)
+    made: Mapping[str, int] = field(default_factory=dict)
+    good: Mapping[str, LastGood] = field(default_factory=dict)
+    parked: Mapping[str, Parked] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

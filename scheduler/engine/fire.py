@@ -28,6 +28,7 @@ from scheduler.storage import (
     overrides,
     parked_inputs,
     runs,
+    schedule_claims,
     schedules,
 )
 from scheduler.storage.body_parts import DatabaseSpool
@@ -88,7 +89,7 @@ class FireStep:
 
     UNIQUE (schedule, due_at, chunk) and a mark that only grows make a pass repeatable: one that
     crashed, or another daemon's, or a clock that went back writes nothing twice. What was found
-    ahead is read again when it is due: until then, every edit and every pause counts.
+    ahead is compared with its row when it is due: until then, every edit and every pause counts.
     """
 
     db: Database
@@ -215,7 +216,7 @@ class FireStep:
     ) -> tuple[Fired, list[Asked]]:
         """Decide what can be held of *work*; return what is to be read for more, too."""
         found = {whole.schedule.name: whole for whole in work.due}
-        held = schedules.claim(conn, list(found), found, only_same=bool(work.ahead))
+        held = schedule_claims.claim(conn, list(found), found, only_same=bool(work.ahead))
         claimed = held.wholes
         if held.has_overrides:
             claimed = overrides.apply_overrides(conn, claimed, now=now)

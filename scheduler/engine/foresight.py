@@ -28,7 +28,7 @@ MANY: Final = 64
 
 _AT_ONCE: Final = 128
 _MOST: Final = 10_000
-"""So many are kept: some 8 KB each."""
+"""So many are kept: some 6 KB each."""
 
 _QUIET: Final = timedelta(seconds=0.25)
 """Nothing is decided ahead while something is due so soon: it must not wait for that."""

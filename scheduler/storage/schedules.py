@@ -1,6 +1,6 @@
 """Schedules: what is due, and how far each has been fired."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -24,15 +24,7 @@ from sqlalchemy import (
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.follow_up import EndedRun
-from scheduler.domain.records import (
-    OPEN_STATES,
-    Batch,
-    Collector,
-    Origin,
-    RunState,
-    Schedule,
-    ScheduleTimes,
-)
+from scheduler.domain.records import Batch, Collector, Origin, RunState, Schedule, ScheduleTimes
 from scheduler.domain.suggestions import MOST_NAMES, did_you_mean
 from scheduler.storage.definition_tables import signed_edit
 from scheduler.storage.gathered import gather
@@ -40,16 +32,7 @@ from scheduler.storage.json_rows import JsonRows, JsonValues
 from scheduler.storage.row_text import RowText
 from scheduler.storage.rows import columns_of, reader, records
 from scheduler.storage.runs.chunks import is_last_of_chunks, state_of_all_chunks
-from scheduler.storage.tables import (
-    accounts,
-    batches,
-    collectors,
-    freezes,
-    in_state,
-    overrides,
-    runs,
-    schedules,
-)
+from scheduler.storage.tables import accounts, batches, collectors, runs, schedules
 
 Record = TypeVar("Record")
 
@@ -71,7 +54,8 @@ class ScheduleWithRefs:
     as_text: str
 
 
-def _joined(*columns: Any) -> Select[Any]:
+def joined(*columns: Any) -> Select[Any]:
+    """Return what selects *columns* of schedules and of all that they name."""
     return (
         select(*columns)
         .join_from(schedules, collectors, collectors.c.name == schedules.c.collector, isouter=True)
@@ -82,7 +66,7 @@ def _joined(*columns: Any) -> Select[Any]:
 
 
 # Inputs may be long, and are told by the schedule: an edit of its batch empties `planned_at`.
-_AS_TEXT = RowText(
+AS_TEXT = RowText(
     *schedules.c,
     *collectors.c,
     *(column for column in batches.c if column is not batches.c.inputs),
@@ -90,7 +74,7 @@ _AS_TEXT = RowText(
 ).label("as_text")
 
 # Statements are built once: putting one of these together costs more than carrying it out.
-_JOINED = _joined(schedules, collectors, batches, accounts.c.name, _AS_TEXT)
+_JOINED = joined(schedules, collectors, batches, accounts.c.name, AS_TEXT)
 _NOW = bindparam("now", type_=schedules.c.next_fire_at.type)
 _LIMIT: BindParameter[int] = bindparam("limit", type_=Integer())
 
@@ -373,49 +357,6 @@ def set_defined_in(conn: Connection, names: Iterable[str], file_id: str | None) 
     conn.execute(update(schedules).where(moved).values(defined_in=file_id), _CHOSEN.of(names))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """
-    Schedules that are held; *waiting* are those that have runs which wait to be sent.
-
-    What there mostly is none of is only told to be there: each question costs a lone one time.
-    """
-
-    wholes: list[ScheduleWithRefs]
-    waiting: frozenset[str]
-    has_overrides: bool
-    has_freezes: bool
-
-
-def claim(
-    conn: Connection,
-    names: Sequence[str],
-    found: Mapping[str, ScheduleWithRefs] = {},
-    *,
-    only_same: bool = False,
-) -> Claimed:
-    """
-    Return those of *names* that are enabled, in that order, held until the transaction ends.
-
-    What another daemon holds at this moment is left out: it is being fired there. What was *found*
-    before and is still the same is not read again; with *only_same* no other is returned.
-    """
-    held = {row[0]: row for row in gather(conn, _HELD, _CHOSEN.of(names))}
-    same = {
-        name: found[name]
-        for name, row in held.items()
-        if name in found and found[name].as_text == row[1]
-    }
-    others = [] if only_same else [name for name in held if name not in same]
-    whole_of = same | {whole.schedule.name: whole for whole in list_named(conn, others)}
-    return Claimed(
-        wholes=[whole_of[name] for name in names if name in whole_of],
-        waiting=frozenset(name for name, row in held.items() if row[2]),
-        has_overrides=any(row[3] for row in held.values()),
-        has_freezes=any(row[4] for row in held.values()),
-    )
-
-
 def list_named(conn: Connection, names: Sequence[str]) -> list[ScheduleWithRefs]:
     """Return those of *names* that are enabled, in that order."""
     wholes = _whole(conn, _CHOSEN_ONES, **_CHOSEN.of(names)) if names else []
@@ -425,22 +366,6 @@ def list_named(conn: Connection, names: Sequence[str]) -> list[ScheduleWithRefs]
 
 _CHOSEN = JsonValues("chosen", schedules.c.name.type)
 _CHOSEN_ONES = _JOINED.where(_CHOSEN.has(schedules.c.name), schedules.c.enabled)
-_one_waits = exists().where(
-    runs.c.schedule == schedules.c.name,
-    in_state(runs, *OPEN_STATES),  # as the index says it
-    in_state(runs, RunState.QUEUED),
-)
-_HELD = (
-    _joined(
-        schedules.c.name,
-        _AS_TEXT,
-        _one_waits,
-        exists(select(overrides.c.id)),
-        exists(select(freezes.c.scope)),
-    )
-    .where(_CHOSEN.has(schedules.c.name), schedules.c.enabled)
-    .with_for_update(skip_locked=True, of=schedules)
-)
 
 
 def find_next_fires(

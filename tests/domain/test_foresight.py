@@ -38,18 +38,7 @@ def context(readings: Readings, /, **parts: Any) -> Context:
     """Return what is there when it is due; *parts* are what is not as usual."""
     usual: dict[str, Any] = {
         "accounts": {"main"},
-        "after": {},
-        "calendars": {},
-        "orders": {},
-        "freezes": (),
         "readings": readings,
-        "sent": {},
-        "unfinished": {},
-        "others": {},
-        "ends": {},
-        "made": {},
-        "good": {},
-        "parked": {},
         "defaults": make_fallbacks(),
         "limit": 500,
     }

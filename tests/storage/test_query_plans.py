@@ -37,6 +37,7 @@ from scheduler.storage import (
     retention,
     run_events,
     runs,
+    schedule_claims,
     schedules,
     standing,
     tables,
@@ -281,7 +282,7 @@ HOT: Final[dict[str, Callable[[Connection], object]]] = {
     ),
     "find_last_error": lambda conn: runs.find_last_error(conn, "main"),
     "get_schedule": lambda conn: schedules.get_schedule(conn, "s1"),
-    "claim": lambda conn: schedules.claim(conn, ["due1", "due2"]),
+    "claim": lambda conn: schedule_claims.claim(conn, ["due1", "due2"]),
     "list_unfinished": lambda conn: runs.list_unfinished(conn, ["hourly", "s1"]),
     "coalesce_waiting": lambda conn: end_queued.coalesce_waiting(
         conn, ["hourly"], due_before=NINE, reason=Reason.COALESCED, now=NINE

@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, Float, Integer, Table, select, update
 
 from scheduler.domain.errors import NotFound
 from scheduler.domain.records import Schedule
-from scheduler.storage import schedules, tables
+from scheduler.storage import schedule_claims, schedules, tables
 from scheduler.storage.database import Database
 from scheduler.storage.schedules import HighWaterMark
 from tests.make import NINE, make_batch, make_collector, make_schedule, minutes, seconds
@@ -161,7 +161,7 @@ def test_an_edit_while_it_is_fired_asks_for_another_plan(postgresql_url: str) ->
                 conn.exec_driver_sql("UPDATE schedules SET cron = '1 * * * *'")
 
         with db.writing() as conn:
-            schedules.claim(conn, ["hourly"])
+            schedule_claims.claim(conn, ["hourly"])
             edited = pool.submit(edit)
             ready.wait(60)
             planned = HighWaterMark(schedule="hourly", fired_until=NINE, next_fire_at=NINE)
@@ -180,8 +180,8 @@ def test_what_another_daemon_fires_is_left_to_it(postgresql_url: str) -> None:
             insert_schedule(conn, name="other")
 
         with db.writing() as one, db.writing() as other:
-            first = schedules.claim(one, ["hourly"]).wholes
-            second = schedules.claim(other, ["hourly", "other"]).wholes
+            first = schedule_claims.claim(one, ["hourly"]).wholes
+            second = schedule_claims.claim(other, ["hourly", "other"]).wholes
 
     assert (names(first), names(second)) == (["hourly"], ["other"])
 
@@ -190,7 +190,7 @@ def test_only_enabled_schedules_are_claimed(db: Database) -> None:
     with db.writing() as conn:
         insert_schedule(conn, name="off", enabled=False)
 
-        assert names(schedules.claim(conn, ["off", "hourly", "gone"]).wholes) == ["hourly"]
+        assert names(schedule_claims.claim(conn, ["off", "hourly", "gone"]).wholes) == ["hourly"]
 
 
 SKIPPED: Final = ("name", "enabled", "collector_id", "cron", "anchor")
@@ -219,8 +219,8 @@ def test_what_was_found_is_read_again_whichever_column_was_edited_since(
     moment = type(tables.schedules.c.edited_at.type)
     kinds = {Boolean: False, Integer: 17, Float: 0.125, moment: NINE + minutes(7)}
     with db.writing() as conn:
-        (found,) = schedules.claim(conn, ["hourly"]).wholes
-        same = schedules.claim(conn, ["hourly"], {"hourly": found}).wholes[0] is found
+        (found,) = schedule_claims.claim(conn, ["hourly"]).wholes
+        same = schedule_claims.claim(conn, ["hourly"], {"hourly": found}).wholes[0] is found
         for column in table.c:
             if column.foreign_keys or column.name in SKIPPED:
                 continue
@@ -231,7 +231,7 @@ def test_what_was_found_is_read_again_whichever_column_was_edited_since(
                 is_time = column.name in ("every", "calendar_interval", "at", "after", "manual")
                 instead = {"cron": None} if is_time else {}
                 conn.execute(update(table).values({column.name: value, **instead}))
-                (claimed,) = schedules.claim(conn, ["hourly"], {"hourly": found}).wholes
+                (claimed,) = schedule_claims.claim(conn, ["hourly"], {"hourly": found}).wholes
                 if claimed is found:
                     unseen.append(column.name)
                 edit.rollback()
@@ -276,7 +276,7 @@ def test_a_schedule_that_names_nothing_is_read_all_the_same(sqlite_url: str) -> 
 
         with db.writing() as conn:
             (found,) = schedules.list_unplanned(conn, limit=9)
-            (claimed,) = schedules.claim(conn, ["hourly"]).wholes
+            (claimed,) = schedule_claims.claim(conn, ["hourly"]).wholes
 
     assert (found.collector, found.batch) == (None, None)
     assert claimed == found
