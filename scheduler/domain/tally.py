@@ -3,7 +3,6 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from threading import Lock
 from typing import Final
 
@@ -30,16 +29,11 @@ class Histogram:
     @property
     def buckets(self) -> tuple[str, ...]:
         """Return what its buckets are called, the one without an end last."""
-        return _buckets(self.bounds)
+        return (*(f"{bound:g}" for bound in self.bounds), INFINITY)
 
-    def bucket(self, seconds: float) -> str:
-        """Return the bucket that *seconds* fall into: its bound belongs to it."""
-        return self.buckets[bisect_left(self.bounds, seconds)]
-
-
-@cache  # each request is counted in one
-def _buckets(bounds: tuple[float, ...]) -> tuple[str, ...]:
-    return (*(f"{bound:g}" for bound in bounds), INFINITY)
+    def bucket(self, seconds: float) -> int:
+        """Return which of the buckets *seconds* fall into: its bound belongs to it."""
+        return bisect_left(self.bounds, seconds)
 
 
 START_DELAY: Final = Histogram(
@@ -62,25 +56,33 @@ class Tally:
     """Counts that only grow, from nothing; safe to share between threads."""
 
     def __init__(self) -> None:
-        self._values: dict[Key, float] = {}
+        self._counters: dict[Key, float] = {}
+        self._histograms: dict[Key, tuple[Histogram, list[float]]] = {}
         self._lock = Lock()
 
     def add(self, counter: str, *labels: str, amount: float = 1) -> None:
         """Count one, or *amount*."""
+        key = counter, labels
         with self._lock:
-            self._add((counter, labels), amount)
+            self._counters[key] = self._counters.get(key, 0.0) + amount
 
     def observe(self, histogram: Histogram, seconds: float, *labels: str) -> None:
         """Count *seconds* in their bucket; fewer than 0, by a clock that was set, are 0."""
         seconds = max(seconds, 0.0)
+        key = histogram.name, labels
         with self._lock:
-            self._add((histogram.name, (*labels, histogram.bucket(seconds))), 1)
-            self._add((histogram.name, (*labels, SUM)), seconds)
+            if key not in self._histograms:
+                self._histograms[key] = histogram, [0.0] * (len(histogram.buckets) + 1)
+            counts = self._histograms[key][1]
+            counts[histogram.bucket(seconds)] += 1
+            counts[-1] += seconds
 
     def values(self) -> Mapping[Key, float]:
         """Return what has been counted so far."""
         with self._lock:
-            return dict(self._values)
-
-    def _add(self, key: Key, amount: float) -> None:
-        self._values[key] = self._values.get(key, 0.0) + amount
+            values = dict(self._counters)
+            for (name, labels), (histogram, counts) in self._histograms.items():
+                for of, count in zip((*histogram.buckets, SUM), counts, strict=True):
+                    if count or of == SUM:
+                        values[name, (*labels, of)] = count
+            return values

@@ -32,7 +32,7 @@ class Withheld:
 Reply = TriggerReply | Unsendable | Withheld
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answered:
     """A claimed run and what came back for it."""
 

@@ -71,18 +71,18 @@ class Senders:
     async def _post(self, channel: ChannelDefinition, message_id: str, body: bytes) -> str | None:
         if channel.url is None:  # the file was judged: it has one
             return "the channel has no url"
-        headers = {b"content-type": b"application/json", b"webhook-id": message_id.encode()}
+        headers = {"content-type": "application/json", "webhook-id": message_id}
         timestamp = str(int(self.clock().timestamp()))
-        headers[b"webhook-timestamp"] = timestamp.encode()
+        headers["webhook-timestamp"] = timestamp
         if channel.secret is not None:
             secret = self.read_secret(channel.secret)
-            headers[b"webhook-signature"] = sign(secret, message_id, timestamp, body).encode()
+            headers["webhook-signature"] = sign(secret, message_id, timestamp, body)
         call = Call(
             method="POST",
             url=self._address(channel.url),
             timeout=channel.timeout,
             allow_private=channel.allow_private,
-            headers=tuple(headers.items()),
+            headers=headers,
             body=body,
         )
         return await call_receiver(call, clock=self.clock)

@@ -248,23 +248,30 @@ class DispatchStep:
             self._send(claim, buffer)
 
     def _send(self, claim: Claim, buffer: SendBuffer[Claim]) -> None:
-        task = asyncio.create_task(self._trigger(claim, buffer))
+        task = asyncio.create_task(self._send_in_turn(claim, buffer))
         self._flight.sending[key_of(claim.run)] = task
 
-    async def _trigger(self, claim: Claim, buffer: SendBuffer[Claim]) -> None:
-        run = claim.run
+    async def _send_in_turn(self, claim: Claim, buffer: SendBuffer[Claim]) -> None:
+        """Send *claim*, and then, one after the other, what its slot comes free for."""
+        sending: Claim | None = claim
+        while sending is not None:
+            answer = await self._trigger(sending)
+            self._flight.answers.append(answer)
+            task = self._flight.sending.pop(key_of(sending.run), None)
+            buffer.answered(plainly=answer.is_plain)
+            sending = next(buffer.take(), None)
+            if sending is not None and task is not None:
+                self._flight.sending[key_of(sending.run)] = task
+            self._ask_for_pass(buffer)
+
+    async def _trigger(self, claim: Claim) -> Answered:
         fingerprint = self.upstreams.token_fingerprint(claim.account)
         try:
             reply = await self._ask(claim)
         except Exception as error:  # a bug: what has left is not known
-            log.exception("trigger_failed", run_id=run.id)
+            log.exception("trigger_failed", run_id=claim.run.id)
             reply = Lost(detail=f"{type(error).__name__} while sending")
-        answered = Answered(run=run, reply=reply, token_fingerprint=fingerprint)
-        self._flight.answers.append(answered)
-        self._flight.sending.pop(key_of(run), None)
-        buffer.answered(plainly=answered.is_plain)
-        self._fill(buffer)
-        self._ask_for_pass(buffer)
+        return Answered(run=claim.run, reply=reply, token_fingerprint=fingerprint)
 
     def _ask_for_pass(self, buffer: SendBuffer[Claim]) -> None:
         """Have answers recorded: at once if *buffer* needs more claims, else with those to come."""

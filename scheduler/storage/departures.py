@@ -88,7 +88,7 @@ class Departures:
     def _write(self, lines: list[str]) -> None:
         if self._file is None:
             return
-        data = "".join(f"{line}\n" for line in lines).encode()
+        data = ("\n".join(lines) + "\n").encode()
         try:
             is_whole = os.write(self._file, data) == len(data)
         except OSError:

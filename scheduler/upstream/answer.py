@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import httptools
@@ -15,7 +15,7 @@ _LONGEST_HEAD: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
 _MOST_UNREAD: Final = 1024 * 1024
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
-_LENGTHS: Final = (b"content-length", b"transfer-encoding")
+_LENGTHS: Final = frozenset({"content-length", "transfer-encoding"})
 # What aiohttp and other clients of today take: old gateways end a line with LF alone.
 _LENIENT: Final = {
     "lenient_headers": True,
@@ -24,7 +24,7 @@ _LENIENT: Final = {
 }
 
 
-class Answer(httpx.AsyncByteStream):
+class Answer:
     """
     What comes back for one request.
 
@@ -37,7 +37,7 @@ class Answer(httpx.AsyncByteStream):
         self, *, release: Callable[["Answer"], None], hold: Callable[[bool], None]
     ) -> None:
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Mapping[str, str] = {}
         self.is_whole = False
         self.is_last = True
         self._release = release
@@ -48,30 +48,39 @@ class Answer(httpx.AsyncByteStream):
         self._parser.set_dangerous_leniencies(**_LENIENT)
         self._has_head = False
         self._head_size = 0
+        self._fields: list[tuple[bytes, bytes]] = []
         self._pieces: deque[bytes] = deque()
+        self._unpack: Unpack | None = None
+        self._unpacked: Iterator[bytes] = iter(())
         self._failure: httpx.HTTPError | None = None
         self._news: asyncio.Future[None] | None = None
 
     async def head(self) -> None:
         """Wait until status and headers are there."""
         while not self._has_head:
-            await self._wait()
+            await self._more()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        unpack = _unpacker(self.headers)
+    async def read(self) -> bytes:
+        """Return the next piece of the body, once it is there; nothing at its end."""
         while True:
-            while self._pieces:
+            for piece in self._unpacked:
+                return piece
+            if self._pieces:
                 packed = self._pieces.popleft()
-                for piece in unpack(packed):
-                    yield piece
                 self._count(-len(packed))
-            if self.is_whole:
-                return
-            await self._wait()
+                if self._unpack is None:
+                    return packed
+                self._unpacked = self._unpack(packed)
+            elif self.is_whole:
+                return b""
+            else:
+                await self._more()
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Give the connection back, once; one that still owes something is closed."""
         del self._parser  # else each would keep the other until Python looks for cycles
+        if self._is_held:
+            self._hold(False)
         self._release(self)
 
     def feed(self, data: bytes) -> None:
@@ -106,7 +115,7 @@ class Answer(httpx.AsyncByteStream):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes after the body is of no use to anybody."""
         if not self._has_head:
-            self.headers.append((name, value))
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Take the head, unless it only says that the answer is yet to come (1xx)."""
@@ -114,13 +123,16 @@ class Answer(httpx.AsyncByteStream):
             return
         self.status = self._parser.get_status_code()
         self._has_head = self.status >= 200
-        if not self._has_head:
-            self.headers.clear()
+        if self._has_head:
+            self.headers = _read_headers(self._fields)
+            self._unpack = _unpacker(self.headers.get("content-encoding", ""))
+        else:
+            self._fields.clear()
             self._head_size = 0
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
-        if not self.is_whole:
+        if body and not self.is_whole:
             self._pieces.append(body)
             self._count(len(body))
 
@@ -138,7 +150,7 @@ class Answer(httpx.AsyncByteStream):
             self.is_last = not self._parser.should_keep_alive()
 
     def _has_length(self) -> bool:
-        return any(name.lower() in _LENGTHS for name, _ in self.headers)
+        return not _LENGTHS.isdisjoint(self.headers)
 
     def _fail(self, failure: httpx.HTTPError) -> None:
         if not self.is_whole:
@@ -149,31 +161,42 @@ class Answer(httpx.AsyncByteStream):
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    async def _wait(self) -> None:
+    def _more(self) -> asyncio.Future[None]:
+        """Return what is done once something came; raises why nothing will."""
         if self._failure is not None:
             raise self._failure
         self._news = asyncio.get_running_loop().create_future()
-        await self._news
+        return self._news
 
 
 _NO_HTTP: Final = "the answer is not HTTP, or its head is too long"
 
+
+def _read_headers(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in fields:
+        name, value = raw_name.decode(errors="replace").lower(), raw_value.decode(errors="replace")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
 Unpack = Callable[[bytes], Iterator[bytes]]
 
 
-def _unpacker(headers: list[tuple[bytes, bytes]]) -> Unpack:
+def _unpacker(encoding: str) -> Unpack | None:
     """Return what unpacks a body, in bounded pieces; we ask for none that is packed."""
-    encodings = [value.lower() for name, value in headers if name.lower() == b"content-encoding"]
-    if encodings not in ([b"gzip"], [b"x-gzip"], [b"deflate"]):
-        return lambda piece: iter((piece,))
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
+        return None
     inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
 
     def unpack(packed: bytes) -> Iterator[bytes]:
         while packed:
             try:
-                yield inflater.decompress(packed, _PIECE)
+                piece = inflater.decompress(packed, _PIECE)
             except zlib.error:
                 raise httpx.ReadError("the answer broke off") from None
             packed = inflater.unconsumed_tail
+            if piece:
+                yield piece
 
     return unpack

@@ -30,7 +30,7 @@ from scheduler.domain.answers import (
 from scheduler.domain.errors import InvalidAccount, InvalidInput, SchedulerError
 from scheduler.domain.relayed import RERUN_FAILED
 from scheduler.domain.reply import TriggerReply
-from scheduler.domain.request import Params, TriggerRequest, query_string, time_to_send
+from scheduler.domain.request import Params, Pieces, TriggerRequest, query_string, time_to_send
 from scheduler.upstream.account_answers import read_balance, read_bill, read_collectors
 from scheduler.upstream.dataset import DatasetReader
 from scheduler.upstream.exchange import BodyReader, CappedBody, Exchanges, Forward, HeadOfBody
@@ -46,8 +46,9 @@ from scheduler.upstream.question_answers import (
 )
 from scheduler.upstream.redaction import redact
 from scheduler.upstream.response import Response
-from scheduler.upstream.transport import RequestBody, SendGuard, UpstreamTransport, Wire
+from scheduler.upstream.transport import UpstreamTransport
 from scheduler.upstream.trigger_reply import read_trigger_reply
+from scheduler.upstream.wire import Headers, Request, SendGuard, Wire
 
 _MOST_TRIGGER_ANSWER: Final = 64 * 1024
 _MOST_ANSWER: Final = 8 * 1024 * 1024
@@ -64,11 +65,11 @@ Take = Callable[[bytes], Awaitable[None]]
 NOT_PASSED_ON: Final = (401, 403, 429, *range(300, 400))
 """What the upstream says to us and not to a client: of our token, of our rate, to go elsewhere."""
 
-_HEADERS: Final = (
-    (b"User-Agent", f"dca-scheduler/{__version__}".encode()),
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"identity"),
-)
+_HEADERS: Final = {
+    "User-Agent": f"dca-scheduler/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+}
 
 
 class Dca:
@@ -94,7 +95,6 @@ class Dca:
         wire: Wire = UpstreamTransport,
     ) -> None:
         self._flaw, url = _read_url(base_url)
-        self._url = url
         self._prefix = url.raw_path.decode().rstrip("/")
         self._token = token
         # Not for ever: tokens are renewed, and a multipart body brings its own content type.
@@ -119,7 +119,16 @@ class Dca:
         Only what provably never left, or was turned away, is Deferred; what is unclear is Lost.
         A caller that is cancelled meanwhile gets its answer, too: what is known by then.
         """
-        return await self._exchanges.finish_here(self._trigger(request, send_before))
+        response = await self._exchange(
+            "POST",
+            _path("/dca/trigger", request.params),
+            CappedBody(_MOST_TRIGGER_ANSWER),
+            content=request.body,
+            content_type=request.content_type,
+            guard=SendGuard(send_before=send_before),
+            params=request.params,
+        )
+        return read_trigger_reply(response)
 
     async def get_log(self, collection_id: str) -> LogAnswer:
         """Ask how a collection fares."""
@@ -207,8 +216,9 @@ class Dca:
             "POST",
             "/costs/export/json",
             CappedBody(_MOST_ANSWER),
-            RequestBody(json.dumps(asked).encode(), SendGuard(send_before=inf)),
+            content=json.dumps(asked).encode(),
             content_type="application/json",
+            guard=SendGuard(send_before=inf),
         )
         return read_bill(await self._exchanges.finish(asking), by, before=to_date)
 
@@ -229,15 +239,15 @@ class Dca:
         self, collection_id: str, *, failed_only: bool, send_before: float
     ) -> TriggerReply:
         """Have a collection run again: billed, and no more idempotent than a trigger."""
-        body = RequestBody(RERUN_FAILED * failed_only, SendGuard(send_before=send_before))
-        asking = self._exchange(
+        response = await self._exchange(
             "POST",
             _path_of_job(collection_id, "rerun"),
             CappedBody(_MOST_TRIGGER_ANSWER),
-            body,
+            content=RERUN_FAILED * failed_only,
             content_type="application/json" if failed_only else None,
+            guard=SendGuard(send_before=send_before),
         )
-        return read_trigger_reply(await self._exchanges.finish_here(asking))
+        return read_trigger_reply(response)
 
     async def relay(self, method: str, path: str, forward: Forward) -> Done | Unanswered:
         """
@@ -279,18 +289,6 @@ class Dca:
         await self._downloads.close()
         await self._exchanges.close()
 
-    async def _trigger(self, request: TriggerRequest, send_before: float) -> TriggerReply:
-        guard = SendGuard(send_before=send_before)
-        response = await self._exchange(
-            "POST",
-            _path("/dca/trigger", request.params),
-            CappedBody(_MOST_TRIGGER_ANSWER),
-            RequestBody(request.body, guard),
-            content_type=request.content_type,
-            params=request.params,
-        )
-        return read_trigger_reply(response)
-
     async def _ask(self, method: str, path: str, reader: BodyReader | None = None) -> Response:
         reader = reader or CappedBody(_MOST_ANSWER)
         return await self._exchanges.finish(self._exchange(method, path, reader))
@@ -300,9 +298,10 @@ class Dca:
         method: str,
         path: str,
         reader: BodyReader,
-        body: RequestBody | None = None,
         *,
+        content: bytes | Pieces = b"",
         content_type: str | None = None,
+        guard: SendGuard | None = None,
         params: Params = (),
         longer: timedelta = timedelta(),
         forward: Forward | None = None,
@@ -311,25 +310,24 @@ class Dca:
         if self._flaw is not None:
             return Response(received_at=self._clock(), failure=self._flaw)
         try:
-            token = _check_token(self._token())
+            token = self._token()
+            headers = self._headers(token, content_type)
         except InvalidAccount as error:
             return Response(received_at=self._clock(), failure=str(error))
         except (SchedulerError, OSError) as error:
             return Response(received_at=self._clock(), failure=f"the token cannot be read: {error}")
-        request = httpx.Request(
-            method,
-            self._url,
-            headers=self._headers(token, content_type),
-            stream=body or httpx.ByteStream(b""),
-            # Apart from the URL, which httpx would take to pieces and quote again.
-            extensions={"target": self._prefix + path},
+        request = Request(
+            method=method,
+            target=self._prefix + path,
+            headers=headers,
+            content=content,
+            guard=guard,
         )
         secrets = partial(redact, token=token, params=params)
-        guard = body.guard if body else None
-        longer += time_to_send(body.length) if body else timedelta()
+        longer += time_to_send(request.length)
         began = boot_seconds()
         response = await (exchanges or self._exchanges).run(
-            request, reader, redact=secrets, guard=guard, longer=longer, forward=forward
+            request, reader, redact=secrets, longer=longer, forward=forward
         )
         self._observe(call_of(path), class_of(response, guard), boot_seconds() - began)
         if (told := response.told_time()) is not None:
@@ -352,11 +350,12 @@ def _read_url(base_url: str) -> tuple[str | None, httpx.URL]:
     return failure, httpx.URL("http://none.invalid")
 
 
-def _headers(token: str, content_type: str | None) -> httpx.Headers:
-    headers = [*_HEADERS, (b"Authorization", b"Bearer " + token.encode())]
-    if content_type is not None:
-        headers.append((b"Content-Type", content_type.encode()))
-    return httpx.Headers(headers)
+def _headers(token: str, content_type: str | None) -> Headers:
+    """Return what a request bears; raises InvalidInput for a token that it cannot."""
+    if not (token.isascii() and token.isprintable()) or token.split() != [token]:
+        raise InvalidInput("it must be one word of plain letters, digits and signs")
+    kind = {} if content_type is None else {"Content-Type": content_type}
+    return Headers({**_HEADERS, "Authorization": f"Bearer {token}", **kind})
 
 
 def _page_params(
@@ -379,12 +378,6 @@ def _path(path: str, params: Params) -> str:
 
 def _path_of_job(collection_id: str, what: str) -> str:
     return f"/dca/jobs/{quote(collection_id, safe='')}/{what}"
-
-
-def _check_token(token: str) -> str:
-    if not (token.isascii() and token.isprintable()) or token.split() != [token]:
-        raise InvalidInput("it must be one word of plain letters, digits and signs")
-    return token
 
 
 def _listed_to_the_end(found: dict[str, ListedJob], total: int | None) -> JobsAnswer:

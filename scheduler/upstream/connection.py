@@ -18,6 +18,8 @@ class Connection(asyncio.Protocol):
     def __init__(self, *, free: Callable[["Connection"], None]) -> None:
         self.is_fresh = False
         self.idle_since = 0.0
+        # Kept: asking for the loop that runs is a call of the system.
+        self.loop = asyncio.get_running_loop()
         self._free = free
         self._answer: Answer | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -56,7 +58,6 @@ class Connection(asyncio.Protocol):
 
     def _release(self, answer: Answer) -> None:
         self._answer = None
-        self._hold(False)
         is_sent = self._sending is None and not self._transport.get_write_buffer_size()
         if is_sent and answer.is_whole and not answer.is_last:
             self.is_fresh = not self._transport.is_closing()

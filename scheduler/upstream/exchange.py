@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
 from scheduler.clock import Clock
 from scheduler.upstream.response import Redact, Response
-from scheduler.upstream.transport import SendGuard
+from scheduler.upstream.time_limits import TimeLimit, TimeLimits
+from scheduler.upstream.wire import Answer, Request, Transport
 
 _Result = TypeVar("_Result")
 
@@ -63,7 +64,7 @@ class Exchanges:
 
     def __init__(
         self,
-        transport: httpx.AsyncBaseTransport,
+        transport: Transport,
         *,
         total_timeout: timedelta,
         connections: int,
@@ -71,7 +72,8 @@ class Exchanges:
     ) -> None:
         self._transport = transport
         self._clock = clock
-        self._limit = total_timeout.total_seconds()
+        self._total = total_timeout.total_seconds()
+        self._limits = TimeLimits()
         self._slots = asyncio.Semaphore(connections)
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -82,22 +84,12 @@ class Exchanges:
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def finish_here(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Run *work* in the caller's own task: a cancel ends it with what is known, as `close`."""
-        task = cast(asyncio.Task[Any], asyncio.current_task())
-        self._tasks.add(task)
-        try:
-            return await work
-        finally:
-            self._tasks.discard(task)
-
     async def run(
         self,
-        request: httpx.Request,
+        request: Request,
         reader: BodyReader,
         *,
         redact: Redact,
-        guard: SendGuard | None = None,
         longer: timedelta = timedelta(),
         forward: Forward | None = None,
     ) -> Response:
@@ -105,15 +97,19 @@ class Exchanges:
         Send *request* and hear the answer out. Never raises for what the network can do.
 
         It may take as much *longer* as its body needs. Each piece goes to *forward*, and the next
-        is read once that has taken it.
+        is read once that has taken it. A cancel ends it with what is known, as `close` does.
         """
-        limit = self._limit + longer.total_seconds()
-        answer: httpx.Response | None = None
+        limit = self._total + longer.total_seconds()
+        answer: Answer | None = None
         failure: str | None = None
         try:
-            async with asyncio.timeout(limit), self._slots:
-                answer = await self._transport.handle_async_request(request)
-                failure = await _hear(answer, reader, forward)
+            with TimeLimit(self._limits, limit):
+                await self._slots.acquire()
+                try:
+                    answer = await self._transport.send(request)
+                    failure = await _hear(answer, reader, forward)
+                finally:
+                    self._slots.release()
         except TimeoutError:
             failure = f"the time limit of {limit:g} s was over"
         except asyncio.CancelledError:
@@ -125,8 +121,8 @@ class Exchanges:
             failure = "nobody listens to the answer any more"
         return Response(
             received_at=self._clock(),
-            left=guard is not None and guard.shut(),
-            status=answer.status_code if answer else None,
+            left=request.guard is not None and request.guard.shut(),
+            status=answer.status if answer else None,
             headers=answer.headers if answer else {},
             body=reader.body,
             failure=failure,
@@ -135,25 +131,24 @@ class Exchanges:
 
     async def close(self) -> None:
         """End what is under way at once, each with the answer it has so far, and disconnect."""
-        tasks = tuple(self._tasks)
+        tasks = self._tasks | self._limits.tasks()
         for task in tasks:
             task.cancel()
+        # Before they are waited for: nothing that they go on with leaves any more.
+        self._transport.close()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._transport.aclose()
+        self._limits.close()
 
 
-async def _hear(answer: httpx.Response, reader: BodyReader, forward: Forward | None) -> str | None:
-    # The stream itself: what httpx wraps around it costs more than reading it.
-    stream = cast(httpx.AsyncByteStream, answer.stream)
-    pieces = aiter(stream)
+async def _hear(answer: Answer, reader: BodyReader, forward: Forward | None) -> str | None:
     try:
         if forward is not None:
-            await forward(answer.status_code, answer.headers, b"")
-        async for piece in pieces:
+            await forward(answer.status, answer.headers, b"")
+        while piece := await answer.read():
             if forward is not None:
-                await forward(answer.status_code, answer.headers, piece)
+                await forward(answer.status, answer.headers, piece)
             if not reader.feed(piece):
                 return "the answer is too long"
     finally:
-        await stream.aclose()
+        answer.close()
     return None

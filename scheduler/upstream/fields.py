@@ -10,11 +10,12 @@ from typing import Final
 _LONGEST_ID: Final = 200
 _LARGEST_COUNT: Final = 2**53
 _NUMBER: Final = re.compile(r"\d{1,16}(?:\.\d{1,20})?|\d{1,3}(?:,\d{3}){1,5}")
-_MARKS: Final = str.maketrans("", "", "_- ")
 
 
 def read_json(body: bytes | str) -> object:
     """Return the value that *body* holds, whole; None if it is not JSON."""
+    if isinstance(body, bytes) and body.isascii() and b"\0" not in body:
+        body = body.decode()  # json would look for its encoding
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -42,9 +43,16 @@ def read_fields(value: object) -> Mapping[str, object]:
 def _fold(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         return {}
-    # A name that is written as documented goes before one that is not.
-    odd_first = sorted(value, key=lambda name: name == name.lower())
-    return {name.lower().translate(_MARKS): value[name] for name in odd_first}
+    fields = {_plain(name): item for name, item in value.items()}
+    if len(fields) < len(value):
+        # A name that is written as documented goes before one that is not.
+        odd_first = sorted(value, key=lambda name: name == name.lower())
+        fields = {_plain(name): value[name] for name in odd_first}
+    return fields
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def read_id(value: object) -> str | None:
@@ -127,6 +135,8 @@ def read_moment(value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -1,9 +1,10 @@
 """What is counted of the requests: which call it was, and what class of answer came."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from scheduler.upstream.response import Response
-from scheduler.upstream.transport import SendGuard
+from scheduler.upstream.wire import SendGuard
 
 Observe = Callable[[str, str, float], None]
 """Is told a request's call, its class and its seconds, the wait for a connection included."""
@@ -15,7 +16,11 @@ def unobserved(_: str, __: str, ___: float) -> None:
 
 def call_of(path: str) -> str:
     """Return what a path of the upstream asks for, without ids: `trigger`, `log`, `jobs` …"""
-    path = path.partition("?")[0]
+    return _call_of(path.partition("?")[0])
+
+
+@lru_cache(maxsize=64)  # nearly always a trigger
+def _call_of(path: str) -> str:
     if not path.startswith("/dca/"):
         return path.split("/")[-1] if path.startswith("/customer/") else path.split("/")[1]
     first, *rest = path.removeprefix("/dca/").split("/")

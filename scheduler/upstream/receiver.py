@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -14,7 +15,8 @@ from scheduler.clock import Clock, boot_seconds
 from scheduler.upstream.connection import Connection
 from scheduler.upstream.exchange import Exchanges, HeadOfBody
 from scheduler.upstream.failures import cannot_connect
-from scheduler.upstream.transport import RequestBody, SendGuard, UpstreamTransport
+from scheduler.upstream.transport import UpstreamTransport
+from scheduler.upstream.wire import Headers, Request, SendGuard
 
 _MOST_ANSWER: Final = 16 * 1024
 
@@ -27,7 +29,7 @@ class Call:
     url: str
     timeout: timedelta
     allow_private: bool
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
 
@@ -42,16 +44,13 @@ async def call_receiver(call: Call, *, clock: Clock) -> str | None:
     transport = _Checked(url, allow_private=call.allow_private)
     exchanges = Exchanges(transport, total_timeout=call.timeout, connections=1, clock=clock)
     guard = SendGuard(send_before=boot_seconds() + call.timeout.total_seconds())
-    request = httpx.Request(
-        call.method,
-        url,
-        headers=[(b"User-Agent", f"dca-scheduler/{__version__}".encode()), *call.headers],
-        stream=RequestBody(call.body, guard) if call.method == "POST" else None,
-        extensions={"target": url.raw_path.decode()},
+    request = Request(
+        method=call.method,
+        target=url.raw_path.decode(),
+        headers=Headers({"User-Agent": f"dca-scheduler/{__version__}", **call.headers}),
+        content=call.body,
+        guard=guard,
     )
-    # httpx adds Host and a length, which the transport writes itself.
-    for name in ("Host", "Content-Length", "Transfer-Encoding"):
-        request.headers.pop(name, None)
     try:
         response = await exchanges.run(request, HeadOfBody(_MOST_ANSWER), redact=_withheld)
     finally:

@@ -1,23 +1,22 @@
 """
-The wire: an httpx transport over asyncio and httptools that knows whether a request has left.
+The wire over sockets: asyncio and httptools carry a request that knows whether it has left.
 
-httpx's own pool sends a tenth of what this does, and httpx's URL and client cost half of the
-rest, so requests are built ahead and given straight to the transport.
+Of httpx there are the errors and the URL of an origin: its client sends a tenth of what this does,
+and what it makes of one request and one answer costs as much as all that is done here.
 """
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Final
 
 import httpx
 
-from scheduler.clock import boot_seconds
-from scheduler.domain.request import Pieces
 from scheduler.upstream.answer import Answer
 from scheduler.upstream.connection import Connection
 from scheduler.upstream.failures import as_httpx, cannot_connect
+from scheduler.upstream.wire import NotSent, Request, SendGuard
 
 # A connection that idled longer may be gone at the other end, and a request written into it
 # is ambiguous: it is cheaper to connect again.
@@ -27,66 +26,11 @@ _NEXT_ADDRESS: Final = 0.25
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-class NotSent(httpx.ConnectError):
-    """The guard was closed: the request may not leave any more."""
-
-
-class SendGuard:
+class UpstreamTransport:
     """
-    Stands right before the first byte of one request, and knows whether it has passed.
+    Sends requests to one *origin*, as often as it is asked: no pool limit of its own.
 
-    *send_before* is a reading of `boot_seconds`: later than that nothing passes, so a process
-    that slept through its lease sends nothing when it wakes up.
-    """
-
-    __slots__ = ("_send_before", "_shut", "left")
-
-    def __init__(self, *, send_before: float) -> None:
-        self._send_before = send_before
-        self._shut = False
-        self.left = False
-
-    def pass_through(self) -> None:
-        """Note that the request leaves now, or raise NotSent."""
-        if self._shut:
-            raise NotSent("its time was over before it could be sent")
-        if boot_seconds() >= self._send_before:
-            raise NotSent("it may not be sent any more: too much time went by since it was claimed")
-        self.left = True
-
-    def shut(self) -> bool:
-        """Let nothing pass from now on, and return whether the request has left."""
-        self._shut = True
-        return self.left
-
-
-class RequestBody(httpx.AsyncByteStream):
-    """A trigger's body: the request leaves through *guard*, or not at all."""
-
-    def __init__(self, content: bytes | Pieces, guard: SendGuard) -> None:
-        self.content = content
-        self.guard = guard
-        self.length = len(content) if isinstance(content, bytes) else content.length
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        if isinstance(self.content, bytes):
-            yield self.content
-            return
-        async for piece in self.content:
-            yield piece
-
-
-Wire = Callable[[str], httpx.AsyncBaseTransport]
-"""Opens what carries requests to an origin, such as `https://api.example.com`."""
-
-
-class UpstreamTransport(httpx.AsyncBaseTransport):
-    """
-    Sends prebuilt requests to one *origin*, as often as it is asked: no pool limit of its own.
-
-    The request's extension `target` is the path and query exactly as they go out. Nothing is
-    followed, remembered or taken from the environment, and a POST is never repeated. Raises only
-    httpx's errors, with texts that hold neither query nor token.
+    Nothing is followed, remembered or taken from the environment, and a POST is never repeated.
     """
 
     def __init__(self, origin: str, *, keep_alive: timedelta = _KEEP_ALIVE) -> None:
@@ -101,19 +45,19 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
         self._sweeping: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> Answer:
         """Send *request* and return the answer once its head is there."""
         kept = self._take_idle()
         if kept is not None:
             try:
-                return await _exchange(kept, request, self._host_line)
+                return await self._ask(kept, request)
             except httpx.TransportError:
                 # It may have died meanwhile. A question is asked again, on a new line.
                 if request.method != "GET":
                     raise
-        return await _exchange(await self._connect(), request, self._host_line)
+        return await self._ask(await self._connect(), request)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close every connection that is kept; one under way is closed by who waits for it."""
         self._is_closed = True
         for connecting in self._connecting:
@@ -154,69 +98,70 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
             self._keep(connecting.result())
 
     def _take_idle(self) -> Connection | None:
-        earliest = asyncio.get_running_loop().time() - self._keep_alive
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_fresh and connection.idle_since > earliest:
+            if self._is_usable(connection):
                 return connection
             connection.close()
         return None
+
+    def _is_usable(self, connection: Connection) -> bool:
+        idle_seconds = connection.loop.time() - connection.idle_since
+        return connection.is_fresh and idle_seconds < self._keep_alive
 
     def _keep(self, connection: Connection) -> None:
         if self._is_closed:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = connection.loop.time()
         self._idle.append(connection)
         if self._sweeping is None:
-            self._sweeping = loop.call_later(self._keep_alive, self._sweep)
+            self._sweeping = connection.loop.call_later(self._keep_alive, self._sweep)
 
     def _sweep(self) -> None:
         """Close what has been idle for long, and look again as long as something is kept."""
         loop = asyncio.get_running_loop()
-        earliest = loop.time() - self._keep_alive
         kept = []
         for connection in self._idle:
-            if connection.is_fresh and connection.idle_since > earliest:
+            if self._is_usable(connection):
                 kept.append(connection)
             else:
                 connection.close()
         self._idle = kept
         self._sweeping = loop.call_later(self._keep_alive, self._sweep) if kept else None
 
+    async def _ask(self, connection: Connection, request: Request) -> Answer:
+        try:
+            head, content = self._head(request), request.content
+            if isinstance(content, bytes):
+                answer = _write(connection, head + content, request.guard)
+            else:
+                pieces = aiter(content)
+                first = await _first(pieces)
+                answer = _write(connection, head + first, request.guard, pieces)
+            await answer.head()
+        except BaseException:
+            connection.close()
+            raise
+        return answer
 
-async def _exchange(
-    connection: Connection, request: httpx.Request, host_line: bytes
-) -> httpx.Response:
+    def _head(self, request: Request) -> bytes:
+        first = f"{request.method} {request.target} HTTP/1.1\r\n".encode()
+        length = b"Content-Length: %d\r\n" % request.length if request.method == "POST" else b""
+        return b"".join((first, self._host_line, request.headers.lines, length, b"\r\n"))
+
+
+async def _first(pieces: AsyncIterator[bytes]) -> bytes:
     try:
-        answer = await _ask(connection, request, host_line)
-        await answer.head()
-    except BaseException:
-        connection.close()
-        raise
-    return httpx.Response(answer.status, headers=answer.headers, stream=answer)
-
-
-async def _ask(connection: Connection, request: httpx.Request, host_line: bytes) -> Answer:
-    body = request.stream
-    if not isinstance(body, RequestBody):
-        return _write(connection, _head(request, host_line, 0))
-    head = _head(request, host_line, body.length)
-    if isinstance(body.content, bytes):
-        return _write(connection, head + body.content, body.guard)
-    pieces = aiter(body.content)
-    try:
-        first = await anext(pieces)
+        return await anext(pieces)
     except Exception as error:
         raise as_httpx(error) from None
-    return _write(connection, head + first, body.guard, pieces)
 
 
 def _write(
     connection: Connection,
     data: bytes,
-    guard: SendGuard | None = None,
+    guard: SendGuard | None,
     rest: AsyncIterator[bytes] | None = None,
 ) -> Answer:
     """Write a request's beginning. Nothing is awaited between the guard and the socket."""
@@ -225,12 +170,3 @@ def _write(
     if guard is not None:
         guard.pass_through()
     return connection.ask(data, rest)
-
-
-def _head(request: httpx.Request, host_line: bytes, length: int) -> bytes:
-    target: str = request.extensions["target"]
-    first = b"%s %s HTTP/1.1\r\n" % (request.method.encode(), target.encode())
-    lines = [b"%s: %s\r\n" % header for header in request.headers.raw]
-    if request.method == "POST":
-        lines.append(b"Content-Length: %d\r\n" % length)
-    return b"".join((first, host_line, *lines, b"\r\n"))

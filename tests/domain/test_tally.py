@@ -13,7 +13,7 @@ HISTOGRAM = Histogram("h", (0.5, 2))
     ("seconds", "bucket"), [(0, "0.5"), (0.5, "0.5"), (0.51, "2"), (2, "2"), (2.01, "+Inf")]
 )
 def test_a_bound_belongs_to_its_bucket(seconds: float, bucket: str) -> None:
-    assert HISTOGRAM.bucket(seconds) == bucket
+    assert HISTOGRAM.buckets[HISTOGRAM.bucket(seconds)] == bucket
 
 
 def test_a_histogram_counts_buckets_and_their_seconds_by_label() -> None:

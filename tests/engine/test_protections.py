@@ -4,6 +4,7 @@ Each protection of docs/promise.md taken out, to show that the judge would notic
 Every test here is a pair: the same trouble with the protection, and without it.
 """
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -60,7 +61,7 @@ class SendsBeforeTheCommit(DispatchStep):
         with suppress(_Killed), self.db.writing() as conn:
             result = self._next_pass().carry_out(conn)
             for claim in result.claims:
-                await self._trigger(claim, SendBuffer())
+                await self._send_in_turn(claim, SendBuffer())
             raise _Killed
         return None
 
@@ -174,7 +175,8 @@ class Stalls(DispatchStep):
     async def wake_up(self) -> None:
         for claim, buffer in self.held:
             late = replace(claim, lease_until=float("inf"))
-            await self._trigger(claim if self.heeds_its_lease else late, buffer)
+            DispatchStep._send(self, claim if self.heeds_its_lease else late, buffer)
+        await asyncio.wait(list(self._flight.sending.values()))
 
 
 @BOTH

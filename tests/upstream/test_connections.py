@@ -4,14 +4,14 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-import httpx
 import pytest
 
 from scheduler.clock import boot_seconds
 from scheduler.domain.answers import Done
 from scheduler.domain.reply import Accepted, Deferred, Lost
 from scheduler.upstream.connection import Connection
-from scheduler.upstream.transport import NotSent, RequestBody, SendGuard, UpstreamTransport
+from scheduler.upstream.transport import UpstreamTransport
+from scheduler.upstream.wire import Headers, NotSent, Request, SendGuard
 from tests.upstream.rig import (
     MONDAY,
     Wire,
@@ -137,11 +137,9 @@ async def test_nothing_is_written_to_a_new_line_that_is_out_of_step_or_gone(
     guard = SendGuard(send_before=boot_seconds() + 60)
 
     async with playing(play) as server:
-        request = httpx.Request(
-            "POST", server.url, stream=RequestBody(b"[]", guard), extensions={"target": "/"}
-        )
+        request = Request(method="POST", target="/", headers=Headers({}), guard=guard)
         with pytest.raises(NotSent, match="before anything was sent"):
-            await _Hesitant(server.url).handle_async_request(request)
+            await _Hesitant(server.url).send(request)
 
     assert guard.shut() is False
     assert server.heads == 0

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from time import monotonic
 
-import httpx
 import pytest
 
 from scheduler.clock import boot_seconds, utc_now
@@ -15,7 +14,8 @@ from scheduler.domain.answers import Unanswered
 from scheduler.domain.reply import Accepted, Deferral, Deferred, Lost
 from scheduler.domain.request import TriggerRequest
 from scheduler.upstream.exchange import CappedBody, Exchanges
-from scheduler.upstream.transport import RequestBody, SendGuard, UpstreamTransport
+from scheduler.upstream.transport import UpstreamTransport
+from scheduler.upstream.wire import Headers, Request, SendGuard
 from tests.upstream.rig import (
     ONE,
     SHORT,
@@ -200,16 +200,16 @@ async def test_an_idle_connection_is_given_up_rather_than_used_again() -> None:
     async with playing(play) as server:
         transport = UpstreamTransport(server.url, keep_alive=timedelta(seconds=0.1))
         exchanges = Exchanges(transport, total_timeout=SHORT, connections=1, clock=utc_now)
-        response = await exchanges.run(a_request(server.url), CappedBody(1000), redact=str)
+        response = await exchanges.run(a_request(), CappedBody(1000), redact=str)
         async with asyncio.timeout(60):
             await ended.wait()
-        await exchanges.run(a_request(server.url), CappedBody(1000), redact=str)
+        await exchanges.run(a_request(), CappedBody(1000), redact=str)
         await exchanges.close()
 
     assert response.status == 200
     assert (server.connections, len(server.requests)) == (2, 2)
 
 
-def a_request(url: str) -> httpx.Request:
-    body = RequestBody(b"[]", SendGuard(send_before=boot_seconds() + 60))
-    return httpx.Request("POST", url, stream=body, extensions={"target": "/dca/trigger"})
+def a_request() -> Request:
+    guard = SendGuard(send_before=boot_seconds() + 60)
+    return Request(method="POST", target="/", headers=Headers({}), content=b"[]", guard=guard)

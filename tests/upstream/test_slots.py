@@ -7,13 +7,14 @@ import pytest
 
 from scheduler.clock import boot_seconds
 from scheduler.domain.answers import Unanswered
-from scheduler.domain.reply import Accepted, Deferral, Deferred, Lost
+from scheduler.domain.reply import Accepted, Deferral, Deferred, Lost, TriggerReply
 from scheduler.domain.request import TriggerRequest
 from scheduler.sandbox import Fault, FaultKind, Sandbox
 from scheduler.upstream import Dca
 from tests.upstream.rig import (
     Wire,
     answering,
+    assert_not_sent,
     client,
     http,
     playing,
@@ -91,6 +92,29 @@ async def test_closing_ends_what_is_under_way_and_still_tells_what_became_of_it(
         not_sent = Deferred(deferral=Deferral.NOT_SENT, detail="the client was closed")
         assert await waiting == not_sent
         assert await question == Unanswered(detail="the client was closed")
+    assert len(server.requests) == 1
+
+
+async def test_what_a_caller_goes_on_with_while_the_client_closes_does_not_leave() -> None:
+    asked = asyncio.Event()
+
+    async def play(wire: Wire) -> None:
+        await wire.request()
+        asked.set()
+        await wire.hang()
+
+    async with playing(play) as server, client(server.url) as dca:
+
+        async def one_after_another() -> list[TriggerReply]:
+            return [await trigger(dca) for _ in range(2)]
+
+        replies = asyncio.create_task(one_after_another())
+        await asked.wait()
+        await dca.close()
+        first, second = await replies
+
+    assert first == Lost(detail="the client was closed")
+    assert_not_sent(second, "the client is closed")
     assert len(server.requests) == 1
 
 

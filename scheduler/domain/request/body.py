@@ -39,18 +39,17 @@ def body_content(body: StoredBody) -> tuple[str, bytes]:
 
 def body_frame(body: StoredBody) -> tuple[str, str, str]:
     """Return the Content-Type of *body*, and what is sent before and behind its text."""
-    match SendAs(body.send_as):
-        case SendAs.JSON:
-            return "application/json", "", ""
-        case SendAs.CSV:
-            return "text/csv", "", ""
-        case SendAs.MULTIPART:
-            boundary = body.fingerprint
-            # One in parts holds its own hash no more than anybody could make it hold that.
-            while boundary in body.text:
-                boundary = hashlib.sha256(boundary.encode()).hexdigest()
-            content_type = f"multipart/form-data; boundary={boundary}"
-            return content_type, *frame(SendAs.MULTIPART, boundary)
+    if body.send_as != SendAs.MULTIPART:
+        return _TYPES[body.send_as], "", ""
+    boundary = body.fingerprint
+    # One in parts holds its own hash no more than anybody could make it hold that.
+    while boundary in body.text:
+        boundary = hashlib.sha256(boundary.encode()).hexdigest()
+    content_type = f"multipart/form-data; boundary={boundary}"
+    return content_type, *frame(SendAs.MULTIPART, boundary)
+
+
+_TYPES: Final[dict[str, str]] = {SendAs.JSON: "application/json", SendAs.CSV: "text/csv"}
 
 
 def body_inputs(body: StoredBody) -> list[JsonObject]:

@@ -134,7 +134,7 @@ def expand_secrets(
     naming every secret for which *lookup* has None, or that *may_go* refuses a destination.
     """
     stored = tuple(params)
-    if not any(key in JSON_PARAMS for key, _ in stored):
+    if JSON_PARAMS.isdisjoint(dict(stored)):
         return stored
     check_destinations(stored, may_go)
     values = {name: lookup(name) for name in sorted(secret_names(stored))}

@@ -34,7 +34,7 @@ class TriggerRequest:
 
 def time_to_send(byte_count: int) -> timedelta:
     """Return how much longer than others a large request may take: a second for each MiB."""
-    return timedelta(seconds=byte_count / _SLOWEST if byte_count > _LARGE else 0)
+    return timedelta(seconds=byte_count / _SLOWEST) if byte_count > _LARGE else timedelta()
 
 
 def query_string(params: Iterable[tuple[str, str]]) -> str:
