@@ -84,7 +84,9 @@ class BatchReader:
         """Return what is *wanted*, but for what is not read to its end yet."""
         small = {asked: batch for asked, batch in wanted.items() if _is_quick(batch)}
         aside = {each for each in wanted.items() if each[0] not in small}
-        readings = await asyncio.to_thread(self._read_quick, small, store) if small else {}
+        readings = self._list_kept(small)
+        if unread := {asked: small[asked] for asked in small.keys() - readings.keys()}:
+            readings |= await asyncio.to_thread(self._read_quick, unread, store)
         for asked, batch in aside - self._aside.keys():
             reading = self._read_aside(batch, asked, store, spool)
             self._aside[asked, batch] = asyncio.create_task(reading)
@@ -121,6 +123,14 @@ class BatchReader:
             )
         finally:
             given_up.set()
+
+    def _list_kept(self, wanted: Mapping[Asked, Batch]) -> dict[Asked, Reading]:
+        """Return what was read before: a thread costs a lone run more than all else of it."""
+        kept = {
+            asked: self._find((*_key_of(batch), asked.parked), asked.due)
+            for asked, batch in wanted.items()
+        }
+        return {asked: reading for asked, reading in kept.items() if reading is not None}
 
     def _read_quick(self, wanted: Mapping[Asked, Batch], store: Store) -> dict[Asked, Reading]:
         return {

@@ -13,6 +13,7 @@ from scheduler.domain.batch import Asked, Reading, Readings
 from scheduler.domain.definition import RunDefaults
 from scheduler.domain.foresight import Foreseen, foresee, is_foreseeable
 from scheduler.domain.records import Batch
+from scheduler.engine.tuning import CLAIMED_WITH_FIRING
 from scheduler.storage import schedules
 from scheduler.storage.database import Database
 from scheduler.storage.schedules import ScheduleWithRefs
@@ -59,11 +60,16 @@ class Foresight:
     _decided: deque[Ahead] = field(default_factory=deque)
 
     def take(self, now: datetime, *, look_ahead: timedelta, most: int) -> list[Ahead]:
-        """Return, and keep no more, what is due at *now*, else what will be due next, and soon."""
+        """
+        Return, and keep no more, what is due at *now*, else what will be due next, and soon.
+
+        Of that only few: what is claimed by the commit that fires it leaves first.
+        """
         taken: list[Ahead] = []
         if not self._decided or self._decided[0].foreseen.due_at > now + look_ahead:
             return taken
         due_by = max(now, self._decided[0].foreseen.due_at)
+        most = most if due_by == now else CLAIMED_WITH_FIRING
         while self._decided and len(taken) < most and self._decided[0].foreseen.due_at <= due_by:
             taken.append(self._decided.popleft())
         return taken

@@ -11,11 +11,12 @@ from scheduler.domain.errors import DatabaseError
 from scheduler.domain.records import RunState
 from scheduler.engine.dispatch import DispatchStep
 from scheduler.engine.dispatch_pass import DispatchPass
-from scheduler.engine.fire import FireStep
+from scheduler.engine.fire import LOOK_AHEAD, FireStep
+from scheduler.engine.foresight import AHEAD
 from scheduler.engine.tuning import CLAIMED_WITH_FIRING
 from scheduler.sandbox import Fault, FaultKind
 from scheduler.storage.run_events import list_events
-from tests.engine.rig import Room, engine_room
+from tests.engine.rig import NINE, Room, engine_room
 from tests.engine.troubled import (
     Really,
     Trouble,
@@ -76,6 +77,27 @@ async def test_many_are_fired_first(database_url: str) -> None:
         sent, said = states(room), room.complaints()
 
     assert fired == [QUEUED] * (CLAIMED_WITH_FIRING + 1)
+    assert sent == [COLLECTING] * (CLAIMED_WITH_FIRING + 1)
+    assert said == []
+
+
+async def test_the_first_of_many_that_are_foreseen_are_claimed_by_the_commit_that_fires_them(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.engine.fire.MANY", CLAIMED_WITH_FIRING)
+    async with engine_room(database_url) as room:
+        fire, dispatch = await due(room, CLAIMED_WITH_FIRING + 1)
+        for before in (AHEAD, LOOK_AHEAD / 2, timedelta()):
+            room.clock.now = NINE + HOUR - before
+            while (again_at := await fire.run(room.clock())) == room.clock() and not room.runs():
+                pass
+        fired = states(room)
+        await fire.run(room.clock())
+        await room.dispatch(dispatch)
+        sent, said = states(room), room.complaints()
+
+    assert again_at == NINE + HOUR
+    assert fired == [DISPATCHING] * CLAIMED_WITH_FIRING
     assert sent == [COLLECTING] * (CLAIMED_WITH_FIRING + 1)
     assert said == []
 
