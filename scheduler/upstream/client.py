@@ -308,14 +308,14 @@ class Dca:
         exchanges: Exchanges | None = None,
     ) -> Response:
         if self._flaw is not None:
-            return Response(received_at=self._clock(), failure=self._flaw)
+            return Response(clock=self._clock, failure=self._flaw)
         try:
             token = self._token()
             headers = self._headers(token, content_type)
         except InvalidAccount as error:
-            return Response(received_at=self._clock(), failure=str(error))
+            return Response(clock=self._clock, failure=str(error))
         except (SchedulerError, OSError) as error:
-            return Response(received_at=self._clock(), failure=f"the token cannot be read: {error}")
+            return Response(clock=self._clock, failure=f"the token cannot be read: {error}")
         request = Request(
             method=method,
             target=self._prefix + path,

@@ -120,7 +120,7 @@ class Exchanges:
         except OSError:
             failure = "nobody listens to the answer any more"
         return Response(
-            received_at=self._clock(),
+            clock=self._clock,
             left=request.guard is not None and request.guard.shut(),
             status=answer.status if answer else None,
             headers=answer.headers if answer else {},

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
 
+_DECODE: Final = json.JSONDecoder().decode
 _LONGEST_ID: Final = 200
 _LARGEST_COUNT: Final = 2**53
 _NUMBER: Final = re.compile(r"\d{1,16}(?:\.\d{1,20})?|\d{1,3}(?:,\d{3}){1,5}")
@@ -14,9 +15,9 @@ _NUMBER: Final = re.compile(r"\d{1,16}(?:\.\d{1,20})?|\d{1,3}(?:,\d{3}){1,5}")
 
 def read_json(body: bytes | str) -> object:
     """Return the value that *body* holds, whole; None if it is not JSON."""
-    if isinstance(body, bytes) and body.isascii() and b"\0" not in body:
-        body = body.decode()  # json would look for its encoding
     try:
+        if isinstance(body, bytes) and body.isascii() and b"\0" not in body:
+            return _DECODE(body.decode())  # json would look for its encoding
         return json.loads(body)
     except (ValueError, RecursionError):
         return None

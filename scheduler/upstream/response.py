@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
+from scheduler.clock import Clock
 from scheduler.upstream.fields import read_fields, read_json
 
 Redact = Callable[[str], str]
@@ -29,7 +30,7 @@ class Response:
     out of what the upstream wrote: it may echo what it was sent.
     """
 
-    received_at: datetime
+    clock: Clock
     left: bool = False
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -90,7 +91,7 @@ class Response:
         if until is None:
             return None
         # By the upstream's own clock if it tells the time, so that ours may be wrong.
-        pause = until - (_http_date(self.headers.get("date", "")) or self.received_at)
+        pause = until - (_http_date(self.headers.get("date", "")) or self.clock())
         return max(timedelta(), min(pause, _LONGEST_PAUSE))
 
 

@@ -174,7 +174,7 @@ def test_bills_are_read_in_the_shapes_that_may_come() -> None:
 
 
 def bill_of(body: bytes) -> Bill:
-    response = Response(received_at=NINE, status=200, body=body)
+    response = Response(clock=lambda: NINE, status=200, body=body)
     bill = read_bill(response, BilledBy.JOB, before=date(2026, 12, 1))
     assert isinstance(bill, Bill)
     return bill

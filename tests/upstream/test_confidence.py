@@ -171,7 +171,7 @@ def test_no_answer_whatsoever_raises(
     body: bytes, status: int | None, headers: dict[str, str], failure: str | None
 ) -> None:
     response = Response(
-        received_at=NINE, left=True, status=status, headers=headers, body=body, failure=failure
+        clock=lambda: NINE, left=True, status=status, headers=headers, body=body, failure=failure
     )
     reader = DatasetReader()
     reader.feed(body)

@@ -22,7 +22,7 @@ LIMIT = b'{"error": "Maximum limit of 100 jobs per scraper has been exceeded"}'
 
 
 def response(status: int | None, body: bytes = b"", **rest: Any) -> Response:
-    return Response(received_at=NINE, left=True, status=status, body=body, **rest)
+    return Response(clock=lambda: NINE, left=True, status=status, body=body, **rest)
 
 
 def read(status: int | None, body: bytes = b"", **rest: Any) -> TriggerReply:
@@ -232,7 +232,7 @@ def test_a_refusal_that_broke_off_counts_where_its_status_says_all(
 
 def test_what_never_left_may_be_sent_again_whatever_came_back() -> None:
     unasked = Response(
-        received_at=NINE, status=200, body=b'{"collection_id": "j_1"}', failure="too early"
+        clock=lambda: NINE, status=200, body=b'{"collection_id": "j_1"}', failure="too early"
     )
 
     reply = read_trigger_reply(unasked)
