@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import Final, TextIO
@@ -49,6 +50,11 @@ class Lines:
             if self._stream is not None:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
+
+    def write_all(self, lines: Iterable[str]) -> None:
+        """Write many, one after the other."""
+        for line in lines:
+            self.write(line)
 
     def drain(self, seconds: float) -> None:
         """Wait until everything is written, for so long at most."""

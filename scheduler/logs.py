@@ -10,10 +10,10 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Final, TextIO, cast
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -107,22 +107,22 @@ def configure_logging(
     return lines
 
 
-def log_many(
+def render_many(
     events: Iterable[tuple[int, str, Mapping[str, object]]], *, doubtful: Collection[str]
-) -> None:
+) -> Callable[[], None]:
     """
-    Write a line for each level, event and fields, as a logger would.
+    Return what writes a line for each level, event and fields, as a logger would.
 
-    As JSON lines they take a third of the time: what is the same for all is found out once, and
-    only fields called in *doubtful* are looked through for secrets. No other may hold any.
+    JSON lines are ready by then, and take a third of the time: what is the same for all is found
+    out once, and only fields called in *doubtful* are looked through for secrets. No other may
+    hold any.
     """
     logger, config = structlog.get_logger().bind(), structlog.get_config()
     if config["processors"] != [*_SHARED, _json]:
-        for level, event, fields in events:
-            logger.log(level, event, **fields)
-        return
+        return lambda: _log_each(logger, events)
     lines = config["logger_factory"]()
     stamp = _STAMPER(lines, "", {})
+    rendered = []
     for level, event, fields in events:
         if not logger.is_enabled_for(level):
             continue
@@ -130,7 +130,13 @@ def log_many(
         whole = {**fields, "event": event, "level": name, **stamp}
         seen = " ".join([str(fields[key]) for key in doubtful if key in fields])
         is_suspect = _is_suspect(seen, _SUSPECTS)
-        lines.write(_json(lines, name, whole) if is_suspect else _ENCODER.encode(whole))
+        rendered.append(_json(lines, name, whole) if is_suspect else _ENCODER.encode(whole))
+    return lambda: lines.write_all(rendered)
+
+
+def _log_each(logger: Any, events: Iterable[tuple[int, str, Mapping[str, object]]]) -> None:
+    for level, event, fields in events:
+        logger.log(level, event, **fields)
 
 
 class _Handler(logging.Handler):

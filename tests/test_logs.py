@@ -16,7 +16,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.logs import configure_logging, log_many, redact, redact_text
+from scheduler.logs import configure_logging, redact, redact_text, render_many
 
 CANARY = "CANARY5f0c"
 
@@ -79,7 +79,7 @@ def test_many_events_are_written_as_one_after_another(level: str, format: str) -
     for number, event, fields in MANY:
         structlog.get_logger().log(number, event, **fields)
     configure_logging(level, format, together)
-    log_many(MANY, doubtful=("schedule", "detail"))
+    render_many(MANY, doubtful=("schedule", "detail"))()
 
     a_time = re.compile(r"20\d\d-\d\d-\d\dT[\d:.]+Z")
     expected, written = (a_time.sub("", stream.getvalue()) for stream in (one_by_one, together))

@@ -32,7 +32,7 @@ from scheduler.engine.count_events import CountStep
 from scheduler.engine.credentials import CredentialsStep
 from scheduler.engine.deliver import DeliverStep
 from scheduler.engine.dispatch import DispatchStep
-from scheduler.engine.events import LOG, ConsumerStep, EventsStep, log_events, logged_states
+from scheduler.engine.events import LOG, ConsumerStep, EventsStep, lines_of, logged_states
 from scheduler.engine.failed_inputs import FailedInputsStep
 from scheduler.engine.fire import FireStep
 from scheduler.engine.fired import CarryOut
@@ -412,6 +412,6 @@ LOG_LOOP = "events"
 def _consumers(db: Database) -> dict[str, ConsumerStep]:
     """Return who reads what has happened to runs: the log, and what counts it for the metrics."""
     return {
-        LOG_LOOP: EventsStep(db=db, consumer=LOG, consume=log_events, states=logged_states()),
+        LOG_LOOP: EventsStep(db=db, consumer=LOG, prepare=lines_of, states=logged_states()),
         "metrics": CountStep(db=db),
     }

@@ -14,17 +14,18 @@ from scheduler.domain.moves import EventOfRun, is_notable
 from scheduler.domain.records import RunState
 from scheduler.domain.timestamps import iso_time
 from scheduler.engine.tuning import EVENTS_AT_ONCE, EVENTS_EVERY
-from scheduler.logs import log_many
+from scheduler.logs import render_many
 from scheduler.storage import run_events
 from scheduler.storage.database import Connection, Database
+from scheduler.storage.run_events import Page
 
 log = structlog.get_logger()
 
 LOG: Final = "log"
 """The consumer that all daemons share: each event has one line, in the log of one of them."""
 
-Consume = Callable[[Connection, Sequence[EventOfRun]], None]
-"""What is done with events, before the cursor is moved past them in the same transaction."""
+Prepare = Callable[[Sequence[EventOfRun]], Callable[[], None]]
+"""Makes of events what is called once the cursor is moved past them, in that transaction."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,12 +52,16 @@ class ConsumerStep:
         """Take the next events; return when to look again."""
         if self._done_at is not None and self._done_at <= now < self._done_at + self.every:
             return self._done_at + self.every
-        has_news = partial(run_events.has_news, consumer=self.consumer, states=self.states)
-        if not await self.db.read(has_news):
+        count = await self._take_news()
+        if count is None:
             return None
-        count = await self.db.write(self.take)
         self._done_at = now if count < EVENTS_AT_ONCE else None
         return now if count == EVENTS_AT_ONCE else None
+
+    async def _take_news(self) -> int | None:
+        """Take the next events if there are any; None if there are none."""
+        has_news = partial(run_events.has_news, consumer=self.consumer, states=self.states)
+        return await self.db.write(self.take) if await self.db.read(has_news) else None
 
     async def drain(self) -> None:
         """Take all that there is."""
@@ -66,17 +71,40 @@ class ConsumerStep:
 
 @dataclass(slots=True, kw_only=True)
 class EventsStep(ConsumerStep):
-    """Hands each event to *consume*."""
+    """
+    Hands each event to *prepare*.
 
-    consume: Consume
+    By a reader: with SQLite's one writer it would hold up the passes for as long as they take.
+    """
+
+    prepare: Prepare
 
     def take(self, conn: Connection) -> int:
-        """Take the next events and have them consumed."""
+        """Take the next events, and tell them."""
         events = run_events.take_events(
             conn, self.consumer, limit=EVENTS_AT_ONCE, states=self.states
         )
-        self.consume(conn, events)
+        self.prepare(events)()
         return len(events)
+
+    async def _take_news(self) -> int | None:
+        prepared = await self.db.read(self._prepare)
+        if prepared is None:
+            return None
+        page, tell = prepared
+        return await self.db.write(partial(self._tell, page=page, tell=tell))
+
+    def _prepare(self, conn: Connection) -> tuple[Page, Callable[[], None]] | None:
+        page = run_events.read_page(conn, self.consumer, limit=EVENTS_AT_ONCE, states=self.states)
+        return None if page is None else (page, self.prepare(page.events))
+
+    def _tell(self, conn: Connection, *, page: Page, tell: Callable[[], None]) -> int:
+        if not page.events:
+            return self.take(conn)
+        if not run_events.pass_page(conn, self.consumer, page):
+            return 0
+        tell()
+        return len(page.events)
 
 
 def logged_states() -> frozenset[RunState]:
@@ -85,10 +113,10 @@ def logged_states() -> frozenset[RunState]:
     return frozenset(RunState) if is_whole else frozenset(RunState) - _STEPS
 
 
-def log_events(_: Connection, events: Sequence[EventOfRun]) -> None:
-    """Write a line for each event, named after the state that its run has come to."""
+def lines_of(events: Sequence[EventOfRun]) -> Callable[[], None]:
+    """Return what logs each event, by the name of the state that its run has come to."""
     lines = ((_level(event), f"run_{event.to_state}", _fields(event)) for event in events)
-    log_many(lines, doubtful=_WRITTEN_BY_OTHERS)
+    return render_many(lines, doubtful=_WRITTEN_BY_OTHERS)
 
 
 def _level(event: EventOfRun) -> int:

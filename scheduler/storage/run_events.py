@@ -8,7 +8,7 @@ cursor: exactly once. What it does elsewhere is done again after a crash in betw
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -145,6 +145,45 @@ def take_events(
         transaction_id, last = unread[-1]
         _move_cursor(conn, consumer, (transaction_id, last.id))
     return sorted((event for _, event in unread), key=lambda event: event.id)
+
+
+class Page(NamedTuple):
+    """The next events of a consumer, by id, as long as its cursor stands where it stood."""
+
+    events: list[EventOfRun]
+    after: Place
+    until: Place
+
+
+def read_page(
+    conn: Connection, consumer: str, *, limit: int, states: Collection[RunState]
+) -> Page | None:
+    """
+    Return what `take_events` would return, for `pass_page` to take; None if there is nothing.
+
+    Without an event where the cursor is of another server: only who may write can mend that.
+    """
+    cursor = conn.execute(_CURSOR, {"name": consumer}).first()
+    if cursor is None:
+        return None
+    after, horizon = (cursor.transaction_id, cursor.event_id), transaction_horizon(conn)
+    if _is_of_another_server(cursor, horizon):
+        return Page([], after, after)
+    unread = _follow(conn, after, horizon, states, limit=limit)
+    if not unread:
+        return None
+    transaction_id, last = unread[-1]
+    events = sorted((event for _, event in unread), key=lambda event: event.id)
+    return Page(events, after, (transaction_id, last.id))
+
+
+def pass_page(conn: Connection, consumer: str, page: Page) -> bool:
+    """Move the cursor of *consumer* past a page; False if somebody took of it, or does now."""
+    cursor = _hold_cursor(conn, consumer)
+    if cursor is None or (cursor.transaction_id, cursor.event_id) != page.after:
+        return False
+    _move_cursor(conn, consumer, page.until)
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

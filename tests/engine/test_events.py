@@ -1,7 +1,8 @@
 """Each move of a run has one line in the log, after its commit, whoever made it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -15,7 +16,7 @@ from scheduler.domain.records import Reason, RunState
 from scheduler.domain.reply import Accepted, TriggerReply
 from scheduler.engine.answered import Unsendable
 from scheduler.engine.dispatch import DispatchStep
-from scheduler.engine.events import LOG, EventsStep, log_events, logged_states
+from scheduler.engine.events import LOG, EventsStep, lines_of, logged_states
 from scheduler.engine.send_buffer import Claim
 from scheduler.logs import configure_logging
 from scheduler.sandbox import Fault, FaultKind, When
@@ -29,10 +30,10 @@ pytestmark = pytest.mark.quiet
 
 
 def events_step(room: Room) -> EventsStep:
-    return EventsStep(db=room.db, consumer=LOG, consume=log_events)
+    return EventsStep(db=room.db, consumer=LOG, prepare=lines_of)
 
 
-async def lines_of(room: Room) -> list[Any]:
+async def logged_of(room: Room) -> list[Any]:
     """Return the lines that are written for what has happened since the last call."""
     with capture_logs() as lines:
         await events_step(room).run(room.clock())
@@ -45,8 +46,8 @@ async def test_a_run_can_be_followed_through_the_log_by_its_id(database_url: str
         await room.dispatch()
         room.clock.tick(timedelta(hours=1))
         await room.follow()
-        lines = await lines_of(room)
-        again = await lines_of(room)
+        lines = await logged_of(room)
+        again = await logged_of(room)
 
     assert [(line["event"], line["log_level"], line["run_id"]) for line in lines] == [
         ("run_queued", "info", run_id),
@@ -74,7 +75,7 @@ async def test_how_late_a_run_is_counts_from_its_due_time_to_its_acceptance(
         room.ask()
         room.clock.tick(7)
         await room.dispatch()
-        lines = await lines_of(room)
+        lines = await logged_of(room)
 
     assert [line["late_seconds"] for line in lines if line["event"] == "run_collecting"] == [7.0]
 
@@ -93,7 +94,7 @@ async def test_an_id_that_another_run_has_is_told_as_what_it_is(database_url: st
         await room.dispatch(room.dispatcher(SameAnswer))
         second = room.ask()
         await room.dispatch(room.dispatcher(SameAnswer))
-        lines = await lines_of(room)
+        lines = await logged_of(room)
 
     last = {line["run_id"]: line for line in lines}
     assert (last[first]["event"], last[first]["log_level"]) == ("run_collecting", "info")
@@ -110,7 +111,7 @@ async def test_what_was_missed_is_a_warning_for_each_run(database_url: str) -> N
         await room.fire()
         room.clock.tick(timedelta(seconds=8))
         await room.fire()
-        lines = await lines_of(room)
+        lines = await logged_of(room)
         missed = [run.id for run in room.runs() if run.reason is Reason.MISSED]
 
     told = [line for line in lines if line["event"] == "run_skipped"]
@@ -127,7 +128,7 @@ async def test_what_cannot_be_sent_fails_with_its_words_in_a_warning(database_ur
         await room.fire()
         room.clock.tick(timedelta(hours=1))
         await room.fire()
-        (line,) = await lines_of(room)
+        (line,) = await logged_of(room)
 
     assert (line["event"], line["log_level"], line["reason"]) == (
         "run_failed",
@@ -140,19 +141,37 @@ async def test_what_cannot_be_sent_fails_with_its_words_in_a_warning(database_ur
 async def test_a_crash_between_the_line_and_the_commit_tells_the_line_again(
     database_url: str,
 ) -> None:
-    def crash(conn: Connection, events: Sequence[EventOfRun]) -> None:
-        log_events(conn, events)
-        raise KeyboardInterrupt
+    def crash(events: Sequence[EventOfRun]) -> Callable[[], None]:
+        def tell() -> None:
+            lines_of(events)()
+            raise KeyboardInterrupt
+
+        return tell
 
     async with engine_room(database_url) as room:
         run_id = room.ask()
         with capture_logs() as first, pytest.raises(KeyboardInterrupt):
-            step = EventsStep(db=room.db, consumer=LOG, consume=crash)
+            step = EventsStep(db=room.db, consumer=LOG, prepare=crash)
             await step.run(room.clock())
-        second = await lines_of(room)
+        second = await logged_of(room)
 
     assert [line["run_id"] for line in first] == [run_id]
     assert [line["run_id"] for line in second] == [run_id]
+
+
+async def test_what_another_daemon_told_meanwhile_is_not_told_again(database_url: str) -> None:
+    async with engine_room(database_url) as room:
+        room.ask()
+
+        def told_meanwhile(events: Sequence[EventOfRun]) -> Callable[[], None]:
+            with room.db.writing() as conn:
+                events_step(room).take(conn)
+            return lines_of(events)
+
+        with capture_logs() as lines:
+            await EventsStep(db=room.db, consumer=LOG, prepare=told_meanwhile).run(room.clock())
+
+    assert [line["event"] for line in lines] == ["run_queued"]
 
 
 async def test_events_are_read_together_however_often_it_is_woken(database_url: str) -> None:
@@ -247,7 +266,9 @@ async def test_the_log_goes_on_in_a_database_that_was_moved_to_another_server(
     """Whether there are news is asked by a reader, who may write nothing."""
     heard: list[EventOfRun] = []
     async with engine_room(postgresql_url) as room:
-        step = EventsStep(db=room.db, consumer=LOG, consume=lambda _, events: heard.extend(events))
+        step = EventsStep(
+            db=room.db, consumer=LOG, prepare=lambda events: partial(heard.extend, events)
+        )
         room.ask()
         await step.drain()
         for table in ("run_events", "event_cursors"):

@@ -363,6 +363,24 @@ def test_of_two_daemons_one_takes_the_events(postgresql_url: str) -> None:
     assert [len(events) for events in taken] == [1, 0]
 
 
+def test_a_page_that_several_have_read_is_passed_by_one(db: Database) -> None:
+    with db.writing() as conn:
+        run_id = insert_run(conn)
+    pages = []
+    for _ in range(2):
+        with db.reading() as conn:
+            page = run_events.read_page(conn, "log", limit=9, states=tuple(RunState))
+        assert page is not None
+        pages.append(page)
+    with db.writing() as conn:
+        passed = [run_events.pass_page(conn, "log", page) for page in pages]
+    with db.reading() as conn:
+        left = run_events.read_page(conn, "log", limit=9, states=tuple(RunState))
+
+    assert [[event.run_id for event in page.events] for page in pages] == [[run_id], [run_id]]
+    assert (passed, left) == ([True, False], None)
+
+
 def test_a_database_moved_to_a_server_that_counts_anew_is_read_on(postgresql_url: str) -> None:
     with Database(postgresql_url) as db:
         with db.writing() as conn:
