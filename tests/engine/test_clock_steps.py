@@ -21,7 +21,7 @@ class TwoClocks:
         self.true, self.wall = ManualClock(), ManualClock()
         for module in (
             "upstream.client",
-            "upstream.transport",
+            "upstream.wire",
             "engine.dispatch",
             "engine.send_buffer",
         ):
