@@ -132,9 +132,24 @@ def create_engines(
         return writer, reader
     engine = create_postgresql_engine(parsed)
     _notice_ended(engine)
+    if checkpoints:
+        _read_by_indexes(engine)
     engine = engine.execution_options(by=by)
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, reader
+
+
+def _read_by_indexes(engine: Engine) -> None:
+    """
+    Have a daemon's statements look up each row, however few the table has by now.
+
+    They are planned once, at its start, when all there is may be a row or two.
+    """
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _: ConnectionPoolEntry) -> None:
+        connection.execute("SET enable_seqscan = off")
+        connection.commit()
 
 
 def _prepare_sqlite(
@@ -347,6 +362,7 @@ def read_at_leisure(conn: Connection) -> None:
 _AT_LEISURE = "; ".join(
     f"SET LOCAL {setting}"
     for setting in (
+        "enable_seqscan = on",
         "enable_hashjoin = on",
         "enable_mergejoin = on",
         "statement_timeout = 0",

@@ -155,8 +155,9 @@ def audit_edits(table: str) -> None:
         return
     op.execute(_NOTE_EDIT)
     usual = {column["name"]: _usual(column) for column in _columns(table)}
+    edited = ", ".join(f'"{name}"' for name in (*usual, "edits"))
     op.get_bind().exec_driver_sql(
-        f"CREATE TRIGGER {table}_by_sql AFTER INSERT OR UPDATE OR DELETE ON {table}"
+        f"CREATE TRIGGER {table}_by_sql AFTER INSERT OR UPDATE OF {edited} OR DELETE ON {table}"
         f" FOR EACH ROW EXECUTE FUNCTION note_edit('{json.dumps(usual)}')"
     )
 

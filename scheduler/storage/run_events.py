@@ -15,6 +15,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Row,
+    Select,
     and_,
     bindparam,
     case,
@@ -283,17 +284,35 @@ _TRANSACTION = _COLUMNS.index("transaction_id")
 _ORDER = (run_events.c.transaction_id, run_events.c.id)
 _PLACE = tuple_(*_ORDER)
 _AFTER = tuple_(*(bindparam(f"after_{column.name}", type_=column.type) for column in _ORDER))
-_OF_STATES = (
+_LEADS_THERE = run_events.c.to_state.in_(bindparam("states", expanding=True))
+_MOST = bindparam("most", type_=Integer())
+
+
+def _unread_of_transactions() -> Select[Any]:
+    # Apart: PostgreSQL would join all that is unread before it counts off a page of it.
+    page = (
+        select(run_events)
+        .where(_LEADS_THERE, _AFTER < _PLACE, run_events.c.transaction_id < bindparam("unfinished"))
+        .order_by(*_ORDER)
+        .limit(_MOST)
+        .subquery("page")
+    )
+    return (
+        select(*page.c, *_SELECTED[len(page.c) :])
+        .join(runs, runs.c.id == page.c.run_id)
+        .order_by(page.c.transaction_id, page.c.id)
+    )
+
+
+_UNREAD = _unread_of_transactions()
+# Where no transaction has a number, SQLite would look for the place among all events.
+_UNREAD_BY_ID = (
     select(*_SELECTED)
     .join(runs, runs.c.id == run_events.c.run_id)
-    .where(run_events.c.to_state.in_(bindparam("states", expanding=True)))
-    .limit(bindparam("most", type_=Integer()))
+    .where(_LEADS_THERE, run_events.c.id > bindparam("after_id"))
+    .order_by(run_events.c.id)
+    .limit(_MOST)
 )
-_UNREAD = _OF_STATES.where(
-    _AFTER < _PLACE, run_events.c.transaction_id < bindparam("unfinished")
-).order_by(*_ORDER)
-# Where no transaction has a number, SQLite would look for the place among all events.
-_UNREAD_BY_ID = _OF_STATES.where(run_events.c.id > bindparam("after_id")).order_by(run_events.c.id)
 _MOVE_CURSOR = (
     update(event_cursors)
     .where(event_cursors.c.consumer == bindparam("name"))

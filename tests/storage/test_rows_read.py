@@ -209,3 +209,28 @@ def _rows_read(conn: Connection, statement: str, parameters: Any) -> float:
             rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
             read += rows * node["Actual Loops"]
     return read
+
+
+def test_a_daemons_plans_read_through_nothing_though_they_are_made_of_empty_tables(
+    postgresql_url: str,
+) -> None:
+    asked = "SELECT current_setting('enable_seqscan')"
+    with Database(postgresql_url, checkpoints=True) as db:
+        with db.writing() as conn:
+            in_a_pass = conn.exec_driver_sql(asked).scalar()
+        with db.reading() as conn:
+            at_leisure = conn.exec_driver_sql(asked).scalar()
+
+    assert (in_a_pass, at_leisure) == ("off", "on")
+
+
+def test_what_a_daemon_notes_in_a_schedule_is_not_looked_through_for_an_edit(
+    postgresql_url: str,
+) -> None:
+    defined = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'schedules_by_sql'"
+    with Database(postgresql_url) as db, db.reading() as conn:
+        trigger = str(conn.exec_driver_sql(defined).scalar_one())
+
+    heeded = trigger.partition(" UPDATE OF ")[2].partition(" ON ")[0]
+    assert {"cron", "batch", "edits"} <= set(heeded.split(", "))
+    assert not {"next_fire_at", "fired_until", "planned_at"} & set(heeded.split(", "))

@@ -213,7 +213,9 @@ def _sending() -> Insert:
     last = select(func.max(attempts.c.resolved_at)).where(attempts.c.run_id == runs.c.id)
     resolved_at = last.correlate(runs).scalar_subquery()
     # Who waited for this claim may bring a time from before the last attempt was resolved.
-    claimed_at = case((resolved_at > NOW, resolved_at), else_=NOW)
+    # Not asked of a first attempt: a plan made while there were none would read all of them.
+    is_behind = and_(runs.c.fence > 1, resolved_at > NOW)
+    claimed_at = case((is_behind, resolved_at), else_=NOW)
     intents = select(
         runs.c.id,
         runs.c.fence,
