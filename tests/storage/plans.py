@@ -134,6 +134,7 @@ def _postgresql_scan(node: dict[str, Any]) -> str | None:
     kind, table, index = node["Node Type"], node.get("Relation Name"), node.get("Index Name")
     if kind == "Seq Scan" and table in GROWING:
         return f"{kind} on {table}"
-    if kind in _THROUGH_AN_INDEX and "Index Cond" not in node and index not in OPEN_WORK:
+    is_whole = kind in _THROUGH_AN_INDEX and "Index Cond" not in node and index not in OPEN_WORK
+    if is_whole and (table is None or table in GROWING):
         return f"{kind} through all of {index}"
     return None
