@@ -12,6 +12,7 @@ MOST_WAITING = 10_000
 """So many lines wait for a reader that has stopped; what comes then is lost, and counted."""
 
 _AT_ONCE = 500
+_MOMENT: Final = 0.1
 
 JOURNAL_ERROR: Final = "<3>"
 """What a line of systemd's journal begins with, of something that failed (sd-daemon(3))."""
@@ -87,6 +88,13 @@ class BackgroundLines(Lines):
             self._waiting.append(line)
             if len(self._waiting) == 1:  # else it is awake
                 self._changed.notify_all()
+
+    def write_all(self, lines: Iterable[str]) -> None:
+        """Hand many over, and wait a moment until they are written, unless nobody reads."""
+        is_read = not (self._waiting or self._is_writing)
+        super().write_all(lines)
+        if is_read:  # what is told in a transaction is told before that ends, if a crash comes
+            self.drain(_MOMENT)
 
     def drain(self, seconds: float) -> None:
         """Wait until everything is written, for so long at most."""
