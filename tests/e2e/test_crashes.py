@@ -67,6 +67,8 @@ def test_three_daemons_on_postgresql_killed_and_stopped_at_random(
                 daemons[which].send(signal.SIGCONT)
         pause(max(0.0, 14 - (time.monotonic() - slept_since)))
         sleeper.send(signal.SIGCONT)
+        for daemon in daemons:  # one that has only just been started dies of what asks it to stop
+            daemon.wait_until_it_said("daemon_started")
         pause(2)
         statuses = [daemon.stop(within=30) for daemon in (sleeper, *daemons)]
         sandbox.account.faults.disarm()
