@@ -55,14 +55,11 @@ _PATTERNS: Final = tuple(
 )
 # Every pattern needs one of these, and looking for them costs a tenth of looking for those.
 _SUSPECTS: Final = (
-    *("token", "secret", "pass", "pwd", "credential", "signature", "authorization", "cookie"),
-    *("bearer", "key", "://", "?", "&", ";", "-----begin", "akia", "asia", "dcas_"),
+    *_WORDS.split("|"),
+    *("key", "://", "?", "&", ";", "-----begin", "akia", "asia", "dcas_"),
 )
 # Names of credentials that are no part of a word, and escapes, which may hide any letter.
-_SUSPECTS_IN_JSON: Final = (
-    *(sign for sign in _SUSPECTS if not sign.startswith(("auth", "sig"))),
-    *("auth", "sas", "sig", "\\u"),
-)
+_SUSPECTS_IN_JSON: Final = (*_SUSPECTS, "auth", "sas", "sig", "\\u")
 # Control characters, line and paragraph separators, bidirectional overrides, lone surrogates.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

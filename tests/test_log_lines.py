@@ -61,3 +61,26 @@ def test_lines_come_in_their_order_and_are_all_there_at_the_end(tmp_path: Path) 
         lines.drain(20)
 
     assert file.read_text().split() == [str(number) for number in range(2_000)]
+
+
+def test_many_that_are_written_together_are_there_before_the_writer_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    with file.open("w") as stream:
+        BackgroundLines(stream).write_all(map(str, range(1_000)))
+        written = file.read_text().split()
+
+    assert written == [str(number) for number in range(1_000)]
+
+
+def test_many_that_nobody_reads_hold_up_nobody(pipe: tuple[int, TextIO]) -> None:
+    lines = BackgroundLines(pipe[1])
+    lines.write("x" * 1_000_000)  # more than a pipe takes
+
+    def write() -> None:
+        for _ in range(1_000):
+            lines.write_all(["line"])
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(20)  # a moment for each would take five times as long
+    assert not thread.is_alive()

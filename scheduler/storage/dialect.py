@@ -117,7 +117,8 @@ def create_engines(
     SQLite: one connection that writes, beginning IMMEDIATE, and a few that only
     read, so that readers never wait for the writer. Only who *checkpoints* moves the
     log into the file: SQLite before 3.51.3 may damage it when two do at once.
-    PostgreSQL: both share their connections. Errors are logged: they hide what was to be written.
+    PostgreSQL: both share their connections, and those of who *checkpoints*, a daemon, read by
+    indexes alone. Errors are logged: they hide what was to be written.
     Connections tell as an execution option *by* whom they were opened.
     """
     parsed = parse_url(url)
@@ -130,26 +131,11 @@ def create_engines(
         _prepare_sqlite(writer, begin="BEGIN IMMEDIATE", checkpoints=checkpoints, durable=durable)
         _prepare_sqlite(reader, begin="BEGIN", query_only=True)
         return writer, reader
-    engine = create_postgresql_engine(parsed)
+    engine = create_postgresql_engine(parsed, by_index=checkpoints)
     _notice_ended(engine)
-    if checkpoints:
-        _read_by_indexes(engine)
     engine = engine.execution_options(by=by)
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine, reader
-
-
-def _read_by_indexes(engine: Engine) -> None:
-    """
-    Have a daemon's statements look up each row, however few the table has by now.
-
-    They are planned once, at its start, when all there is may be a row or two.
-    """
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _: ConnectionPoolEntry) -> None:
-        connection.execute("SET enable_seqscan = off")
-        connection.commit()
 
 
 def _prepare_sqlite(

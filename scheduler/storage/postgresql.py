@@ -61,6 +61,9 @@ _USUAL: Final = {
 }
 """What holds unless the URL's options say otherwise."""
 
+_BY_INDEX: Final = {"enable_seqscan": "off"}
+"""The same, of a daemon: its plans are made at its start, when all there is may be a row or two."""
+
 _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)", re.S)
 _SINCE: Final = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 """The server's version from which on there is such a setting."""
@@ -81,8 +84,8 @@ def connect_arguments(url: URL) -> dict[str, Any]:
     return arguments
 
 
-def create_postgresql_engine(url: URL) -> Engine:
-    """Return an engine whose connections are all made ready."""
+def create_postgresql_engine(url: URL, *, by_index: bool = False) -> Engine:
+    """Return an engine whose connections are made ready, if *by_index* to read through nothing."""
     try:
         connect_arguments(url)
     except ModuleNotFoundError as error:
@@ -97,11 +100,11 @@ def create_postgresql_engine(url: URL) -> Engine:
         # Whatever the database's own default.
         isolation_level="READ COMMITTED",
     )
-    _make_ready(engine, url)
+    _make_ready(engine, url, _USUAL | _BY_INDEX if by_index else _USUAL)
     return engine
 
 
-def _make_ready(engine: Engine, url: URL) -> None:
+def _make_ready(engine: Engine, url: URL, usual: Mapping[str, str]) -> None:
     @event.listens_for(engine, "do_connect")
     def on_do_connect(
         _dialect: object, entry: ConnectionPoolEntry, _args: object, given: dict[str, Any]
@@ -114,7 +117,7 @@ def _make_ready(engine: Engine, url: URL) -> None:
         )
         try:
             note_line(partial(shut, connection.fileno()))
-            entry.info["at_begin"] = prepare_session(connection, url)
+            entry.info["at_begin"] = prepare_session(connection, url, usual)
         except BaseException:
             connection.close()
             raise
@@ -138,9 +141,9 @@ def _make_ready(engine: Engine, url: URL) -> None:
         note_statement()
 
 
-def prepare_session(connection: Any, url: URL) -> str | None:
+def prepare_session(connection: Any, url: URL, usual: Mapping[str, str]) -> str | None:
     """
-    Check a new connection, and set what must hold on it.
+    Check a new connection, and set what must hold on it, and what is *usual*.
 
     Behind a pooler nothing can be set for a session, which may be another program's in the next
     transaction, and nothing prepared: the settings to begin each transaction with are returned.
@@ -151,9 +154,9 @@ def prepare_session(connection: Any, url: URL) -> str | None:
     at_begin = None
     if is_pooled(connection, pid):
         connection.prepare_threshold = None
-        at_begin = session_settings(url, version, is_local=True)
+        at_begin = session_settings(url, version, usual, is_local=True)
     else:
-        connection.execute(session_settings(url, version))
+        connection.execute(session_settings(url, version, usual))
     connection.autocommit = False
     return at_begin
 
@@ -219,10 +222,12 @@ def is_pooled(connection: Any, pid: int | None) -> bool:
     return bool(connection.info.backend_pid != pid)
 
 
-def session_settings(url: URL, version: int, *, is_local: bool = False) -> str:
+def session_settings(
+    url: URL, version: int, usual: Mapping[str, str] = _USUAL, *, is_local: bool = False
+) -> str:
     """Return the statement that sets what must hold on a connection of that *version*."""
     own = _options_of(url)
-    settings = {name: _literal(value) for name, value in ({**_USUAL, **own}).items()} | _REQUIRED
+    settings = {name: _literal(value) for name, value in ({**usual, **own}).items()} | _REQUIRED
     settings = {name: told for name, told in settings.items() if version >= _SINCE.get(name, 0)}
     local = "true" if is_local else "false"
     sets = (f"set_config({_literal(name)}, {value}, {local})" for name, value in settings.items())

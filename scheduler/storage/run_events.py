@@ -139,13 +139,11 @@ def take_events(
     get nothing at that moment.
     """
     cursor = _hold_cursor(conn, consumer)
-    if cursor is None:
+    page = None if cursor is None else _page(conn, cursor, states, limit=limit)
+    if page is None:
         return []
-    unread = _unread(conn, cursor, transaction_horizon(conn), states, limit=limit)
-    if unread:
-        transaction_id, last = unread[-1]
-        _move_cursor(conn, consumer, (transaction_id, last.id))
-    return sorted((event for _, event in unread), key=lambda event: event.id)
+    _move_cursor(conn, consumer, page.until)
+    return page.events
 
 
 class Page(NamedTuple):
@@ -165,12 +163,16 @@ def read_page(
     Without an event where the cursor is of another server: only who may write can mend that.
     """
     cursor = conn.execute(_CURSOR, {"name": consumer}).first()
-    if cursor is None:
-        return None
+    return None if cursor is None else _page(conn, cursor, states, limit=limit)
+
+
+def _page(
+    conn: Connection, cursor: Row[Any], states: Collection[RunState], *, limit: int
+) -> Page | None:
     after, horizon = (cursor.transaction_id, cursor.event_id), transaction_horizon(conn)
     if _is_of_another_server(cursor, horizon):
         return Page([], after, after)
-    unread = _follow(conn, after, horizon, states, limit=limit)
+    unread = _unread(conn, cursor, horizon, states, limit=limit)
     if not unread:
         return None
     transaction_id, last = unread[-1]

@@ -211,17 +211,20 @@ def _rows_read(conn: Connection, statement: str, parameters: Any) -> float:
     return read
 
 
+@pytest.mark.parametrize(("options", "in_a_pass"), [("", "off"), ("-cenable_seqscan=on", "on")])
 def test_a_daemons_plans_read_through_nothing_though_they_are_made_of_empty_tables(
-    postgresql_url: str,
+    postgresql_url: str, options: str, in_a_pass: str
 ) -> None:
-    asked = "SELECT current_setting('enable_seqscan')"
-    with Database(postgresql_url, checkpoints=True) as db:
-        with db.writing() as conn:
-            in_a_pass = conn.exec_driver_sql(asked).scalar()
-        with db.reading() as conn:
-            at_leisure = conn.exec_driver_sql(asked).scalar()
+    def asked(url: str, *, is_daemon: bool) -> list[object]:
+        with Database(url, checkpoints=is_daemon) as db:
+            with db.writing() as conn:
+                usual = conn.exec_driver_sql("SHOW enable_seqscan").scalar()
+            with db.reading() as conn:
+                return [usual, conn.exec_driver_sql("SHOW enable_seqscan").scalar()]
 
-    assert (in_a_pass, at_leisure) == ("off", "on")
+    url = f"{postgresql_url}&options={options}"
+    assert asked(url, is_daemon=True) == [in_a_pass, "on"]
+    assert asked(url, is_daemon=False) == ["on", "on"]
 
 
 def test_what_a_daemon_notes_in_a_schedule_is_not_looked_through_for_an_edit(
