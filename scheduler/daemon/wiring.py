@@ -35,12 +35,12 @@ from scheduler.engine.dispatch import DispatchStep
 from scheduler.engine.events import LOG, ConsumerStep, EventsStep, lines_of, logged_states
 from scheduler.engine.failed_inputs import FailedInputsStep
 from scheduler.engine.fire import FireStep
-from scheduler.engine.fired import CarryOut
 from scheduler.engine.fitness import FitnessStep
 from scheduler.engine.follow import FollowStep
 from scheduler.engine.heartbeat import HeartbeatStep
 from scheduler.engine.listen import ListenStep
 from scheduler.engine.loop import Loop, Step, Wake, WakeBy
+from scheduler.engine.on_time import OnTime
 from scheduler.engine.other_jobs import OtherJobsStep
 from scheduler.engine.prune import PruneStep
 from scheduler.engine.reconcile import ReconcileStep
@@ -177,7 +177,7 @@ def build_engine(db: Database, settings: Settings, *, clock: Clock, owner: str) 
     dispatch, reconcile, follow = parts.dispatch(), parts.reconcile(), parts.follow()
     requests = parts.collection_requests()
     steps: dict[str, Step] = {
-        "fire": parts.fire(dispatch.fire),
+        "fire": parts.fire(dispatch),
         "dispatch": dispatch,
         "reconcile": reconcile,
         "follow": follow,
@@ -231,12 +231,14 @@ class _Parts:
         """Return what tells that loop of work to come; it need not be built yet."""
         return lambda moment: self.loops[name].wake_by(moment)
 
-    def fire(self, carry_out: CarryOut) -> FireStep:
+    def fire(self, dispatch: DispatchStep) -> FireStep:
         return FireStep(
             db=self.db,
             reader=BatchReader(files=self.settings.input_files),
             defaults=self.settings.defaults,
-            carry_out=carry_out,
+            carry_out=dispatch.fire,
+            on_time=OnTime(self.clock),
+            is_calm=dispatch.is_calm,
         )
 
     def dispatch(self) -> DispatchStep:

@@ -93,15 +93,15 @@ class DispatchStep:
         """How many runs are claimed, and not answered and recorded."""
         return len(self._flight.list_claimed())
 
-    async def fire(self, firing: Firing, number: int) -> tuple[Fired, list[Asked]]:
+    async def fire(self, firing: Firing) -> tuple[Fired, list[Asked]]:
         """
-        Make the transaction of a *firing* of *number* schedules, and send what it leaves.
+        Make the transaction of a *firing*, and send what it leaves.
 
-        Where they are few and nothing else is to be recorded they are claimed in the same
+        Where it is of few schedules and nothing else is to be recorded they are claimed in the same
         transaction: one commit less before a trigger leaves. Should that fail, it is fired by
         itself, and what it leaves is claimed by the next pass.
         """
-        if number <= CLAIMED_WITH_FIRING and self._is_calm():
+        if firing.number <= CLAIMED_WITH_FIRING and self.is_calm():
             with suppress(_NotClaimed):
                 return await self._fire_and_claim(firing)
         fired, asked = await self.db.write(firing)
@@ -111,7 +111,8 @@ class DispatchStep:
             self.wake()
         return fired, asked
 
-    def _is_calm(self) -> bool:
+    def is_calm(self) -> bool:
+        """Tell whether nothing waits to be sent or recorded: who holds the database delays none."""
         is_passing = self._passing.locked() or self._unsure
         return self.accepting and not (
             is_passing or self._flight.answers or self._flight.has_waiting()
@@ -119,16 +120,18 @@ class DispatchStep:
 
     async def _fire_and_claim(self, firing: Firing) -> tuple[Fired, list[Asked]]:
         def fire_and_claim(conn: Connection) -> tuple[Fired, list[Asked], PassResult | None]:
-            fired, asked = firing(conn)
-            if not fired.has_queued:
-                return fired, asked, None
-            try:
-                return fired, asked, work.carry_out(conn)
-            except Exception as error:
-                raise _NotClaimed from error
+            fired, asked = firing.write(conn)
+            result = None
+            if fired.has_queued:
+                try:
+                    result = work.carry_out(conn)
+                except Exception as error:
+                    raise _NotClaimed from error
+            firing.hold()
+            return fired, asked, result
 
         async with self._passing:
-            work = self._next_pass()
+            work = self._next_pass(firing.now)
             fired, asked, result = await self._write(fire_and_claim)
             if result is not None:
                 self._follow(work, result)
@@ -174,9 +177,11 @@ class DispatchStep:
         self._unsure = False
         return result
 
-    def _next_pass(self) -> DispatchPass:
+    def _next_pass(self, fired_at: datetime | None = None) -> DispatchPass:
         # In this order: however long a daemon is stopped, it never trusts a lease too long.
         claimed_at, now = boot_seconds(), self.clock()
+        if fired_at is not None:  # what is committed at its instant is made before
+            now = max(now, fired_at)
         # Here and not in the transaction: meanwhile, what was sent may be answered.
         answers = list(self._flight.answers)
         return DispatchPass(

@@ -18,8 +18,9 @@ from scheduler.domain.plan_schedule import Context, Decision, asks_for_check, pl
 from scheduler.domain.records import Batch, CatchUp, NewRun, Reason, RunState, Schedule, StoredBody
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.failures import pause_failing
-from scheduler.engine.fired import CarryOut, Fired, log_invalid, log_standing
+from scheduler.engine.fired import CarryOut, Fired, Firing, log_invalid, log_standing
 from scheduler.engine.foresight import MANY, Ahead, Foresight
+from scheduler.engine.on_time import LONGEST_LEAD, NotYet, OnTime
 from scheduler.storage import (
     collections_,
     definitions,
@@ -44,7 +45,7 @@ _AT_ONCE = 500
 _AT_FIRST = 64
 """So many in the first pass of many: what is fired is sent while the next pass goes on."""
 
-LOOK_AHEAD: Final = timedelta(seconds=0.05)
+LOOK_AHEAD: Final = 2 * LONGEST_LEAD
 """So long before schedules are due it is found out which."""
 
 _RUNS_AT_ONCE = 20_000
@@ -96,6 +97,8 @@ class FireStep:
     reader: BatchReader
     defaults: Callable[[], RunDefaults]
     carry_out: CarryOut
+    on_time: OnTime
+    is_calm: Callable[[], bool]
     _invalid_seen: tuple[datetime, str] | None = None
     _limit: int = _AT_FIRST
     _locked: int = 0
@@ -111,9 +114,15 @@ class FireStep:
         if not work.due:
             return await self._look_forward(now)
         if work.due_at > now:
-            self._ahead = work
-            return work.due_at
-        fired = await self._read_and_fire(work, now)
+            begin_at = self.on_time.begin_at(work.due_at)
+            if now < begin_at or not self.is_calm():
+                self._ahead = work
+                return begin_at if now < begin_at else work.due_at
+        try:
+            fired = await self._read_and_fire(work, began_at=now)
+        except NotYet:
+            return now
+        now = max(now, work.due_at)
         if work.ahead:
             return now
         self._locked = fired.locked
@@ -179,9 +188,9 @@ class FireStep:
         self._invalid_seen = (now, last)
         return invalid
 
-    async def _read_and_fire(self, work: _Work, now: datetime) -> Fired:
+    async def _read_and_fire(self, work: _Work, *, began_at: datetime) -> Fired:
         """Read what is asked for, each batch once, and decide; then for due times, if one asks."""
-        due = work.due
+        due, now = work.due, max(work.due_at, began_at)
         batches = {whole.batch.name: whole.batch for whole in due if whole.batch is not None}
         readings: dict[Asked, Reading] = {}
         asked: Collection[Asked] = _asked_at_first(due, now)
@@ -190,7 +199,9 @@ class FireStep:
             wanted = {ask: batches[ask.batch] for ask in asked if ask.batch in batches}
             readings |= await self._read(wanted, now)
             write = partial(self._fire, work=work, read=batches, readings=readings, now=now)
-            last, asked = await self.carry_out(write, len(due))
+            hold = partial(self.on_time.hold, work.due_at, began_at=began_at)
+            firing = Firing(number=len(due), now=now, write=write, hold=hold)
+            last, asked = await self.carry_out(firing)
             fired = Fired([*fired.runs, *last.runs], last.locked)
             if not asked:
                 break

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -27,11 +28,29 @@ class Fired:
         return any(run.state is RunState.QUEUED for run in self.runs)
 
 
-Firing = Callable[[Connection], tuple[Fired, list[Asked]]]
-"""Fires in a transaction, and tells what is to be read for more."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """
+    *number* schedules that are to be fired in one transaction, as things stand at *now*.
 
-CarryOut = Callable[[Firing, int], Awaitable[tuple[Fired, list[Asked]]]]
-"""Makes the transaction of a Firing of so many schedules, and has sent what it leaves."""
+    *write* does it, and tells what is to be read for more. *hold* is called last, before the
+    commit: where that would come before *now*, it waits.
+    """
+
+    number: int
+    now: datetime
+    write: Callable[[Connection], tuple[Fired, list[Asked]]]
+    hold: Callable[[], None]
+
+    def __call__(self, conn: Connection) -> tuple[Fired, list[Asked]]:
+        """Make the whole transaction but its commit."""
+        fired = self.write(conn)
+        self.hold()
+        return fired
+
+
+CarryOut = Callable[[Firing], Awaitable[tuple[Fired, list[Asked]]]]
+"""Makes the transaction of a Firing, and has sent what it leaves."""
 
 
 def log_standing(fired: Sequence[NewRun], written: Sequence[NewRun]) -> None:

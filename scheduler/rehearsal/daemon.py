@@ -11,7 +11,8 @@ from scheduler.config.secrets import SecretReference
 from scheduler.daemon.wiring import Engine, Settings, build_engine
 from scheduler.engine.fire import FireStep
 from scheduler.engine.loop import Loop, Step, run_loop
-from scheduler.rehearsal.virtual_loop import at_once
+from scheduler.engine.on_time import OnTime
+from scheduler.rehearsal.virtual_loop import at_once, let_pass
 from scheduler.storage.database import Database
 from scheduler.storage.departures import Departures, read_departed
 
@@ -59,7 +60,7 @@ class SimulatedDaemon:
 
     A loop without work is called again after *max_idle*. Collections are asked about once in
     *polls_every*, those that are due by then. One that is alone takes over what the one before
-    left, as on SQLite.
+    left, as on SQLite. A firing begins *lead* before its instant, for it takes no time here.
     """
 
     db: Database
@@ -69,6 +70,7 @@ class SimulatedDaemon:
     max_idle: timedelta
     polls_every: timedelta = timedelta()
     is_alone: bool = True
+    lead: timedelta = timedelta()
     loops: Collection[str] = LOOPS
     engine: Engine = field(init=False)
     _loops: list[Loop] = field(init=False)
@@ -87,6 +89,7 @@ class SimulatedDaemon:
                 loop.step = Together(loop.step, self.polls_every)
             if isinstance(loop.step, FireStep):
                 loop.step.reader.in_thread = at_once
+                loop.step.on_time = OnTime(self.clock, let_pass, shortest=self.lead)
                 self._fire = loop
         schedules = self.settings.config.schedules.values()
         self._has_followers = any(schedule.after is not None for schedule in schedules)

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from math import ceil
 from selectors import DefaultSelector, SelectorKey
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from scheduler.clock import boot_seconds_from
 
@@ -115,6 +115,11 @@ async def pause(seconds: float) -> None:
         await passed
     finally:
         timer.cancel()
+
+
+def let_pass(seconds: float) -> None:
+    """Let so much time pass in what would be done in a thread."""
+    cast(VirtualLoop, asyncio.get_running_loop()).advance(seconds)
 
 
 async def at_once(read: Callable[[], Result]) -> Result:

@@ -9,10 +9,12 @@ from scheduler.actions.overrides import override_field, restore_fields
 from scheduler.domain.errors import Conflict, InvalidInput, NotFound
 from scheduler.engine.bodies import BatchReader
 from scheduler.engine.fire import FireStep
+from scheduler.engine.on_time import OnTime
 from scheduler.storage import audit, overrides
 from scheduler.views.schedules import list_overrides
 from tests.definitions.rig import FILE, Desk
 from tests.engine.rig import alone
+from tests.engine.rows import ManualClock
 from tests.make import NINE, make_fallbacks, minutes
 
 TEN = NINE + minutes(60)
@@ -30,14 +32,17 @@ def override(desk: Desk, field: str, value: str | None, *, until: datetime = END
 
 async def fired(desk: Desk, *times: datetime) -> list[dict[str, Any]]:
     """Fire at each of *times*; return the runs, in order."""
+    clock = ManualClock()
     step = FireStep(
         db=desk.db,
         reader=BatchReader(),
         defaults=make_fallbacks,
         carry_out=alone(desk.db),
+        on_time=OnTime(clock),
+        is_calm=lambda: False,
     )
-    for moment in (NINE, *times):
-        await step.run(moment)
+    for clock.now in (NINE, *times):
+        await step.run(clock.now)
     columns = ("batch", "priority", "query", "max_attempts", "state")
     return [
         dict(zip(columns, row, strict=True))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from scheduler.engine.dispatch import DispatchStep
 from scheduler.engine.fire import FireStep
 from scheduler.engine.fired import CarryOut
 from scheduler.engine.follow import FollowStep
+from scheduler.engine.on_time import OnTime
 from scheduler.engine.reconcile import ReconcileStep
 from scheduler.sandbox import Fault, Sandbox, SandboxSettings
 from scheduler.sandbox.journal import ReceivedRequest as Received
@@ -53,13 +54,21 @@ class Room(Rows):
         db: Database | None = None,
         reader: BatchReader | None = None,
         carry_out: CarryOut | None = None,
+        on_time: OnTime | None = None,
+        is_calm: Callable[[], bool] = lambda: False,
     ) -> FireStep:
-        """Return a step that fires what is due, and claims nothing unless *carry_out* does."""
+        """
+        Return a step that fires what is due, and claims nothing unless *carry_out* does.
+
+        It begins when that is due, and not before, unless *is_calm* says so.
+        """
         return FireStep(
             db=db or self.db,
             reader=reader or BatchReader(),
             defaults=lambda: RUN_DEFAULTS,
             carry_out=carry_out or alone(db or self.db),
+            on_time=on_time or OnTime(self.clock),
+            is_calm=is_calm,
         )
 
     def dispatch_step(self, **parts: Any) -> DispatchStep:
@@ -253,7 +262,7 @@ def _read(token: list[str], reference: SecretReference) -> str:
 
 def alone(db: Database) -> CarryOut:
     """Return what makes a firing's transaction and claims nothing in it."""
-    return lambda firing, _: db.write(firing)
+    return db.write
 
 
 def _nobody(*_: object) -> None:

@@ -400,6 +400,7 @@ class Life:
             owner=owner,
             max_idle=timedelta(minutes=5),
             is_alone=world.troubles.daemons == 1,
+            lead=timedelta(seconds=0.02),
         )
         if not world._is_calm and world.chance.random() < world.troubles.clock:
             self.offset = timedelta(seconds=world.chance.choice((-7200, -90, -5, 5, 90, 3600)))
