@@ -228,7 +228,7 @@ REQUEST_TIME = _metric(
 DATABASE_TIME = _metric(
     Kind.HISTOGRAM,
     "database_seconds",
-    "How long the daemons' transactions took, the waits for the lock and for a due instant included.",
+    "How long the daemons' transactions took, the waits for a lock or a due instant included.",
     "access",
 )
 
