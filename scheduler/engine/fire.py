@@ -1,10 +1,10 @@
 """Due schedules become runs."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
@@ -21,6 +21,7 @@ from scheduler.engine.failures import pause_failing
 from scheduler.engine.fired import CarryOut, Fired, Firing, log_invalid, log_standing
 from scheduler.engine.foresight import MANY, Ahead, Foresight
 from scheduler.engine.on_time import LONGEST_LEAD, NotYet, OnTime
+from scheduler.engine.tuning import CLAIMED_WITH_FIRING
 from scheduler.storage import (
     collections_,
     definitions,
@@ -41,9 +42,13 @@ from scheduler.storage.schedules import HighWaterMark, ScheduleWithRefs
 
 log = structlog.get_logger()
 
-_AT_ONCE = 500
-_AT_FIRST = 64
+_AT_ONCE: Final = 500
+_AT_FIRST: Final = CLAIMED_WITH_FIRING
 """So many in the first pass of many: what is fired is sent while the next pass goes on."""
+
+_PLANNED_AT_ONCE: Final = 128
+_PLANNED_BESIDE: Final = 16
+"""So many that are new are planned in a pass; beside what is due, so many."""
 
 LOOK_AHEAD: Final = 2 * LONGEST_LEAD
 """So long before schedules are due it is found out which."""
@@ -69,6 +74,11 @@ class _Work:
     is_full: bool
     due_at: datetime
     ahead: Sequence[Ahead] = ()
+
+    def due_by(self, now: datetime) -> Self:
+        """Return it without what is not due at *now*: that is found again."""
+        due = [one for one in self.due if _is_due(one, now)]
+        return self if len(due) == len(self.due) else replace(self, due=due)
 
     @property
     def foreseen(self) -> dict[str, Foreseen]:
@@ -118,6 +128,7 @@ class FireStep:
             if now < begin_at or not self.is_calm():
                 self._ahead = work
                 return begin_at if now < begin_at else work.due_at
+        work = work.due_by(max(now, work.due_at))
         try:
             fired = await self._read_and_fire(work, began_at=now)
         except NotYet:
@@ -126,7 +137,7 @@ class FireStep:
         if work.ahead:
             return now
         self._locked = fired.locked
-        if work.is_full and fired.locked < len(work.due):
+        if work.is_full:
             return now
         # Asked when what was fired leaves already, not before.
         following = await self._look_forward(now, after=now if fired.locked else None)
@@ -163,20 +174,22 @@ class FireStep:
             self._limit = min(2 * self._limit, _AT_ONCE)
             wholes, due_at = [one.whole for one in ahead], ahead[0].foreseen.due_at
             return _Work(wholes, is_full=True, due_at=due_at, ahead=ahead)
+        return await self.db.read(partial(self._list_work, now=now))
+
+    def _list_work(self, conn: Connection, *, now: datetime) -> _Work:
+        until = now + LOOK_AHEAD
         # Those that somebody holds locked shall not take up the room of the others.
         most = self._limit + self._locked
-        due = await self.db.read(partial(self._list_work, until=now + LOOK_AHEAD, most=most))
-        is_full = len(due) >= most
-        self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
-        return _Work(due, is_full=is_full, due_at=_due_at(due, now))
-
-    def _list_work(self, conn: Connection, *, until: datetime, most: int) -> list[ScheduleWithRefs]:
         due = schedules.list_due(conn, now=until, limit=most)
-        due += schedules.list_unplanned(conn, limit=most)
-        due += schedules.list_followers(conn, limit=most)
-        due += self._list_invalid(conn, until)
-        due = list({whole.schedule.name: whole for whole in due}.values())
-        return overrides.apply_overrides(conn, due, now=until)
+        to_plan = (_PLANNED_BESIDE if due else _PLANNED_AT_ONCE) + self._locked
+        unplanned = schedules.list_unplanned(conn, limit=to_plan)
+        followers = schedules.list_followers(conn, limit=most)
+        self._limit = min(2 * self._limit, _AT_ONCE) if len(due) == most else _AT_FIRST
+        is_full = max(len(due), len(followers)) == most or len(unplanned) == to_plan
+        found = [*due, *unplanned, *followers, *self._list_invalid(conn, until)]
+        wholes = list({whole.schedule.name: whole for whole in found}.values())
+        wholes = overrides.apply_overrides(conn, wholes, now=until)
+        return _Work(wholes, is_full=is_full, due_at=_due_at(wholes, now))
 
     def _list_invalid(self, conn: Connection, now: datetime) -> list[ScheduleWithRefs]:
         """Return, once in a while, those after the ones of last time: some may only need time."""
@@ -307,13 +320,18 @@ def _wake_at(due_at: datetime | None) -> datetime | None:
 
 def _due_at(due: Sequence[ScheduleWithRefs], now: datetime) -> datetime:
     """Return when the first of *due* is due; *now* if one is here for another reason."""
-    moments = [
-        now
-        if whole.schedule.next_fire_at is None or asks_for_check(whole.schedule)
-        else whole.schedule.next_fire_at
-        for whole in due
-    ]
+    moments = [_next_moment(whole.schedule) or now for whole in due]
     return min(moments, default=now)
+
+
+def _is_due(whole: ScheduleWithRefs, now: datetime) -> bool:
+    moment = _next_moment(whole.schedule)
+    return moment is None or moment <= now
+
+
+def _next_moment(schedule: Schedule) -> datetime | None:
+    """Return when it is due; None if it is here for another reason."""
+    return None if asks_for_check(schedule) else schedule.next_fire_at
 
 
 def _list_others(

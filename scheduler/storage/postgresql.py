@@ -64,6 +64,15 @@ _USUAL: Final = {
 _BY_INDEX: Final = {"enable_seqscan": "off"}
 """The same, of a daemon: its plans are made at its start, when all there is may be a row or two."""
 
+_YOUNG: Final = ("runs", "run_events", "attempts", "collections", "schedules")
+"""Tables that passes read, and that may be empty when a daemon's connection plans to."""
+
+_GROWN: Final = 8
+"""So many times the size that a table was planned for asks for plans made anew,"""
+
+_PAGE: Final = 8192
+"""in bytes, from one page on."""
+
 _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)", re.S)
 _SINCE: Final = {"idle_session_timeout": 140000, "transaction_timeout": 170000}
 """The server's version from which on there is such a setting."""
@@ -100,11 +109,13 @@ def create_postgresql_engine(url: URL, *, by_index: bool = False) -> Engine:
         # Whatever the database's own default.
         isolation_level="READ COMMITTED",
     )
-    _make_ready(engine, url, _USUAL | _BY_INDEX if by_index else _USUAL)
+    _make_ready(engine, url, by_index=by_index)
     return engine
 
 
-def _make_ready(engine: Engine, url: URL, usual: Mapping[str, str]) -> None:
+def _make_ready(engine: Engine, url: URL, *, by_index: bool) -> None:
+    usual = _USUAL | _BY_INDEX if by_index else _USUAL
+
     @event.listens_for(engine, "do_connect")
     def on_do_connect(
         _dialect: object, entry: ConnectionPoolEntry, _args: object, given: dict[str, Any]
@@ -135,10 +146,31 @@ def _make_ready(engine: Engine, url: URL, usual: Mapping[str, str]) -> None:
         settings = connection.info.get("at_begin")
         if settings is not None:
             connection.exec_driver_sql(settings)
+        elif by_index:
+            _renew_plans(connection)
 
     @event.listens_for(engine, "before_cursor_execute")
     def on_statement(*_: object) -> None:
         note_statement()
+
+
+def _renew_plans(conn: Connection) -> None:
+    """
+    Have a connection's plans made anew once a table has grown since, where it was small.
+
+    Of a table of a page, by its statistics or in truth, each index looks as good as another, and
+    so does reading all of one: such a plan is kept, and read 5,000 runs for each of 1,000 events.
+    """
+    sizes = conn.exec_driver_sql(_SIZES).one()
+    planned_for = conn.info.setdefault("planned_for", sizes)
+    if any(now > _GROWN * max(then, _PAGE) for now, then in zip(sizes, planned_for, strict=True)):
+        conn.exec_driver_sql("DISCARD PLANS")
+        conn.info["planned_for"] = sizes
+
+
+_SIZES: Final = "SELECT " + ", ".join(
+    f"coalesce(pg_relation_size(to_regclass('{table}')), 0)" for table in _YOUNG
+)
 
 
 def prepare_session(connection: Any, url: URL, usual: Mapping[str, str]) -> str | None:

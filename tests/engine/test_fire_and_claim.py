@@ -69,15 +69,19 @@ async def test_a_lone_one_is_claimed_by_the_commit_that_fires_it(database_url: s
 
 
 async def test_many_are_fired_first(database_url: str) -> None:
+    """All but the first of them."""
     async with engine_room(database_url) as room:
-        fire, dispatch = await due(room, CLAIMED_WITH_FIRING + 1)
+        fire, dispatch = await due(room, 3 * CLAIMED_WITH_FIRING)
+        assert await fire.run(room.clock()) == room.clock()
+        first = states(room)
         await fire.run(room.clock())
         fired = states(room)
         await room.dispatch(dispatch)
         sent, said = states(room), room.complaints()
 
-    assert fired == [QUEUED] * (CLAIMED_WITH_FIRING + 1)
-    assert sent == [COLLECTING] * (CLAIMED_WITH_FIRING + 1)
+    assert first == [DISPATCHING] * CLAIMED_WITH_FIRING
+    assert fired == first + [QUEUED] * 2 * CLAIMED_WITH_FIRING
+    assert sent == [COLLECTING] * 3 * CLAIMED_WITH_FIRING
     assert said == []
 
 

@@ -1,6 +1,6 @@
 """On PostgreSQL a pass reads what it takes and settles, a list what it shows; never all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from scheduler.domain.records import Outcome, Reason, RunState, RunToSend
 from scheduler.domain.transition import Transition
+from scheduler.storage import run_events
 from scheduler.storage.database import Database
 from scheduler.storage.runs import claims, outcomes, queued
 from scheduler.storage.runs.outcomes import AttemptResult
@@ -141,17 +142,24 @@ def test_collections_are_looked_through_as_far_as_their_runs(crowded: Database) 
     assert max(read) <= 2 * 101, read  # a bitmap tells its rows twice
 
 
+@pytest.mark.parametrize("measured", ["", "ANALYZE", "VACUUM ANALYZE"])
+@pytest.mark.parametrize("at_first", [0, 3])
 def test_a_plan_that_was_made_when_little_was_queued_reads_no_more_later(
-    postgresql_url: str,
+    measured: str, at_first: int
 ) -> None:
-    """A connection plans a statement once, whatever becomes of the tables."""
-    with Database(postgresql_url) as db:
+    """A connection plans a statement once; where the tables were measured empty, worst of all."""
+    with migrated_postgresql() as url, Database(url, checkpoints=True) as db:
         with db.writing() as conn:
             _define(conn)
+            run_events.start_consumer(conn, "a test")
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(measured)
         for number in range(1, 4):
             with db.writing() as conn:
-                _queue(conn, first=number, last=number)
-                assert len(_pass(conn)) == 1
+                _queue(conn, first=number, last=min(number, at_first))
+                _pass(conn)
+            with db.writing() as conn:
+                _next_events(conn, 3)
         with db.writing() as conn:
             _queue(conn, first=4, last=QUEUED)
 
@@ -159,9 +167,19 @@ def test_a_plan_that_was_made_when_little_was_queued_reads_no_more_later(
             before = _read_so_far(conn)
             taken = _pass(conn)
             read = _read_so_far(conn) - before
+        with db.writing() as conn:
+            before = _read_so_far(conn)
+            events = _next_events(conn, MOST_READ)
+            read_for_events = _read_so_far(conn) - before
 
     assert len(taken) == COLLECTORS
     assert COLLECTORS < read < MOST_READ * len(GROWING)
+    assert len(events) == MOST_READ
+    assert MOST_READ <= read_for_events < 2 * MOST_READ
+
+
+def _next_events(conn: Connection, number: int) -> Sequence[object]:
+    return run_events.take_events(conn, "a test", states=frozenset(RunState), limit=number)
 
 
 def _read_so_far(conn: Connection) -> int:
