@@ -166,7 +166,7 @@ class FireStep:
     async def _find_work(self, now: datetime) -> _Work:
         """Return what is to be looked at: what was found ahead, once that is due."""
         work, self._ahead = self._ahead, None
-        if work is not None and work.due_at <= now:
+        if work is not None and self.on_time.begin_at(work.due_at) <= now:
             return work
         if work is not None:
             self._foresight.put_back(work.ahead)
