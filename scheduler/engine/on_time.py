@@ -33,18 +33,18 @@ class OnTime:
     """
     How long before its instant a firing begins: so long as the last few took, and some more.
 
-    *wait* lets so many seconds pass, in the thread of the transaction. It is never shorter than
-    *shortest*.
+    *wait* lets so many seconds pass, in the thread of the transaction. Where time is made up, it
+    is *fixed*.
     """
 
     clock: Clock
     wait: Callable[[float], None] = time.sleep
-    shortest: timedelta = _NONE
+    fixed: timedelta | None = None
     _lead: timedelta = field(default=_NONE, init=False)
 
     def begin_at(self, due_at: datetime) -> datetime:
         """Return when the firing that is to be committed at *due_at* begins."""
-        return due_at - max(self._lead, self.shortest)
+        return due_at - (self._lead if self.fixed is None else self.fixed)
 
     def hold(self, due_at: datetime, *, began_at: datetime) -> None:
         """

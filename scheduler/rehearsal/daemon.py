@@ -89,7 +89,7 @@ class SimulatedDaemon:
                 loop.step = Together(loop.step, self.polls_every)
             if isinstance(loop.step, FireStep):
                 loop.step.reader.in_thread = at_once
-                loop.step.on_time = OnTime(self.clock, let_pass, shortest=self.lead)
+                loop.step.on_time = OnTime(self.clock, let_pass, fixed=self.lead)
                 self._fire = loop
         schedules = self.settings.config.schedules.values()
         self._has_followers = any(schedule.after is not None for schedule in schedules)

@@ -40,7 +40,7 @@ async def found_ahead(room: Room, wait: Wait, number: int = 1) -> tuple[FireStep
     for name in room.shops(number):
         room.schedule(f"hourly of {name}", collector=name)
     dispatch = room.dispatch_step()
-    on_time = OnTime(room.clock, wait, shortest=LEAD)
+    on_time = OnTime(room.clock, wait, fixed=LEAD)
     fire = room.fire_step(carry_out=dispatch.fire, on_time=on_time, is_calm=dispatch.is_calm)
     await fire.run(room.clock())
     room.clock.now = DUE - LOOK_AHEAD
