@@ -95,12 +95,13 @@ class FireStep:
        they are found and decided earlier: `Foresight`.
     2. Their batches are read, outside of any transaction.
     3. One transaction locks the schedules, compares them, and decides what is owed.
-    4. It writes the runs, ends what they replace, and moves the marks.
+    4. It writes the runs, ends what they replace, and moves the marks. Where nothing else waits
+       it begins a moment before they are due, and is committed when they are: `OnTime`.
     5. What it asks for and was not read is read, and the transaction made again.
 
     UNIQUE (schedule, due_at, chunk) and a mark that only grows make a pass repeatable: one that
     crashed, or another daemon's, or a clock that went back writes nothing twice. What was found
-    ahead is compared with its row when it is due: until then, every edit and every pause counts.
+    ahead is compared with its row by that transaction: until then, every edit and pause counts.
     """
 
     db: Database
