@@ -15,7 +15,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 LIMITS: Final[Mapping[str, int]] = {
-    "lines of scheduler/": 79_853,
+    "lines of scheduler/": 79_854,
     "lines of the longest file": 640,
     "lines of the longest function": 60,
     "lines of a function, 95th percentile": 24,

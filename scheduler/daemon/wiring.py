@@ -238,7 +238,7 @@ class _Parts:
             defaults=self.settings.defaults,
             carry_out=dispatch.fire,
             on_time=OnTime(self.clock),
-            is_calm=dispatch.is_calm,
+            is_free=dispatch.is_free,
         )
 
     def dispatch(self) -> DispatchStep:

@@ -101,7 +101,7 @@ class DispatchStep:
         transaction: one commit less before a trigger leaves. Should that fail, it is fired by
         itself, and what it leaves is claimed by the next pass.
         """
-        if firing.number <= CLAIMED_WITH_FIRING and self.is_calm():
+        if firing.number <= CLAIMED_WITH_FIRING and self.is_free():
             with suppress(_NotClaimed):
                 return await self._fire_and_claim(firing)
         fired, asked = await self.db.write(firing)
@@ -111,7 +111,7 @@ class DispatchStep:
             self.wake()
         return fired, asked
 
-    def is_calm(self) -> bool:
+    def is_free(self) -> bool:
         """Tell whether nothing waits to be sent or recorded: who holds the database delays none."""
         is_passing = self._passing.locked() or self._unsure
         return self.accepting and not (

@@ -109,7 +109,7 @@ class FireStep:
     defaults: Callable[[], RunDefaults]
     carry_out: CarryOut
     on_time: OnTime
-    is_calm: Callable[[], bool]
+    is_free: Callable[[], bool]
     _invalid_seen: tuple[datetime, str] | None = None
     _limit: int = _AT_FIRST
     _locked: int = 0
@@ -126,7 +126,7 @@ class FireStep:
             return await self._look_forward(now)
         if work.due_at > now:
             begin_at = self.on_time.begin_at(work.due_at)
-            if now < begin_at or not self.is_calm():
+            if now < begin_at or not self.is_free():
                 self._ahead = work
                 return begin_at if now < begin_at else work.due_at
         work = work.due_by(max(now, work.due_at))
@@ -185,8 +185,9 @@ class FireStep:
         to_plan = (_PLANNED_BESIDE if due else _PLANNED_AT_ONCE) + self._locked
         unplanned = schedules.list_unplanned(conn, limit=to_plan)
         followers = schedules.list_followers(conn, limit=most)
-        self._limit = min(2 * self._limit, _AT_ONCE) if len(due) == most else _AT_FIRST
-        is_full = max(len(due), len(followers)) == most or len(unplanned) == to_plan
+        is_full = max(len(due), len(followers)) == most
+        self._limit = min(2 * self._limit, _AT_ONCE) if is_full else _AT_FIRST
+        is_full = is_full or len(unplanned) == to_plan
         found = [*due, *unplanned, *followers, *self._list_invalid(conn, until)]
         wholes = list({whole.schedule.name: whole for whole in found}.values())
         wholes = overrides.apply_overrides(conn, wholes, now=until)

@@ -115,7 +115,7 @@ def _idle(loop: Loop, wake_at: datetime | None, clock: Clock) -> timedelta:
 
 
 async def _wait(loop: Loop, idle: timedelta, stopping: asyncio.Event) -> None:
-    if stopping.is_set() or loop.wakeup.is_set():
+    if stopping.is_set() or loop.wakeup.is_set():  # what else is ready would only delay it
         return
     with suppress(TimeoutError):
         async with asyncio.timeout(idle.total_seconds()):

@@ -39,7 +39,7 @@ async def fired(desk: Desk, *times: datetime) -> list[dict[str, Any]]:
         defaults=make_fallbacks,
         carry_out=alone(desk.db),
         on_time=OnTime(clock),
-        is_calm=lambda: False,
+        is_free=lambda: False,
     )
     for clock.now in (NINE, *times):
         await step.run(clock.now)

@@ -55,12 +55,12 @@ class Room(Rows):
         reader: BatchReader | None = None,
         carry_out: CarryOut | None = None,
         on_time: OnTime | None = None,
-        is_calm: Callable[[], bool] = lambda: False,
+        is_free: Callable[[], bool] = lambda: False,
     ) -> FireStep:
         """
         Return a step that fires what is due, and claims nothing unless *carry_out* does.
 
-        It begins when that is due, and not before, unless *is_calm* says so.
+        It begins when that is due, and not before, unless *is_free* says so.
         """
         return FireStep(
             db=db or self.db,
@@ -68,7 +68,7 @@ class Room(Rows):
             defaults=lambda: RUN_DEFAULTS,
             carry_out=carry_out or alone(db or self.db),
             on_time=on_time or OnTime(self.clock),
-            is_calm=is_calm,
+            is_free=is_free,
         )
 
     def dispatch_step(self, **parts: Any) -> DispatchStep:

@@ -41,7 +41,7 @@ async def found_ahead(room: Room, wait: Wait, number: int = 1) -> tuple[FireStep
         room.schedule(f"hourly of {name}", collector=name)
     dispatch = room.dispatch_step()
     on_time = OnTime(room.clock, wait, fixed=LEAD)
-    fire = room.fire_step(carry_out=dispatch.fire, on_time=on_time, is_calm=dispatch.is_calm)
+    fire = room.fire_step(carry_out=dispatch.fire, on_time=on_time, is_free=dispatch.is_free)
     await fire.run(room.clock())
     room.clock.now = DUE - LOOK_AHEAD
     assert await fire.run(room.clock()) == DUE - LEAD
@@ -68,6 +68,52 @@ async def test_nothing_is_on_disk_before_the_instant_and_all_of_it_at_it(
     ] * number
     assert (ends, said) == ([COLLECTING] * number, [])
     assert following == DUE + HOUR - LOOK_AHEAD
+
+
+async def test_what_is_fired_and_not_claimed_is_held_as_well(database_url: str) -> None:
+    before: list[object] = []
+    async with engine_room(database_url) as room:
+        wait = Wait(room.clock, lambda: before.extend(room.runs()))
+        room.schedule("hourly")
+        step = room.fire_step(on_time=OnTime(room.clock, wait, fixed=LEAD), is_free=lambda: True)
+        await step.run(room.clock())
+        room.clock.now = DUE - LEAD
+        await step.run(room.clock())
+        runs, committed_at = room.runs(), room.clock()
+
+    assert (before, wait.seconds, committed_at) == ([], [LEAD.total_seconds()], DUE)
+    assert [(run.state, run.due_at) for run in runs] == [(RunState.QUEUED, DUE)]
+
+
+async def test_many_that_come_after_one_are_fired_in_passes_that_grow(database_url: str) -> None:
+    """Of those that are due, too: each pass takes twice as many as the one before."""
+    async with engine_room(database_url) as room:
+        room.schedule("first")
+        for number in range(5 * CLAIMED_WITH_FIRING):
+            room.define(
+                "schedules", f"then {number}", collector="shop", batch="one", after="first",
+                created_at=NINE,
+            )  # fmt: skip
+        step = room.fire_step()
+        await run_to_the_end(step, room)
+        room.clock.now = DUE
+        await step.run(room.clock())
+        await room.dispatch()
+        while not any(run.ended_at for run in room.runs(schedule="first")):
+            await room.follow(after=5)
+        passes = await run_to_the_end(step, room)
+        fired = len(room.runs()) - 1
+
+    assert fired == 5 * CLAIMED_WITH_FIRING
+    assert passes <= 4
+
+
+async def run_to_the_end(step: FireStep, room: Room) -> int:
+    """Let *step* run as long as it has something to do at once; return in how many passes."""
+    passes = 1
+    while await step.run(room.clock()) == room.clock():
+        passes += 1
+    return passes
 
 
 @pytest.mark.parametrize("back", [timedelta(seconds=1), HOUR / 2, 24 * HOUR])
